@@ -1,0 +1,79 @@
+"""The base of every message, and the small value types that several messages share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+__all__ = [
+    "AssuranceLevel",
+    "AwareDatetime",
+    "Base64",
+    "CertificateType",
+    "EmailAddress",
+    "KeyAlgorithm",
+    "Message",
+    "TraceId",
+    "UriExtension",
+]
+
+
+class Message(BaseModel):
+    """An immutable message. A field that a newer sender added is ignored by an older receiver."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+TraceId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+"""A W3C Trace Context trace-id: 32 lower-case hex digits."""
+
+EmailAddress = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        max_length=254,
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$",
+    ),
+]
+"""An address as HTML's `input type=email` accepts it (WHATWG HTML 4.10.5.1.5), at most 254 octets (RFC 5321 4.5.3.1)."""
+
+UriExtension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,58}$")]
+"""The unguessable end of an enrollment form's address: at most 58 URL-safe characters."""
+
+Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=65536)]
+"""Standard base64 (RFC 4648 section 4), padded."""
+
+
+class CertificateType(StrEnum):
+    """What a certificate is for; decides where its subject comes from and where it lands."""
+
+    CLIENT = "client"
+    DEVICE = "device"
+    SSL = "ssl"
+
+
+class KeyAlgorithm(StrEnum):
+    """The key algorithms a certificate profile may allow."""
+
+    RSA_2048 = "rsa-2048"
+    RSA_3072 = "rsa-3072"
+    RSA_4096 = "rsa-4096"
+    EC_P256 = "ec-p256"
+    EC_P384 = "ec-p384"
+
+
+class AssuranceLevel(StrEnum):
+    """How sure the service is that the private key cannot leave the TPM, weakest first."""
+
+    SOFTWARE = "software"
+    CLAIMED = "claimed"
+    ATTESTED = "attested"
+    LISTED = "listed"
+    VENDOR = "vendor"
+
+    @property
+    def rank(self) -> int:
+        """The level's place in the order, 0 for the weakest."""
+        return list(AssuranceLevel).index(self)

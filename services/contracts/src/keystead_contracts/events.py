@@ -1,0 +1,107 @@
+"""Facts that cross a service border, each in an `Envelope`, by Celery queue over Redis.
+
+A fact is past tense and complete: its receiver asks nobody. Delivery is at least once and unordered; a receiver
+keeps the ids it has seen and answers with a receipt (`keystead_kit.outbox`, `keystead_kit.inbox`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from keystead_contracts.base import AssuranceLevel, AwareDatetime, CertificateType, EmailAddress, Message, TraceId, UriExtension
+from keystead_contracts.identity import SignInMethod
+
+
+class FormPublished(Message):
+    """enroll → auth: an enrollment form was created or changed. `version` rises with each change: an older one is void."""
+
+    type: Literal["form_published"] = "form_published"
+    form: UriExtension
+    version: int
+    name: str
+    organization: str
+    certificate_type: CertificateType
+    methods: list[SignInMethod]
+    email_domains: list[str]
+    help_text: str = ""
+    help_link: str | None = None
+    withdrawn: bool = False
+
+
+class LoginRequested(Message):
+    """auth → notify: a person who may enroll asked for a sign-in link."""
+
+    type: Literal["login_requested"] = "login_requested"
+    email: EmailAddress
+    organization: str
+    form_name: str
+    link: str
+    requested_at: AwareDatetime
+    expires_at: AwareDatetime
+    requested_from: str = ""
+    help_link: str | None = None
+
+
+class CertificateInstalled(Message):
+    """enroll → notify: a certificate is stored on its machine and the probe signature verified."""
+
+    type: Literal["certificate_installed"] = "certificate_installed"
+    email: EmailAddress
+    organization: str
+    form_name: str
+    order_id: str
+    certificate_type: CertificateType
+    subject: str
+    issuer: str
+    serial: str
+    not_after: AwareDatetime
+    machine: str
+    assurance: AssuranceLevel
+    installed_at: AwareDatetime
+    portal_link: str
+    help_link: str | None = None
+
+
+class EnrollmentFailed(Message):
+    """enroll → notify: an order ended without a certificate that works; `advice` says what the person can do."""
+
+    type: Literal["enrollment_failed"] = "enrollment_failed"
+    email: EmailAddress
+    organization: str
+    form_name: str
+    order_id: str
+    reason: str
+    advice: str
+    failed_at: AwareDatetime
+    portal_link: str
+    help_link: str | None = None
+
+
+Fact = Annotated[FormPublished | LoginRequested | CertificateInstalled | EnrollmentFailed, Field(discriminator="type")]
+"""Any fact. A receiver acknowledges and drops a type it does not know (`parse_fact` answers None)."""
+
+_FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
+_KNOWN = frozenset({"form_published", "login_requested", "certificate_installed", "enrollment_failed"})
+
+
+class Envelope(Message):
+    """A fact on its way. `message_id` is what the receiver remembers; `source` is where its receipt goes."""
+
+    message_id: str
+    source: str
+    destination: str
+    recorded_at: AwareDatetime
+    trace_id: TraceId
+    fact: dict[str, Any]
+
+
+def parse_fact(envelope: Envelope) -> Fact | None:
+    """The envelope's fact, or None if its type is newer than this code.
+
+    Raises pydantic.ValidationError if a known type has a malformed body.
+    """
+    if envelope.fact.get("type") not in _KNOWN:
+        return None
+    return _FACT.validate_python(envelope.fact)

@@ -1,0 +1,37 @@
+"""What auth says about a person: the claims of the signed identity token (ES256 JWT, RFC 7519)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from keystead_contracts.base import EmailAddress, Message, UriExtension
+
+IDENTITY_ISSUER = "keystead-auth"
+IDENTITY_AUDIENCE = "keystead-enroll"
+
+
+class SignInMethod(StrEnum):
+    """An authentication type of an enrollment form."""
+
+    EMAIL = "email"
+    IDP = "idp"
+    SECRET_ID = "secret_id"  # noqa: S105 the name of a method, not a secret
+
+
+class IdentityClaims(Message):
+    """The payload of the identity token. `iat` and `exp` are NumericDate seconds (RFC 7519 section 4.1).
+
+    `sub` is the e-mail address, lower case; `form` is the one enrollment form that the token opens;
+    `jti` is single use: enroll refuses a second sight of it.
+    """
+
+    iss: str = IDENTITY_ISSUER
+    aud: str = IDENTITY_AUDIENCE
+    sub: EmailAddress
+    jti: str
+    iat: int
+    exp: int
+    form: UriExtension
+    method: SignInMethod
+    name: str | None = None
+    attributes: dict[str, list[str]] = {}
