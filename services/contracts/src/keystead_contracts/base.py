@@ -37,7 +37,7 @@ EmailAddress = Annotated[
         pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$",
     ),
 ]
-"""An address as HTML's `input type=email` accepts it (WHATWG HTML 4.10.5.1.5), at most 254 octets (RFC 5321 4.5.3.1)."""
+"""An address as HTML's `input type=email` takes it (WHATWG HTML 4.10.5.1.5), at most 254 octets (RFC 5321)."""
 
 UriExtension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,58}$")]
 """The unguessable end of an enrollment form's address: at most 58 URL-safe characters."""

@@ -10,12 +10,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from keystead_contracts.base import AssuranceLevel, AwareDatetime, CertificateType, EmailAddress, Message, TraceId, UriExtension
+from keystead_contracts.base import (
+    AssuranceLevel,
+    AwareDatetime,
+    CertificateType,
+    EmailAddress,
+    Message,
+    TraceId,
+    UriExtension,
+)
 from keystead_contracts.identity import SignInMethod
 
 
 class FormPublished(Message):
-    """enroll → auth: an enrollment form was created or changed. `version` rises with each change: an older one is void."""
+    """enroll → auth: a form was created or changed. `version` rises with each change: an older one is void."""
 
     type: Literal["form_published"] = "form_published"
     form: UriExtension

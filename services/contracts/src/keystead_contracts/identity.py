@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from keystead_contracts.base import EmailAddress, Message, UriExtension
 
 IDENTITY_ISSUER = "keystead-auth"
@@ -34,4 +36,4 @@ class IdentityClaims(Message):
     form: UriExtension
     method: SignInMethod
     name: str | None = None
-    attributes: dict[str, list[str]] = {}
+    attributes: dict[str, list[str]] = Field(default_factory=dict)

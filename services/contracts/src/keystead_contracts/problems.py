@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from keystead_contracts.base import Message
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -47,7 +49,7 @@ class Problem(Message):
     detail: str = ""
     advice: str = ""
     reference: str = ""
-    fields: dict[str, str] = {}
+    fields: dict[str, str] = Field(default_factory=dict)
     """Field name → what is wrong with it, where a form or body was refused field by field."""
 
     @property

@@ -1,0 +1,1 @@
+"""Server plumbing for Keystead's services, without one business word."""

@@ -1,0 +1,283 @@
+"""The web edge that every service shares: trace, limits on bodies, security headers, problems, health, metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from keystead_contracts.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemCode
+from keystead_kit.logs import get_logger
+from keystead_kit.metrics import HTTP_REQUESTS
+from keystead_kit.pages import Pages
+from keystead_kit.trace import bound_trace_id, parse_traceparent, tracing
+
+MOST_BODY_BYTES = 64 * 1024
+STATIC = Path(__file__).parent / "ui" / "static"
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    # same-origin, not no-referrer: without any referrer a browser sends `Origin: null` with a form (Fetch, 3.2)
+    "referrer-policy": "same-origin",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+_log = get_logger()
+
+
+@dataclass
+class ProblemException(Exception):
+    """An answer that is a refusal. Raised at the web edge only; use cases raise their domain's own exceptions."""
+
+    status: int
+    code: ProblemCode
+    detail: str
+    advice: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
+    help_link: str | None = None
+
+
+HealthCheck = Callable[[], None]
+
+
+def new_app(
+    service: str, title: str, *, pages: Pages, ready: Mapping[str, HealthCheck], secure: bool, **kwargs: Any
+) -> FastAPI:
+    """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready."""
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, **kwargs)
+    app.mount("/static", _CachedStatic(directory=STATIC), name="static")
+    _add_operations(app, ready)
+    _add_problems(app, pages)
+    app.add_middleware(_Edge, service=service, secure=secure)
+    return app
+
+
+def wants_page(request: Request) -> bool:
+    """Whether the client is a browser that shows the answer to a person."""
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+
+
+def client_address(request: Request) -> str:
+    """The client's address; behind a trusted proxy, the one it forwarded (set by the server's proxy handling)."""
+    return request.client.host if request.client else "unknown"
+
+
+def problem_response(problem: ProblemException) -> JSONResponse:
+    """The RFC 9457 document for a refusal."""
+    body = Problem(
+        type=f"urn:keystead:problem:{problem.code}",
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        detail=problem.detail,
+        advice=problem.advice,
+        reference=bound_trace_id() or "",
+        fields=problem.fields,
+    )
+    return JSONResponse(
+        body.model_dump(mode="json"), problem.status, headers=problem.headers, media_type=PROBLEM_MEDIA_TYPE
+    )
+
+
+class _CachedStatic(StaticFiles):
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = "public, max-age=3600"
+        return response
+
+
+def _add_operations(app: FastAPI, ready: Mapping[str, HealthCheck]) -> None:
+    @app.get("/health/live", include_in_schema=False)
+    def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/health/ready", include_in_schema=False)
+    def readiness() -> JSONResponse:
+        state: dict[str, str] = {}
+        for name, check in ready.items():
+            try:
+                check()
+                state[name] = "ok"
+            except Exception as error:
+                _log.warning("not ready", dependency=name, error=str(error))
+                state[name] = type(error).__name__
+        well = all(value == "ok" for value in state.values())
+        return JSONResponse({"status": "ok" if well else "unavailable", "checks": state}, 200 if well else 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_problems(app: FastAPI, pages: Pages) -> None:
+    def answer(request: Request, problem: ProblemException) -> Response:
+        if wants_page(request):
+            return pages.problem(problem)
+        return problem_response(problem)
+
+    @app.exception_handler(ProblemException)
+    def known(request: Request, problem: ProblemException) -> Response:
+        return answer(request, problem)
+
+    @app.exception_handler(RequestValidationError)
+    def malformed(request: Request, error: RequestValidationError) -> Response:
+        fields = {
+            ".".join(str(part) for part in mistake["loc"][1:]) or "body": str(mistake["msg"])
+            for mistake in error.errors()
+        }
+        return answer(
+            request,
+            ProblemException(422, ProblemCode.MALFORMED, "Part of the request is missing or not in its expected form.",
+                             "Correct the named fields and send it again.", fields=fields),
+        )  # fmt: skip
+
+    @app.exception_handler(HTTPException)
+    def by_status(request: Request, error: HTTPException) -> Response:
+        known_codes = {
+            404: (
+                ProblemCode.NOT_FOUND,
+                "There is nothing at this address.",
+                "Check the address, or open the form's link again.",
+            ),
+            405: (ProblemCode.METHOD_NOT_ALLOWED, "This address does not take that kind of request.", ""),
+            413: (
+                ProblemCode.TOO_LARGE,
+                "The request is too large.",
+                f"Send at most {MOST_BODY_BYTES // 1024} KiB.",
+            ),
+        }
+        code, detail, advice = known_codes.get(
+            error.status_code,
+            (ProblemCode.MALFORMED, "The request could not be understood.", "Correct it and send it again."),
+        )
+        return answer(request, ProblemException(error.status_code, code, detail, advice))
+
+    @app.exception_handler(Exception)
+    def unexpected(request: Request, _error: Exception) -> Response:
+        return answer(
+            request,
+            ProblemException(
+                500, ProblemCode.INTERNAL, "Something went wrong on our side. Nothing you entered was lost or changed.",
+                "Try again in a minute. If it happens again, tell your administrator the reference.",
+            ),
+        )  # fmt: skip
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _Edge:
+    """Outermost: trace id, security headers, body limit, request metrics, one log line for each failure."""
+
+    def __init__(self, app: ASGIApp, service: str, secure: bool) -> None:
+        self._app, self._service = app, service
+        headers = dict(_HEADERS)
+        if secure:
+            headers["strict-transport-security"] = "max-age=31536000"
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        incoming = dict(scope["headers"])
+        status = 500
+        with tracing(parse_traceparent(incoming.get(b"traceparent", b"").decode("latin-1"))) as trace_id:
+
+            async def send_with_headers(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                    present = {name for name, _ in message["headers"]}
+                    message["headers"] = [
+                        *message["headers"],
+                        *((n, v) for n, v in self._headers if n not in present),
+                        (b"x-trace-id", trace_id.encode()),
+                    ]
+                    self._observe(scope, status, started)
+                await send(message)
+
+            try:
+                await self._app(scope, _limited(incoming, receive), send_with_headers)
+            except _TooLarge:
+                await _refuse_large(scope, receive, send_with_headers)
+            except Exception:
+                _log.exception("request failed", method=scope["method"], route=_route(scope))
+                if status == 500:
+                    return  # Starlette has answered with the 500 page and raised for the log
+                raise
+
+    def _observe(self, scope: Scope, status: int, started: float) -> None:
+        HTTP_REQUESTS.labels(self._service, scope["method"], _route(scope), str(status)).observe(
+            time.perf_counter() - started
+        )
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", "none")
+
+
+def _limited(headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
+    declared = headers.get(b"content-length", b"0")
+    if not declared.isdigit() or int(declared) > MOST_BODY_BYTES:
+
+        async def refuse() -> Message:
+            raise _TooLarge
+
+        return refuse
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            if seen > MOST_BODY_BYTES:
+                raise _TooLarge
+        return message
+
+    return counted
+
+
+async def _refuse_large(scope: Scope, receive: Receive, send: Send) -> None:
+    problem = ProblemException(
+        413, ProblemCode.TOO_LARGE, "The request is too large.", f"Send at most {MOST_BODY_BYTES // 1024} KiB.",
+        headers={"connection": "close"},
+    )  # fmt: skip
+    await problem_response(problem)(scope, receive, send)
+
+
+def run_web(app: ASGIApp, host: str, port: int, trusted_proxies: str | Iterable[str]) -> None:
+    """Serves `app` until SIGTERM, then lets open requests end for 5 s."""
+    import uvicorn
+
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=trusted_proxies if isinstance(trusted_proxies, str) else list(trusted_proxies),
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=75,
+    )

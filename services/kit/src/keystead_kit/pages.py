@@ -1,0 +1,60 @@
+"""Server-rendered pages: one Jinja2 environment a service, on top of the shared base templates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from keystead_kit.trace import bound_trace_id
+
+if TYPE_CHECKING:
+    from keystead_kit.http import ProblemException
+
+SHARED = Path(__file__).parent / "ui" / "templates"
+
+
+class Pages:
+    """Renders a service's pages. A missing variable is an error, everything is escaped."""
+
+    def __init__(self, *folders: Path) -> None:
+        self._environment = Environment(
+            loader=ChoiceLoader([FileSystemLoader(folder) for folder in (*folders, SHARED)]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters["utc"] = utc_text
+
+    def render(self, template: str, /, *, status: int = 200, form_token: str = "", **context: Any) -> HTMLResponse:
+        """The page as a response that no cache keeps."""
+        body = self._environment.get_template(template).render(
+            form_token_field=lambda: Markup('<input type="hidden" name="form_token" value="{}">').format(form_token),
+            **context,
+        )
+        return HTMLResponse(body, status, headers={"cache-control": "no-store"})
+
+    def problem(self, problem: ProblemException) -> HTMLResponse:
+        """The page for a refusal that has no page of its own."""
+        response = self.render(
+            "problem.html",
+            status=problem.status,
+            title="That did not work" if problem.status >= 500 else "We could not do that",
+            detail=problem.detail,
+            advice=problem.advice,
+            reference=bound_trace_id() or "",
+            help_link=problem.help_link,
+            fields=problem.fields,
+        )
+        response.headers.update(problem.headers)
+        return response
+
+
+def utc_text(moment: datetime) -> str:
+    """A time for a reader without script: "23 November 2026, 22:30 UTC"."""
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"

@@ -1,0 +1,44 @@
+"""Rate limits that count in Redis, and in this process while Redis is away.
+
+Stated behaviour without Redis: every process counts for itself, so a limit of N becomes N per process; nobody is
+let through uncounted and nobody is locked out because Redis is down.
+"""
+
+from __future__ import annotations
+
+import time
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from keystead_kit.logs import get_logger
+
+_log = get_logger()
+
+
+class RateLimiter:
+    """Counts attempts per key in sliding windows."""
+
+    def __init__(self, redis_url: str, prefix: str) -> None:
+        options = {"socket_timeout": 1, "socket_connect_timeout": 1}
+        self._shared = SlidingWindowCounterRateLimiter(
+            RedisStorage(redis_url, key_prefix=f"keystead.{prefix}.limits", **options)  # type: ignore[arg-type]
+        )
+        self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    def hit(self, limit: str, *key: str) -> int | None:
+        """Counts one attempt against `limit` ("5/15 minutes") for `key`; None if it may go on, else seconds to wait."""
+        item = parse(limit)
+        try:
+            return self._count(self._shared, item, key)
+        except Exception as error:
+            _log.warning("rate limits count in this process only", error=str(error))
+            return self._count(self._own, item, key)
+
+    @staticmethod
+    def _count(limiter: SlidingWindowCounterRateLimiter, item: RateLimitItem, key: tuple[str, ...]) -> int | None:
+        if limiter.hit(item, *key):
+            return None
+        reset = limiter.get_window_stats(item, *key).reset_time
+        return max(1, int(reset - time.time()) + 1)
