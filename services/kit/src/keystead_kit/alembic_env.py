@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from alembic import context
+from sqlalchemy.types import TypeDecorator
 
 
 def run() -> None:
@@ -13,7 +16,14 @@ def run() -> None:
         target_metadata=context.config.attributes["target_metadata"],
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
-        user_module_prefix="keystead_kit.db.",
+        render_item=_render_plain,
     )
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _render_plain(kind: str, item: Any, _context: Any) -> str | Literal[False]:
+    """Migrations speak of the database's own types: they must not change when the code's types do."""
+    if kind == "type" and isinstance(item, TypeDecorator):
+        return f"sa.{item.impl_instance!r}"
+    return False

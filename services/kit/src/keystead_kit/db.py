@@ -80,6 +80,7 @@ class Database:
         with self._sessions() as session:
             session.connection(execution_options={"keystead_read": True})
             yield session
+            session.expunge_all()  # what was read stays usable, as it was, after the transaction
             session.rollback()
 
     def ping(self) -> None:

@@ -65,7 +65,7 @@ def new_app(
     app.mount("/static", _CachedStatic(directory=STATIC), name="static")
     _add_operations(app, ready)
     _add_problems(app, pages)
-    app.add_middleware(_Edge, service=service, secure=secure)
+    app.add_middleware(_Edge, service=service, secure=secure, pages=pages)
     return app
 
 
@@ -168,15 +168,15 @@ def _add_problems(app: FastAPI, pages: Pages) -> None:
         )
         return answer(request, ProblemException(error.status_code, code, detail, advice))
 
-    @app.exception_handler(Exception)
-    def unexpected(request: Request, _error: Exception) -> Response:
-        return answer(
-            request,
-            ProblemException(
-                500, ProblemCode.INTERNAL, "Something went wrong on our side. Nothing you entered was lost or changed.",
-                "Try again in a minute. If it happens again, tell your administrator the reference.",
-            ),
-        )  # fmt: skip
+
+def _unexpected(pages: Pages, request: Request) -> Response:
+    problem = ProblemException(
+        500,
+        ProblemCode.INTERNAL,
+        "Something went wrong on our side. Nothing you entered was lost or changed.",
+        "Try again in a minute. If it happens again, tell your administrator the reference.",
+    )
+    return pages.problem(problem) if wants_page(request) else problem_response(problem)
 
 
 class _TooLarge(Exception):
@@ -186,8 +186,8 @@ class _TooLarge(Exception):
 class _Edge:
     """Outermost: trace id, security headers, body limit, request metrics, one log line for each failure."""
 
-    def __init__(self, app: ASGIApp, service: str, secure: bool) -> None:
-        self._app, self._service = app, service
+    def __init__(self, app: ASGIApp, service: str, secure: bool, pages: Pages) -> None:
+        self._app, self._service, self._pages = app, service, pages
         headers = dict(_HEADERS)
         if secure:
             headers["strict-transport-security"] = "max-age=31536000"
@@ -199,7 +199,7 @@ class _Edge:
             return
         started = time.perf_counter()
         incoming = dict(scope["headers"])
-        status = 500
+        status = 0
         with tracing(parse_traceparent(incoming.get(b"traceparent", b"").decode("latin-1"))) as trace_id:
 
             async def send_with_headers(message: Message) -> None:
@@ -221,9 +221,9 @@ class _Edge:
                 await _refuse_large(scope, receive, send_with_headers)
             except Exception:
                 _log.exception("request failed", method=scope["method"], route=_route(scope))
-                if status == 500:
-                    return  # Starlette has answered with the 500 page and raised for the log
-                raise
+                if status:
+                    raise  # the answer had begun: all that is left is to end the connection
+                await _unexpected(self._pages, Request(scope))(scope, receive, send_with_headers)
 
     def _observe(self, scope: Scope, status: int, started: float) -> None:
         HTTP_REQUESTS.labels(self._service, scope["method"], _route(scope), str(status)).observe(

@@ -30,13 +30,15 @@ class Wakeups:
         self._channel, self._url = wake_channel(service), redis_url
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
+        self.stopping = False
 
     async def start(self) -> None:
         """Starts listening, on the running loop."""
         self._task = asyncio.create_task(self._listen())
 
     async def stop(self) -> None:
-        """Stops listening and wakes everyone who waits."""
+        """Stops listening and wakes everyone who waits: with `stopping` set, their streams end."""
+        self.stopping = True
         if self._task:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -1,0 +1,232 @@
+"""Transactions on the database: the `Transaction` port on SQLAlchemy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from keystead_contracts.base import Message
+from keystead_enroll.adapters import tables as t
+from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
+from keystead_enroll.domain.enrollment import (
+    CertificateProfile,
+    Department,
+    EnrollmentForm,
+    LicenceTerms,
+    Organization,
+    RegistrationToken,
+    WebFormAccount,
+)
+from keystead_enroll.domain.jobs import Job, JobState
+from keystead_enroll.domain.orders import Claim, Device, Order, OrderState
+from keystead_enroll.domain.visits import PortalSession
+from keystead_kit.bus import Bus
+from keystead_kit.clock import Clock
+from keystead_kit.db import Database
+from keystead_kit.secrets import new_id
+from keystead_kit.trace import current_trace_id
+
+
+class SqlTransaction:
+    """One transaction; see `ports.Transaction` for what each method promises."""
+
+    def __init__(self, session: Session, clock: Clock) -> None:
+        self.session, self._clock = session, clock
+        self.rings = False
+        self.topics: set[str] = set()
+
+    # What administrators set up
+
+    def form_by_uri(self, uri_extension: str) -> EnrollmentForm | None:
+        return self.session.scalar(select(EnrollmentForm).where(t.forms.c.uri_extension == uri_extension))
+
+    def form(self, form_id: str) -> EnrollmentForm:
+        return self.session.get_one(EnrollmentForm, form_id)
+
+    def forms(self) -> Sequence[EnrollmentForm]:
+        return self.session.scalars(select(EnrollmentForm).order_by(t.forms.c.name)).all()
+
+    def accounts(self, form_id: str) -> Sequence[WebFormAccount]:
+        query = select(WebFormAccount).where(t.accounts.c.form_id == form_id).order_by(t.accounts.c.name)
+        return self.session.scalars(query).all()
+
+    def account(self, account_id: str) -> WebFormAccount | None:
+        return self.session.get(WebFormAccount, account_id)
+
+    def account_with_code(self, access_code_digest: str) -> WebFormAccount | None:
+        query = select(WebFormAccount).where(t.accounts.c.access_code_digest == access_code_digest)
+        return self.session.scalar(query)
+
+    def organization(self, organization_id: str) -> Organization:
+        return self.session.get_one(Organization, organization_id)
+
+    def organizations(self) -> Sequence[Organization]:
+        return self.session.scalars(select(Organization).order_by(t.organizations.c.name)).all()
+
+    def department(self, department_id: str) -> Department:
+        return self.session.get_one(Department, department_id)
+
+    def departments(self) -> Sequence[Department]:
+        return self.session.scalars(select(Department).order_by(t.departments.c.name)).all()
+
+    def profile(self, profile_id: str) -> CertificateProfile | None:
+        return self.session.get(CertificateProfile, profile_id)
+
+    def profiles(self) -> Sequence[CertificateProfile]:
+        return self.session.scalars(select(CertificateProfile).order_by(t.profiles.c.name)).all()
+
+    def registration_token(self, digest: str) -> RegistrationToken | None:
+        return self.session.scalar(select(RegistrationToken).where(t.registration_tokens.c.digest == digest))
+
+    def registration_tokens(self) -> Sequence[RegistrationToken]:
+        return self.session.scalars(select(RegistrationToken)).all()
+
+    def licence(self) -> LicenceTerms | None:
+        return self.session.scalar(select(LicenceTerms).where(t.licences.c.current.is_(True)))
+
+    def licence_version(self, version: str) -> LicenceTerms | None:
+        return self.session.get(LicenceTerms, version)
+
+    # Visits
+
+    def session_of(self, digest: str) -> PortalSession | None:
+        return self.session.get(PortalSession, digest)
+
+    def end_session(self, session: PortalSession) -> None:
+        self.session.delete(session)
+
+    def burn_identity(self, jti: str, now: datetime) -> bool:
+        try:
+            with self.session.begin_nested():
+                self.session.execute(insert(t.burned).values(jti=jti, at=now))
+        except IntegrityError:
+            return False
+        return True
+
+    # Orders and certificates
+
+    def order(self, order_id: str, *, lock: bool = False) -> Order | None:
+        query = select(Order).where(t.orders.c.id == order_id)
+        return self.session.scalar(query.with_for_update() if lock else query)
+
+    def orders_of(self, form_id: str, email: str) -> Sequence[Order]:
+        query = select(Order).where(t.orders.c.form_id == form_id, t.orders.c.person_email == email)
+        return self.session.scalars(query.order_by(t.orders.c.created_at.desc()).limit(100)).all()
+
+    def claim_accepted_orders(self, limit: int) -> Sequence[Order]:
+        query = select(Order).where(t.orders.c.state == OrderState.CSR_ACCEPTED).order_by(t.orders.c.state_at)
+        return self.session.scalars(query.limit(limit).with_for_update(skip_locked=True)).all()
+
+    def claim_stale_intents(self, now: datetime, limit: int) -> Sequence[IssuanceIntent]:
+        query = select(IssuanceIntent).where(t.intents.c.state == IntentState.INTENDED, t.intents.c.leased_until <= now)
+        return self.session.scalars(query.limit(limit).with_for_update(skip_locked=True)).all()
+
+    def intent(self, order_id: str) -> IssuanceIntent | None:
+        return self.session.get(IssuanceIntent, order_id)
+
+    def certificate_of(self, order_id: str) -> Certificate | None:
+        return self.session.scalar(select(Certificate).where(t.certificates.c.order_id == order_id))
+
+    def certificate(self, certificate_id: str) -> Certificate | None:
+        return self.session.get(Certificate, certificate_id)
+
+    def certificates_of(self, form_id: str, email: str) -> Sequence[Certificate]:
+        query = select(Certificate).where(t.certificates.c.form_id == form_id, t.certificates.c.owner == email)
+        return self.session.scalars(query.order_by(t.certificates.c.issued_at.desc()).limit(100)).all()
+
+    # Agents
+
+    def enrollment_claim(self, token_digest: str, *, lock: bool = False) -> Claim | None:
+        query = select(Claim).where(t.claims.c.token_digest == token_digest)
+        return self.session.scalar(query.with_for_update() if lock else query)
+
+    def claim_of(self, recipient: str) -> Claim | None:
+        kind, _, claim_id = recipient.partition(":")
+        return self.session.get(Claim, claim_id) if kind == "claim" else None
+
+    def device(self, device_id: str) -> Device | None:
+        return self.session.get(Device, device_id)
+
+    def device_by_key(self, spki_sha256: str) -> Device | None:
+        return self.session.scalar(select(Device).where(t.devices.c.spki_sha256 == spki_sha256))
+
+    def devices_of(self, email: str, organization_id: str) -> Sequence[Device]:
+        query = select(Device).where(t.devices.c.owner == email, t.devices.c.organization_id == organization_id)
+        return self.session.scalars(query.order_by(t.devices.c.name)).all()
+
+    def job(self, job_id: str, *, lock: bool = False) -> Job | None:
+        query = select(Job).where(t.jobs.c.id == job_id)
+        return self.session.scalar(query.with_for_update() if lock else query)
+
+    def open_jobs(self, recipient: str, limit: int = 100) -> Sequence[Job]:
+        query = select(Job).where(t.jobs.c.recipient == recipient, t.jobs.c.state == JobState.OPEN)
+        return self.session.scalars(query.order_by(t.jobs.c.sequence).limit(limit)).all()
+
+    def open_jobs_of_order(self, order_id: str) -> Sequence[Job]:
+        query = select(Job).where(t.jobs.c.order_id == order_id, t.jobs.c.state == JobState.OPEN)
+        return self.session.scalars(query).all()
+
+    # Effects
+
+    def add(self, entity: object) -> None:
+        self.session.add(entity)
+
+    def remove(self, entity: object) -> None:
+        self.session.delete(entity)
+
+    def flush(self) -> None:
+        self.session.flush()
+
+    def record(self, fact: Message, *, destination: str, trace_id: str | None = None) -> None:
+        t.outbox.record(
+            self.session,
+            fact,
+            destination=destination,
+            message_id=new_id(),
+            trace_id=trace_id or current_trace_id(),
+            now=self._clock.now(),
+        )
+        self.ring()
+
+    def ring(self) -> None:
+        self.rings = True
+
+    def wake(self, *topics: str) -> None:
+        self.topics.update(topics)
+
+
+class SqlTransactions:
+    """Opens transactions, and rings and wakes after a commit."""
+
+    def __init__(self, database: Database, bus: Bus, clock: Clock) -> None:
+        self._database, self._bus, self._clock = database, bus, clock
+
+    @contextmanager
+    def write(self) -> Iterator[SqlTransaction]:
+        """Committed when the block ends, rolled back when it raises."""
+        with self._database.write() as session:
+            transaction = SqlTransaction(session, self._clock)
+            yield transaction
+        if transaction.topics:
+            self._bus.wake(transaction.topics)
+        if transaction.rings:
+            self._bus.ring()
+
+    @contextmanager
+    def read(self) -> Iterator[SqlTransaction]:
+        """Changes nothing."""
+        with self._database.read() as session:
+            yield SqlTransaction(session, self._clock)
+
+    def prune(self, now: datetime) -> int:
+        """Forgets sessions that are over, burned identity tokens past their life, and old inbox ids."""
+        with self._database.write() as session:
+            session.execute(delete(t.sessions).where(t.sessions.c.expires_at < now))
+            session.execute(delete(t.burned).where(t.burned.c.at < now - timedelta(hours=1)))
+            t.inbox.prune(session, now - timedelta(days=7))
+        return 0

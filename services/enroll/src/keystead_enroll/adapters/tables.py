@@ -1,0 +1,348 @@
+"""The tables of enroll, and how the domain's dataclasses map onto them (imperatively: the domain knows nothing)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.ext.mutable import MutableDict, MutableList
+from sqlalchemy.orm import registry, relationship
+from sqlalchemy.types import TypeDecorator
+
+from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.identity import SignInMethod
+from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
+from keystead_enroll.domain.enrollment import (
+    Authorization,
+    CertificateProfile,
+    CsrGenerationMethod,
+    Department,
+    EnrollmentForm,
+    LicenceTerms,
+    Organization,
+    RegistrationToken,
+    WebFormAccount,
+)
+from keystead_enroll.domain.jobs import Job, JobState
+from keystead_enroll.domain.orders import Claim, Device, Order, OrderState, OrderTransition
+from keystead_enroll.domain.visits import PortalSession
+from keystead_kit.db import UtcDateTime, new_metadata
+from keystead_kit.outbox import Inbox, Outbox
+
+SERVICE = "enroll"
+
+
+class EnumText(TypeDecorator[StrEnum]):
+    """A StrEnum as text, without a database type that a migration would have to change."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def __init__(self, enum: type[StrEnum]) -> None:
+        super().__init__()
+        self.enum = enum
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """To the database."""
+        return None if value is None else self.enum(value).value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> StrEnum | None:
+        """From the database."""
+        return None if value is None else self.enum(value)
+
+
+class EnumList(TypeDecorator[list[StrEnum]]):
+    """A list of StrEnum values as JSON."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self, enum: type[StrEnum]) -> None:
+        super().__init__()
+        self.enum = enum
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> list[str] | None:
+        """To the database."""
+        return None if value is None else [self.enum(item).value for item in value]
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> list[StrEnum] | None:
+        """From the database."""
+        return None if value is None else [self.enum(item) for item in value]
+
+
+_ID = String(32)
+_TEXTS = MutableList.as_mutable(JSON())
+_OBJECT = MutableDict.as_mutable(JSON())
+
+metadata = new_metadata()
+outbox = Outbox(metadata, SERVICE)
+inbox = Inbox(metadata)
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", String(256), nullable=False, unique=True),
+    Column("email_domains", _TEXTS, nullable=False),
+    Column("dns_domains", _TEXTS, nullable=False),
+)
+departments = Table(
+    "departments",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("name", String(256), nullable=False),
+    UniqueConstraint("organization_id", "name"),
+)
+profiles = Table(
+    "certificate_profiles",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("description", Text, nullable=False),
+    Column("certificate_type", EnumText(CertificateType), nullable=False),
+    Column("key_algorithms", EnumList(KeyAlgorithm), nullable=False),
+    Column("term_days", _TEXTS, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("subject_alternative_names", _TEXTS, nullable=False),
+    Column("minimum_assurance", EnumText(AssuranceLevel), nullable=False),
+    Column("device_name_pattern", Text, nullable=False),
+    Column("renewal_window_days", Integer, nullable=False),
+    Column("policy_oids", _TEXTS, nullable=False),
+)
+forms = Table(
+    "enrollment_forms",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", String(256), nullable=False, unique=True),
+    Column("certificate_type", EnumText(CertificateType), nullable=False),
+    Column("uri_extension", String(58), nullable=False, unique=True),
+    Column("methods", EnumList(SignInMethod), nullable=False),
+    Column("help_text", String(2048), nullable=False),
+    Column("help_link", Text),
+    Column("version", Integer, nullable=False),
+    Column("published", _OBJECT, nullable=False),
+)
+accounts = Table(
+    "web_form_accounts",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("form_id", ForeignKey("enrollment_forms.id"), nullable=False, index=True),
+    Column("name", String(128), nullable=False),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("department_id", ForeignKey("departments.id")),
+    Column("profile_ids", _TEXTS, nullable=False),
+    Column("csr_method", EnumText(CsrGenerationMethod), nullable=False),
+    Column("authorization", EnumText(Authorization), nullable=False),
+    Column("access_code_digest", String(64), unique=True),
+    Column("automatic_approval", Boolean, nullable=False),
+    UniqueConstraint("form_id", "name"),
+)
+registration_tokens = Table(
+    "registration_tokens",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("owner", String(254)),
+    Column("expires_at", UtcDateTime),
+)
+licences = Table(
+    "licence_terms",
+    metadata,
+    Column("version", String(64), primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("current", Boolean, nullable=False),
+)
+sessions = Table(
+    "portal_sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("form_id", ForeignKey("enrollment_forms.id"), nullable=False),
+    Column("email", String(254), nullable=False),
+    Column("name", String(256)),
+    Column("method", String(32), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("account_id", ForeignKey("web_form_accounts.id")),
+    Column("unlocked_account_id", ForeignKey("web_form_accounts.id")),
+)
+burned = Table(
+    "burned_identities",
+    metadata,
+    Column("jti", String(64), primary_key=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+)
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("form_id", ForeignKey("enrollment_forms.id"), nullable=False),
+    Column("account_id", ForeignKey("web_form_accounts.id"), nullable=False),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("profile_id", ForeignKey("certificate_profiles.id"), nullable=False),
+    Column("certificate_type", EnumText(CertificateType), nullable=False),
+    Column("person_email", String(254), nullable=False),
+    Column("person_name", String(256)),
+    Column("key_algorithm", EnumText(KeyAlgorithm), nullable=False),
+    Column("term_days", Integer, nullable=False),
+    Column("names", JSON, nullable=False),
+    Column("recipient", String(48), nullable=False),
+    Column("trace_id", String(32), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("licence_version", String(64)),
+    Column("state", EnumText(OrderState), nullable=False),
+    Column("state_at", UtcDateTime, nullable=False),
+    Column("machine", String(253), nullable=False),
+    Column("agent_seen_at", UtcDateTime),
+    Column("csr_pem", Text),
+    Column("spki_sha256", String(64)),
+    Column("evidence", JSON(none_as_null=True)),
+    Column("assurance", EnumText(AssuranceLevel)),
+    Column("key_location", String(1024), nullable=False),
+    Column("failure_code", String(64), nullable=False),
+    Column("failure_reason", Text, nullable=False),
+    Column("failure_advice", Text, nullable=False),
+    Index("ix_orders_state_state_at", "state", "state_at"),
+    Index("ix_orders_form_id_person_email", "form_id", "person_email"),
+)
+transitions = Table(
+    "order_transitions",
+    metadata,
+    Column("order_id", ForeignKey("orders.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("source", EnumText(OrderState)),
+    Column("target", EnumText(OrderState), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("note", Text, nullable=False),
+)
+claims = Table(
+    "enrollment_claims",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("order_id", ForeignKey("orders.id"), nullable=False, index=True),
+    Column("token_digest", String(64), nullable=False, unique=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("agent_secret_digest", String(64)),
+    Column("redeemed_at", UtcDateTime),
+    Column("resumable_until", UtcDateTime),
+)
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("name", String(253), nullable=False),
+    Column("platform", String(64), nullable=False),
+    Column("public_key_pem", Text, nullable=False),
+    Column("spki_sha256", String(64), nullable=False, unique=True),
+    Column("owner", String(254), index=True),
+    Column("registered_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime),
+    Column("machine", _OBJECT, nullable=False),
+)
+jobs = Table(
+    "device_jobs",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("id", _ID, nullable=False, unique=True),
+    Column("recipient", String(48), nullable=False),
+    Column("order_id", ForeignKey("orders.id"), nullable=False, index=True),
+    Column("trace_id", String(32), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("organization", String(256), nullable=False),
+    Column("profile", String(128), nullable=False),
+    Column("state", EnumText(JobState), nullable=False),
+    Column("report_digest", String(64)),
+    Column("refusal", JSON(none_as_null=True)),
+    Column("done_at", UtcDateTime),
+    UniqueConstraint("order_id", "kind"),
+    Index("ix_device_jobs_recipient_state_sequence", "recipient", "state", "sequence"),
+    sqlite_autoincrement=True,
+)
+intents = Table(
+    "issuance_intents",
+    metadata,
+    Column("order_id", ForeignKey("orders.id"), primary_key=True),
+    Column("serial", String(40), nullable=False, unique=True),
+    Column("precertificate", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("leased_until", UtcDateTime, nullable=False),
+    Column("state", EnumText(IntentState), nullable=False),
+    Index("ix_issuance_intents_state_leased_until", "state", "leased_until"),
+)
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("order_id", ForeignKey("orders.id"), nullable=False, unique=True),
+    Column("form_id", ForeignKey("enrollment_forms.id"), nullable=False),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("owner", String(254), nullable=False),
+    Column("profile_id", ForeignKey("certificate_profiles.id"), nullable=False),
+    Column("certificate_type", EnumText(CertificateType), nullable=False),
+    Column("key_algorithm", EnumText(KeyAlgorithm), nullable=False),
+    Column("assurance", EnumText(AssuranceLevel), nullable=False),
+    Column("serial", String(40), nullable=False, unique=True),
+    Column("subject", Text, nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("names", _TEXTS, nullable=False),
+    Column("sha1", String(40), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("der", LargeBinary, nullable=False),
+    Column("chain_pem", _TEXTS, nullable=False),
+    Column("root_pem", Text, nullable=False),
+    Column("not_before", UtcDateTime, nullable=False),
+    Column("not_after", UtcDateTime, nullable=False, index=True),
+    Column("renews_at", UtcDateTime, nullable=False),
+    Column("issued_at", UtcDateTime, nullable=False),
+    Column("machine", String(253), nullable=False),
+    Column("location", String(1024), nullable=False),
+    Column("reasons", JSON(none_as_null=True)),
+    Column("revoked_at", UtcDateTime),
+    Column("revocation_reason", String(32)),
+    Index("ix_certificates_form_id_owner", "form_id", "owner"),
+)
+
+_mapper = registry(metadata=metadata)
+for _class, _table in (
+    (Organization, organizations),
+    (Department, departments),
+    (CertificateProfile, profiles),
+    (EnrollmentForm, forms),
+    (WebFormAccount, accounts),
+    (RegistrationToken, registration_tokens),
+    (LicenceTerms, licences),
+    (PortalSession, sessions),
+    (OrderTransition, transitions),
+    (Claim, claims),
+    (Device, devices),
+    (Job, jobs),
+    (IssuanceIntent, intents),
+    (Certificate, certificates),
+):
+    _mapper.map_imperatively(_class, _table)
+_mapper.map_imperatively(
+    Order,
+    orders,
+    properties={
+        "log": relationship(OrderTransition, order_by=transitions.c.position, cascade="all, delete-orphan"),
+    },
+)

@@ -1,0 +1,96 @@
+"""Joins adapters and use cases. The one file of enroll that knows both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from keystead_enroll.adapters import tables
+from keystead_enroll.adapters.builtin_ca import BuiltinCa
+from keystead_enroll.adapters.keyed_secrets import KeyedSecrets
+from keystead_enroll.adapters.pkilint_linter import PkilintLinter
+from keystead_enroll.adapters.store import SqlTransactions
+from keystead_enroll.ports import RateLimits
+from keystead_enroll.settings import EnrollSettings
+from keystead_enroll.usecases.enter_access_code import CodeLimits
+from keystead_enroll.usecases.issue_certificates import issue_certificates
+from keystead_kit.bus import Bus
+from keystead_kit.clock import Clock, SystemClock
+from keystead_kit.db import Database
+from keystead_kit.migrations import Migrations
+from keystead_kit.ratelimit import RateLimiter
+from keystead_kit.secrets import TokenSigner, TokenVerifier
+from keystead_kit.worker import Messenger
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@dataclass
+class Enroll:
+    """Enroll, joined: what web, worker and CLI share."""
+
+    settings: EnrollSettings
+    clock: Clock
+    database: Database
+    bus: Bus
+    transactions: SqlTransactions
+    secrets: KeyedSecrets
+    limits: RateLimits
+    code_limits: CodeLimits
+
+    def migrations(self) -> Migrations:
+        """This service's migrations on its database."""
+        return Migrations(self.database, tables.metadata, MIGRATIONS)
+
+    def identity_verifier(self) -> TokenVerifier:
+        """Verifies identity tokens with auth's public key."""
+        return TokenVerifier.from_file(self.settings.identity_key_file)
+
+    def open_ca(self) -> BuiltinCa:
+        """The built-in CA. Raises CaRefused if it cannot be used."""
+        passphrase = self.settings.ca_key_passphrase
+        return BuiltinCa.open(
+            self.settings.ca_folder,
+            now=self.clock.now(),
+            passphrase=passphrase.get_secret_value().encode() if passphrase else None,
+        )
+
+    def messenger(self) -> Messenger:
+        """The outbox and inbox. Enroll takes no facts yet, it only tells them."""
+        return Messenger(
+            self.database, self.bus, self.clock, tables.outbox, tables.inbox, lambda _session, _fact, _envelope: None
+        )
+
+    def issue(self, ca: BuiltinCa, linter: PkilintLinter) -> int:
+        """Duty: issues what is accepted."""
+        return issue_certificates(self.transactions, self.clock, ca, linter, self.settings.public_origin)
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self.bus.close()
+        self.database.close()
+
+
+def build(settings: EnrollSettings, clock: Clock | None = None) -> Enroll:
+    """Enroll from its settings. Connects to nothing yet."""
+    clock = clock or SystemClock()
+    database = Database(settings.database_url.get_secret_value())
+    redis_url = settings.redis_url.get_secret_value()
+    bus = Bus(tables.SERVICE, redis_url)
+    return Enroll(
+        settings=settings,
+        clock=clock,
+        database=database,
+        bus=bus,
+        transactions=SqlTransactions(database, bus, clock),
+        secrets=KeyedSecrets(
+            settings.access_code_key.get_secret_value().encode(),
+            settings.cookie_key.get_secret_value().encode(),
+            TokenSigner.from_file(settings.token_key_file),
+            settings.agent_token_seconds,
+        ),
+        limits=RateLimiter(redis_url, tables.SERVICE),
+        code_limits=CodeLimits(
+            settings.access_code_limit_person, settings.access_code_limit_form, settings.access_code_limit_address
+        ),
+    )

@@ -1,0 +1,202 @@
+"""Command lines: `keystead` for administrators, `keystead-enroll` to run the service."""
+
+from __future__ import annotations
+
+import json
+import secrets as randomness
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keystead_enroll.adapters.builtin_ca import CaFolder
+from keystead_enroll.adapters.declaration import read_declaration
+from keystead_enroll.adapters.pkilint_linter import PkilintLinter
+from keystead_enroll.bootstrap import Enroll, build
+from keystead_enroll.domain.errors import Refusal
+from keystead_enroll.domain.refusals import DeclarationInvalid
+from keystead_enroll.settings import EnrollSettings
+from keystead_enroll.usecases.apply_declaration import apply_declaration
+from keystead_enroll.usecases.change_order import decide_order
+from keystead_enroll.usecases.create_ca import CaNames, create_ca
+from keystead_kit.http import run_web
+from keystead_kit.logs import configure_logging
+from keystead_kit.secrets import write_signing_key
+from keystead_kit.settings import load_settings
+
+EXIT_FAILED = 1
+
+
+def _advises(command: Callable[..., None]) -> Callable[..., None]:
+    """Writes a refusal as `error:` and `hint:` lines and exits 1."""
+
+    @wraps(command)
+    def advised(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except DeclarationInvalid as refusal:
+            for mistake in refusal.mistakes:
+                click.echo(f"error: {mistake}", err=True)
+            click.echo(f"hint: {refusal.advice}", err=True)
+            sys.exit(EXIT_FAILED)
+        except Refusal as refusal:
+            click.echo(f"error: {refusal.detail}", err=True)
+            if refusal.advice:
+                click.echo(f"hint: {refusal.advice}", err=True)
+            sys.exit(EXIT_FAILED)
+
+    return advised
+
+
+def _enroll(role: str) -> Enroll:
+    settings = load_settings(EnrollSettings)
+    configure_logging("enroll", role, settings.log_level)
+    return build(settings)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Keystead for administrators. Reads the same KEYSTEAD_ENROLL_… settings as the service."""
+
+
+@main.group()
+def ca() -> None:
+    """The built-in CA."""
+
+
+@ca.command("init")
+@click.option("--organization", required=True, help="O of both CAs' names.")
+@click.option("--root-name", default="Keystead Root CA", show_default=True)
+@click.option("--issuing-name", default="Keystead Issuing CA", show_default=True)
+@click.option("--root-folder", type=click.Path(path_type=Path), help="Put the root's key here, to be taken offline.")
+@click.option("--root-passphrase-file", type=click.Path(path_type=Path, exists=True), help="Encrypts the root's key.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_advises
+def ca_init(
+    organization: str,
+    root_name: str,
+    issuing_name: str,
+    root_folder: Path | None,
+    root_passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Make a root and an issuing CA in KEYSTEAD_ENROLL_CA_FOLDER.
+
+    Example: keystead ca init --organization "Example Hospital" --root-folder /mnt/offline
+    """
+    enroll = _enroll("cli")
+    passphrase = enroll.settings.ca_key_passphrase
+    store = CaFolder(
+        enroll.settings.ca_folder,
+        root_folder=root_folder,
+        issuing_passphrase=passphrase.get_secret_value().encode() if passphrase else None,
+        root_passphrase=root_passphrase_file.read_bytes().strip() if root_passphrase_file else None,
+    )
+    create_ca(
+        CaNames(organization, root_name, issuing_name),
+        now=enroll.clock.now(),
+        random_bytes=randomness.token_bytes,
+        lint=PkilintLinter().lint,
+        store=store,
+    )
+    where = str(enroll.settings.ca_folder)
+    click.echo(json.dumps({"folder": where}) if as_json else f"A root and an issuing CA are in {where}.")
+
+
+@main.command()
+@click.option("-f", "--file", "file", required=True, type=click.Path(path_type=Path), help="A YAML set-up file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_advises
+def apply(file: Path, as_json: bool) -> None:
+    """Bring organizations, profiles, forms and accounts to what a file declares. Safe to repeat.
+
+    Example: keystead apply -f setup.yaml
+    """
+    declaration = read_declaration(file)
+    enroll = _enroll("cli")
+    applied = apply_declaration(enroll.transactions, enroll.secrets, declaration)
+    addresses = {name: f"{enroll.settings.public_origin}/e/{uri}" for name, uri in applied.forms.items()}
+    if as_json:
+        click.echo(json.dumps({"forms": addresses, **applied.counts}))
+        return
+    done = [f"{applied.counts[what]} {what}" for what in ("created", "changed", "unchanged") if applied.counts[what]]
+    click.echo(", ".join(done) or "nothing declared")
+    width = max((len(name) for name in addresses), default=0)
+    for name, address in addresses.items():
+        click.echo(f"  {name:<{width}}  {address}")
+
+
+@main.group()
+def order() -> None:
+    """Requests that wait for approval."""
+
+
+@order.command("approve")
+@click.argument("order_id")
+@_advises
+def order_approve(order_id: str) -> None:
+    """Approve a request. Example: keystead order approve 5f0c…"""
+    enroll = _enroll("cli")
+    decide_order(enroll.transactions, enroll.clock, order_id, approve=True)
+    click.echo("approved")
+
+
+@order.command("reject")
+@click.argument("order_id")
+@click.option("--reason", required=True, help="What the person will read.")
+@_advises
+def order_reject(order_id: str, reason: str) -> None:
+    """Decline a request. Example: keystead order reject 5f0c… --reason "Ask your manager first." """
+    enroll = _enroll("cli")
+    decide_order(enroll.transactions, enroll.clock, order_id, approve=False, note=reason)
+    click.echo("rejected")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def service() -> None:
+    """Run the enroll service."""
+
+
+@service.command()
+def web() -> None:
+    """Serve portal pages and the agent API."""
+    enroll = _enroll("web")
+    from keystead_enroll.web.app import create_app
+
+    settings = enroll.settings
+    run_web(create_app(enroll), settings.web_host, settings.web_port, settings.trusted_proxies)
+
+
+@service.command()
+def worker() -> None:
+    """Issue certificates and relay facts."""
+    enroll = _enroll("worker")
+    from keystead_enroll.worker import run
+
+    run(enroll)
+
+
+@service.command()
+@click.option("--check", is_flag=True, help="Only say whether models and migrations agree; exit 1 if not.")
+def migrate(check: bool) -> None:
+    """Bring the database's schema to this release."""
+    migrations = _enroll("migrate").migrations()
+    migrations.upgrade()
+    if check:
+        drift = migrations.drift()
+        for difference in drift:
+            click.echo(f"error: {difference}", err=True)
+        sys.exit(EXIT_FAILED if drift else 0)
+
+
+@service.command()
+def keys() -> None:
+    """Make the token key that the settings name, unless it is there."""
+    import os
+
+    private = Path(os.environ["KEYSTEAD_ENROLL_TOKEN_KEY_FILE"])
+    made = write_signing_key(private, private.with_suffix(".pub.pem"))
+    click.echo(f"{'made' if made else 'kept'} {private}")

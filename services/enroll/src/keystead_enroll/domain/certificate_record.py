@@ -1,0 +1,77 @@
+"""Stored intents and certificates, and what can be said of a certificate at a moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+
+
+class IntentState(StrEnum):
+    """intended: linted and stored, not known to be signed. void: given up before anything was signed."""
+
+    INTENDED = "intended"
+    SIGNED = "signed"
+    VOID = "void"
+
+
+@dataclass(eq=False)
+class IssuanceIntent:
+    """What is to be signed for an order, stored before it is signed. At most one per order."""
+
+    order_id: str
+    serial: str
+    precertificate: bytes
+    """DER, signed by a throw-away key: the exact to-be-signed bytes that were linted."""
+    created_at: datetime
+    leased_until: datetime
+    state: IntentState = IntentState.INTENDED
+
+
+@dataclass(eq=False)
+class Certificate:
+    """An issued certificate. At most one per order."""
+
+    id: str
+    order_id: str
+    form_id: str
+    organization_id: str
+    owner: str
+    profile_id: str
+    certificate_type: CertificateType
+    key_algorithm: KeyAlgorithm
+    assurance: AssuranceLevel
+    serial: str
+    subject: str
+    issuer: str
+    names: list[str]
+    sha1: str
+    sha256: str
+    der: bytes
+    chain_pem: list[str]
+    root_pem: str
+    not_before: datetime
+    not_after: datetime
+    renews_at: datetime
+    issued_at: datetime
+    machine: str
+    location: str = ""
+    reasons: list[dict[str, object]] | None = None
+    revoked_at: datetime | None = None
+    revocation_reason: str | None = None
+
+
+def certificate_state(certificate: Certificate, now: datetime) -> str:
+    """valid, expiring (its renewal is due), expired or revoked: a pure function of facts and the time."""
+    if certificate.revoked_at is not None:
+        return "revoked"
+    if now >= certificate.not_after:
+        return "expired"
+    return "expiring" if now >= certificate.renews_at else "valid"
+
+
+def renewal_time(not_before: datetime, not_after: datetime, window: timedelta) -> datetime:
+    """When a certificate's renewal is due: `window` before its end, but not before half of its life is over."""
+    return max(not_after - window, not_before + (not_after - not_before) / 2)

@@ -1,0 +1,121 @@
+"""What an administrator sets up: organizations, certificate profiles, enrollment forms, web form accounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.identity import SignInMethod
+
+
+class Authorization(StrEnum):
+    """What a web form account asks of a signed-in person, beside who they are."""
+
+    NONE = "none"
+    ACCESS_CODE = "access_code"
+
+
+class CsrGenerationMethod(StrEnum):
+    """Who makes the key and the certificate signing request."""
+
+    AGENT = "keystead_agent"
+    PROVIDED = "provided_csr"
+
+
+@dataclass(eq=False)
+class Organization:
+    """A customer of the CA. `email_domains` and `dns_domains` are delegated to it."""
+
+    id: str
+    name: str
+    email_domains: list[str] = field(default_factory=list)
+    dns_domains: list[str] = field(default_factory=list)
+
+    def owns_email(self, email: str) -> bool:
+        """Whether the address's domain is delegated to this organization."""
+        return email.rpartition("@")[2].lower() in self.email_domains
+
+
+@dataclass(eq=False)
+class Department:
+    """A part of an organization."""
+
+    id: str
+    organization_id: str
+    name: str
+
+
+@dataclass(eq=False)
+class CertificateProfile:
+    """What a certificate will be: type, keys, terms, names, demanded proof of key residency."""
+
+    id: str
+    name: str
+    description: str
+    certificate_type: CertificateType
+    key_algorithms: list[KeyAlgorithm]
+    term_days: list[int]
+    subject: str
+    subject_alternative_names: list[str]
+    minimum_assurance: AssuranceLevel = AssuranceLevel.CLAIMED
+    device_name_pattern: str = ""
+    renewal_window_days: int = 30
+    policy_oids: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not self.key_algorithms or not self.term_days:
+            raise ValueError("a profile allows at least one key algorithm and one term")
+
+
+@dataclass(eq=False)
+class WebFormAccount:
+    """A way through an enrollment form: for one organization, with these profiles and this authorization."""
+
+    id: str
+    form_id: str
+    name: str
+    organization_id: str
+    department_id: str | None
+    profile_ids: list[str]
+    csr_method: CsrGenerationMethod = CsrGenerationMethod.AGENT
+    authorization: Authorization = Authorization.NONE
+    access_code_digest: str | None = None
+    automatic_approval: bool = True
+
+
+@dataclass(eq=False)
+class EnrollmentForm:
+    """A published page for one certificate type, at `/e/<uri_extension>`."""
+
+    id: str
+    name: str
+    certificate_type: CertificateType
+    uri_extension: str
+    methods: list[SignInMethod]
+    help_text: str = ""
+    help_link: str | None = None
+    version: int = 1
+    published: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class RegistrationToken:
+    """Lets machines of an organization register as devices. Only a keyed digest is stored."""
+
+    id: str
+    name: str
+    digest: str
+    organization_id: str
+    owner: str | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(eq=False)
+class LicenceTerms:
+    """The text a person accepts with a request."""
+
+    version: str
+    text: str
+    current: bool = True

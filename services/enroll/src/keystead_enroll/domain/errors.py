@@ -1,0 +1,151 @@
+"""Everything that enroll refuses, one named exception each.
+
+```
+Refusal
+├── CsrRefused          CsrMalformed, CsrSignatureInvalid, CsrKeyMismatch, CsrNamesDiffer
+├── KeyTooWeak, KeyAlgorithmNotAllowed
+├── NameNotAllowed, TemplateInvalid
+├── EvidenceRefused     EvidenceMalformed, EvidenceMismatch, AssuranceTooLow
+├── ProbeSignatureInvalid
+└── CaRefused           CertificateLintFailed, CaKeyMismatch, CaUnusable, CaFilesExist, IntentNotSignable
+```
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """Something that will not be done. `detail` says what happened, `advice` what the asker can do about it.
+
+    `code` is the value of the `keystead_contracts.problems.ProblemCode` that the web edge answers with.
+    """
+
+    code: ClassVar[str] = "malformed"
+    default_advice: ClassVar[str] = ""
+
+    def __init__(self, detail: str, advice: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.advice = advice or self.default_advice
+
+
+class CsrRefused(Refusal):
+    """The certificate signing request cannot be accepted."""
+
+    code = "csr-refused"
+
+
+class CsrMalformed(CsrRefused):
+    """Not one PEM block with one PKCS#10 request in DER (RFC 2986, RFC 7468), or too large."""
+
+    default_advice = "Send exactly one PEM-encoded PKCS#10 request and nothing else."
+
+
+class CsrSignatureInvalid(CsrRefused):
+    """The request is not signed by the key that it contains (no proof of possession)."""
+
+    default_advice = "Sign the request with the private key that belongs to it, with SHA-256 or stronger."
+
+
+class CsrKeyMismatch(CsrRefused):
+    """The key in the request is not the key that was to be used."""
+
+    default_advice = "Send a request for the key that was asked for."
+
+
+class CsrNamesDiffer(CsrRefused):
+    """The request names somebody or something else than the order."""
+
+    default_advice = "Use the subject of the order as it is, and ask for no further names."
+
+
+class KeyTooWeak(CsrRefused):
+    """The public key has a property that lets its private key be found."""
+
+    default_advice = "Make a new key. If it came from a TPM or smart card, install the maker's firmware update first."
+
+
+class KeyAlgorithmNotAllowed(CsrRefused):
+    """The key's algorithm or size is none that may be used here."""
+
+    default_advice = "Make a key with the algorithm that the order names."
+
+
+class NameNotAllowed(Refusal):
+    """A name cannot stand in a certificate, or not in this one."""
+
+    code = "order-refused"
+    default_advice = "Correct the name and ask again."
+
+
+class TemplateInvalid(Refusal):
+    """A certificate profile's subject or SAN template cannot be used."""
+
+    code = "malformed"
+    default_advice = "Correct the template in the certificate profile."
+
+
+class EvidenceRefused(Refusal):
+    """What the agent sent to show where the key lives does not do."""
+
+    code = "evidence-refused"
+
+
+class EvidenceMalformed(EvidenceRefused):
+    """The evidence cannot be parsed."""
+
+    default_advice = "Update the agent and try again."
+
+
+class EvidenceMismatch(EvidenceRefused):
+    """The evidence is about another key, contradicts itself, or shows a key that can leave the TPM."""
+
+    default_advice = "Let the agent make the key; do not import or copy one into the TPM."
+
+
+class AssuranceTooLow(EvidenceRefused):
+    """The certificate profile demands stronger proof of key residency than the evidence gives."""
+
+    default_advice = "Use a machine with a working TPM 2.0, or ask the administrator for another certificate profile."
+
+
+class ProbeSignatureInvalid(Refusal):
+    """A signature that was to prove possession does not verify with the public key."""
+
+    code = "report-refused"
+    default_advice = "The stored certificate and key do not belong together: enroll again."
+
+
+class CaRefused(Refusal):
+    """The built-in CA cannot be made, opened or used. What the asker sees has no more than `detail`."""
+
+    code = "internal"
+
+
+class CertificateLintFailed(CaRefused):
+    """A certificate that was about to be signed violates RFC 5280."""
+
+    default_advice = "Correct the certificate profile: the findings name the field."
+
+
+class CaKeyMismatch(CaRefused):
+    """The CA's private key does not belong to its certificate."""
+
+    default_advice = "Restore the key and certificate of the CA from the same backup."
+
+
+class CaUnusable(CaRefused):
+    """A file of the CA is missing, unreadable or too open, or its certificate cannot issue now."""
+
+
+class CaFilesExist(CaRefused):
+    """A CA is already there; nothing was written."""
+
+    code = "conflict"
+    default_advice = "Keep the existing CA, or choose another, empty folder."
+
+
+class IntentNotSignable(CaRefused):
+    """A stored intent certificate is not one that this CA may sign as it is."""

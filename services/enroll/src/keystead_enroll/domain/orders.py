@@ -1,0 +1,152 @@
+"""An order's life: one enum, one transition table, one method that checks it and writes the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_enroll.domain.refusals import OrderClosed
+
+
+class OrderState(StrEnum):
+    """Where an order stands. Revoked and expired belong to the certificate, not here."""
+
+    SUBMITTED = "submitted"
+    AWAITING_APPROVAL = "awaiting_approval"
+    OFFERED = "offered"
+    CSR_ACCEPTED = "csr_accepted"
+    SIGNING = "signing"
+    ISSUED = "issued"
+    INSTALLED = "installed"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing follows."""
+        return not TRANSITIONS[self]
+
+
+_S = OrderState
+TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = MappingProxyType(
+    {
+        _S.SUBMITTED: frozenset({_S.AWAITING_APPROVAL, _S.OFFERED}),
+        _S.AWAITING_APPROVAL: frozenset({_S.OFFERED, _S.REJECTED, _S.CANCELLED}),
+        _S.OFFERED: frozenset({_S.CSR_ACCEPTED, _S.FAILED, _S.CANCELLED}),
+        _S.CSR_ACCEPTED: frozenset({_S.SIGNING, _S.FAILED, _S.CANCELLED}),
+        _S.SIGNING: frozenset({_S.ISSUED, _S.FAILED}),
+        _S.ISSUED: frozenset({_S.INSTALLED, _S.FAILED}),
+        _S.INSTALLED: frozenset(),
+        _S.REJECTED: frozenset(),
+        _S.FAILED: frozenset(),
+        _S.CANCELLED: frozenset(),
+    }
+)
+"""Every step an order may take; anything else is refused."""
+
+
+@dataclass(eq=False)
+class OrderTransition:
+    """One line of the transition log."""
+
+    order_id: str
+    position: int
+    source: OrderState | None
+    target: OrderState
+    at: datetime
+    note: str = ""
+
+
+@dataclass(eq=False)
+class Order:
+    """One person's request for one certificate, from submission to the installed certificate or its clear failure."""
+
+    id: str
+    form_id: str
+    account_id: str
+    organization_id: str
+    profile_id: str
+    certificate_type: CertificateType
+    person_email: str
+    person_name: str | None
+    key_algorithm: KeyAlgorithm
+    term_days: int
+    names: dict[str, object]
+    """Who or what the certificate is for: `CertificateNames.to_plain()`, fixed at submission."""
+    recipient: str
+    """Who does the work: `claim:<id>` or `device:<id>`."""
+    trace_id: str
+    created_at: datetime
+    licence_version: str | None
+    state: OrderState = OrderState.SUBMITTED
+    state_at: datetime | None = None
+    machine: str = ""
+    agent_seen_at: datetime | None = None
+    csr_pem: str | None = None
+    spki_sha256: str | None = None
+    evidence: dict[str, object] | None = None
+    assurance: AssuranceLevel | None = None
+    key_location: str = ""
+    failure_code: str = ""
+    failure_reason: str = ""
+    failure_advice: str = ""
+    log: list[OrderTransition] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.state_at = self.created_at
+        self.log.append(OrderTransition(self.id, 0, None, self.state, self.created_at))
+
+    def advance(self, target: OrderState, now: datetime, note: str = "") -> None:
+        """Takes the order to `target` and logs it. Raises OrderClosed if the table has no such step."""
+        if target not in TRANSITIONS[self.state]:
+            raise OrderClosed(f"The request is {self.state.value.replace('_', ' ')}; it cannot become {target.value}.")
+        self.log.append(OrderTransition(self.id, len(self.log), self.state, target, now, note))
+        self.state, self.state_at = target, now
+
+    def fail(self, code: str, reason: str, advice: str, now: datetime) -> None:
+        """Ends the order as failed, with what a person will read."""
+        self.advance(OrderState.FAILED, now, code)
+        self.failure_code, self.failure_reason, self.failure_advice = code, reason, advice
+
+    def reached(self, state: OrderState) -> datetime | None:
+        """When the order came to `state`, or None if it never did."""
+        return next((entry.at for entry in self.log if entry.target is state), None)
+
+
+@dataclass(eq=False)
+class Claim:
+    """An enrollment link. Its token is an HMAC of the id, so the page can show it again and the table holds a hash."""
+
+    id: str
+    order_id: str
+    token_digest: str
+    expires_at: datetime
+    agent_secret_digest: str | None = None
+    redeemed_at: datetime | None = None
+    resumable_until: datetime | None = None
+
+
+@dataclass(eq=False)
+class Device:
+    """A registered machine. `public_key_pem` is its device key, held in its TPM."""
+
+    id: str
+    organization_id: str
+    name: str
+    platform: str
+    public_key_pem: str
+    spki_sha256: str
+    owner: str | None
+    registered_at: datetime
+    last_seen_at: datetime | None = None
+    machine: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def recipient(self) -> str:
+        """How jobs name this device."""
+        return f"device:{self.id}"

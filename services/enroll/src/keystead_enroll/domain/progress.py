@@ -1,0 +1,102 @@
+"""What a waiting person sees: five lines, derived from the order and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from keystead_contracts.base import AssuranceLevel
+from keystead_enroll.domain.orders import Order, OrderState
+
+_S = OrderState
+_HAPPY = (_S.OFFERED, _S.CSR_ACCEPTED, _S.SIGNING, _S.ISSUED, _S.INSTALLED)
+
+
+@dataclass(frozen=True)
+class ProgressLine:
+    """One of the five lines. `state`: waiting, active, done, failed or skipped; `at`: ISO 8601 UTC."""
+
+    key: str
+    state: str
+    at: str | None
+    text: str
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why the order ended without a certificate that works."""
+
+    title: str
+    advice: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The whole state of the live page; sent at each change."""
+
+    state: str
+    lines: tuple[ProgressLine, ...]
+    failure: Failure | None
+    terminal: bool
+
+    def to_json(self) -> dict[str, object]:
+        """As the page's event stream carries it."""
+        return asdict(self)
+
+
+def progress_of(order: Order) -> Progress:
+    """The five lines for `order`."""
+    times: list[tuple[str, datetime | None]] = [
+        ("agent", order.agent_seen_at or order.reached(_S.CSR_ACCEPTED)),
+        ("key", order.reached(_S.CSR_ACCEPTED)),
+        ("request", order.reached(_S.CSR_ACCEPTED)),
+        ("issued", order.reached(_S.ISSUED)),
+        ("installed", order.reached(_S.INSTALLED)),
+    ]
+    lines = []
+    active_given = False
+    for key, at in times:
+        state, text = "done" if at else "waiting", ""
+        if at is None and not active_given:
+            active_given = True
+            state, text, at = _active(order, key)
+        elif at is None and order.state.terminal:
+            state = "skipped"
+        lines.append(ProgressLine(key, state, _iso(at), text, _label(order, key)))
+    failure = None
+    if order.state is _S.FAILED:
+        failure = Failure(order.failure_reason, order.failure_advice, order.trace_id)
+    elif order.state is _S.REJECTED:
+        failure = Failure("An administrator declined this request.", order.failure_advice, order.trace_id)
+    return Progress(order.state.value, tuple(lines), failure, order.state.terminal)
+
+
+def _active(order: Order, key: str) -> tuple[str, str, datetime | None]:
+    if order.state in (_S.FAILED, _S.REJECTED):
+        return "failed", order.failure_reason, order.state_at
+    if order.state is _S.CANCELLED:
+        return "skipped", "", None
+    if order.state is _S.AWAITING_APPROVAL:
+        return "waiting", "An administrator has to approve this request first.", None
+    return "active", _DOING[key], None
+
+
+_DOING = {
+    "agent": "Keystead on this computer has not answered yet.",
+    "key": "The computer is making a key in its TPM.",
+    "request": "The request is being checked.",
+    "issued": "The certificate is being signed.",
+    "installed": "The computer is storing the certificate and trying it out.",
+}
+
+
+def _label(order: Order, key: str) -> str | None:
+    if key == "key" and order.assurance is AssuranceLevel.SOFTWARE:
+        return "Key made in a file"
+    return None
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None

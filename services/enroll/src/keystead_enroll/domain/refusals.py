@@ -1,0 +1,143 @@
+"""What enroll refuses a person or an agent, beside what `errors` says of certificates."""
+
+from __future__ import annotations
+
+from keystead_enroll.domain.errors import Refusal
+
+
+class FormUnknown(Refusal):
+    """No enrollment form has this URI extension (or the asker may not know of it)."""
+
+    code = "not-found"
+    default_advice = "Check the address that your administrator gave you."
+
+
+class IdentityRefused(Refusal):
+    """The identity token is forged, expired, used, or for another form."""
+
+    code = "unauthenticated"
+    default_advice = "Sign in again."
+
+
+class SessionExpired(Refusal):
+    """The portal session is over."""
+
+    code = "session-expired"
+    default_advice = "Sign in again. Requests under way go on by themselves."
+
+
+class NoAccount(Refusal):
+    """The person may use none of the form's accounts."""
+
+    code = "forbidden"
+    default_advice = "Ask the administrator who gave you this address; tell them the address you signed in with."
+
+
+class AccessCodeWrong(Refusal):
+    """The access code is not the account's."""
+
+    code = "access-code-wrong"
+    default_advice = "Type it exactly as you were given it. If you do not have one, ask your administrator."
+
+
+class AccessCodeInUse(Refusal):
+    """Another account has this access code. Which one is not said."""
+
+    code = "conflict"
+    default_advice = "Choose another access code."
+
+
+class TooManyAttempts(Refusal):
+    """A rate limit is reached. `retry_after` is in seconds."""
+
+    code = "rate-limited"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        minutes = max(1, round(retry_after / 60))
+        super().__init__(detail, f"Wait {minutes} minute{'s' if minutes != 1 else ''} and try again.")
+        self.retry_after = retry_after
+
+
+class RequestRefused(Refusal):
+    """A certificate request has mistakes. `fields`: field name → what is wrong with it."""
+
+    code = "order-refused"
+    default_advice = "Correct the marked fields and send the request again."
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        super().__init__("Some answers need another look.")
+        self.fields = fields
+
+
+class OrderUnknown(Refusal):
+    """There is no such order, or it is another person's."""
+
+    code = "not-found"
+    default_advice = "Open the form's address to see your requests and certificates."
+
+
+class CertificateUnknown(Refusal):
+    """There is no such certificate, or it is another person's."""
+
+    code = "not-found"
+    default_advice = "Open the form's address to see your requests and certificates."
+
+
+class OrderClosed(Refusal):
+    """The order has ended or is past the step that was asked for."""
+
+    code = "order-refused"
+    default_advice = "Start a new request in the portal."
+
+
+class ClaimInvalid(Refusal):
+    """The enrollment link is unknown, expired, or was used by another agent. Which is not said."""
+
+    code = "claim-invalid"
+    default_advice = "Get a new link on the request's page in the portal."
+
+
+class RegistrationRefused(Refusal):
+    """The registration token is unknown or expired, or the device's proof is wrong."""
+
+    code = "registration-refused"
+    default_advice = "Ask your administrator for a valid registration token."
+
+
+class AssertionInvalid(Refusal):
+    """A device's signed assertion is not valid, or the device is unknown."""
+
+    code = "assertion-invalid"
+    default_advice = "Check the machine's clock. If the device was removed, register it again."
+
+
+class JobNotYours(Refusal):
+    """There is no such job for this agent."""
+
+    code = "job-not-yours"
+    default_advice = "Reconnect to the job stream and do what it sends."
+
+
+class JobAlreadyReported(Refusal):
+    """The job has another report already; the first one counts."""
+
+    code = "job-already-reported"
+    default_advice = "Nothing is to be done."
+
+
+class ReportRefused(Refusal):
+    """The report does not answer this kind of job."""
+
+    code = "report-refused"
+    default_advice = "Update the agent."
+
+
+class DeclarationInvalid(Refusal):
+    """A set-up file has mistakes. `mistakes`: one line each."""
+
+    code = "malformed"
+    default_advice = "Correct the file and apply it again; nothing was changed."
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("; ".join(mistakes))
+        self.mistakes = mistakes

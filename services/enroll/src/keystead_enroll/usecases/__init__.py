@@ -1,0 +1,1 @@
+"""What enroll does: one file, one verb, one function, one transaction."""

@@ -1,0 +1,64 @@
+"""What a person or an administrator may do to an order under way: a new link, cancel, approve, decline."""
+
+from __future__ import annotations
+
+from keystead_enroll.domain.jobs import JobState
+from keystead_enroll.domain.orders import Order, OrderState
+from keystead_enroll.domain.refusals import OrderClosed, OrderUnknown
+from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
+from keystead_enroll.usecases.links import add_link, offer
+from keystead_enroll.usecases.visit import Visit, find_visit
+
+
+def own_order(tx: Transaction, visit: Visit, order_id: str, *, lock: bool = False) -> Order:
+    """The visitor's order at this form. Raises OrderUnknown, also if it is another person's."""
+    order = tx.order(order_id, lock=lock)
+    if order is None or order.form_id != visit.form.id or order.person_email != visit.session.email:
+        raise OrderUnknown("There is no such request.")
+    return order
+
+
+def renew_link(
+    transactions: Transactions, clock: Clock, secrets: Secrets, uri_extension: str, token: str | None, order_id: str
+) -> None:
+    """A fresh enrollment link for an order that waits for its agent. Raises OrderClosed once an agent has begun."""
+    with transactions.write() as tx:
+        order = own_order(tx, find_visit(tx, clock, uri_extension, token), order_id, lock=True)
+        claim = tx.claim_of(order.recipient)
+        if order.state is not OrderState.OFFERED or (claim is not None and claim.redeemed_at is not None):
+            raise OrderClosed("A computer is working on this request already, or it has ended.")
+        add_link(tx, secrets, order, clock.now())
+        tx.wake(f"order:{order.id}")
+
+
+def cancel_order(
+    transactions: Transactions, clock: Clock, uri_extension: str, token: str | None, order_id: str
+) -> None:
+    """Ends an order before its certificate is signed. Raises OrderClosed when it is too late."""
+    with transactions.write() as tx:
+        order = own_order(tx, find_visit(tx, clock, uri_extension, token), order_id, lock=True)
+        order.advance(OrderState.CANCELLED, clock.now(), "by the person")
+        void_jobs(tx, order)
+        tx.wake(f"order:{order.id}")
+
+
+def decide_order(transactions: Transactions, clock: Clock, order_id: str, *, approve: bool, note: str = "") -> None:
+    """An administrator approves or declines an order. Raises OrderUnknown, OrderClosed."""
+    with transactions.write() as tx:
+        order = tx.order(order_id, lock=True)
+        if order is None:
+            raise OrderUnknown("There is no such request.")
+        if order.state is not OrderState.AWAITING_APPROVAL:
+            raise OrderClosed("The request does not wait for approval.")
+        if approve:
+            offer(tx, order, clock.now())
+        else:
+            order.advance(OrderState.REJECTED, clock.now(), note)
+            order.failure_advice = note or "Ask your administrator why."
+            tx.wake(f"order:{order.id}")
+
+
+def void_jobs(tx: Transaction, order: Order) -> None:
+    """Takes the order's open jobs back: an agent that reports one hears that it is too late."""
+    for job in tx.open_jobs_of_order(order.id):
+        job.state = JobState.VOID

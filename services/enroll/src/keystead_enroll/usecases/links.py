@@ -1,0 +1,54 @@
+"""Make an enrollment link for an order, and offer the order's first job to whoever will do it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from keystead_contracts.agent import MakeKeyAndCsr
+from keystead_contracts.base import AssuranceLevel
+from keystead_enroll.domain.jobs import Job
+from keystead_enroll.domain.names import CertificateNames
+from keystead_enroll.domain.orders import Claim, Order, OrderState
+from keystead_enroll.ports import Secrets, Transaction
+from keystead_kit.secrets import new_id, token_digest
+
+LINK_LIFE = timedelta(minutes=15)
+
+
+def add_link(tx: Transaction, secrets: Secrets, order: Order, now: datetime) -> Claim:
+    """A fresh link for `order`, which becomes its recipient. An earlier one that nobody used no longer leads here."""
+    claim_id = new_id()
+    claim = Claim(claim_id, order.id, token_digest(secrets.claim_token(claim_id)), now + LINK_LIFE)
+    tx.add(claim)
+    order.recipient = f"claim:{claim_id}"
+    for job in tx.open_jobs_of_order(order.id):
+        job.recipient = order.recipient
+    return claim
+
+
+def offer(tx: Transaction, order: Order, now: datetime) -> None:
+    """Takes the order to offered and puts its first job before the recipient."""
+    order.advance(OrderState.OFFERED, now)
+    profile = tx.profile(order.profile_id)
+    if profile is None:
+        raise LookupError(f"order {order.id} names a profile that is gone")
+    job = MakeKeyAndCsr(
+        key_algorithm=order.key_algorithm,
+        subject=CertificateNames.from_plain(order.names).rfc4514(),
+        certificate_type=order.certificate_type,
+        allow_software_key=profile.minimum_assurance is AssuranceLevel.SOFTWARE,
+    )
+    tx.add(
+        Job(
+            id=new_id(),
+            recipient=order.recipient,
+            order_id=order.id,
+            trace_id=order.trace_id,
+            kind=job.kind,
+            payload=job.model_dump(mode="json"),
+            created_at=now,
+            organization=tx.organization(order.organization_id).name,
+            profile=profile.name,
+        )
+    )
+    tx.wake(f"recipient:{order.recipient}", f"order:{order.id}")

@@ -1,0 +1,111 @@
+"""Register a machine as a device, and let a registered device sign in with its key."""
+
+from __future__ import annotations
+
+import base64
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from keystead_contracts.agent import AgentToken, RegistrationReply, RegistrationRequest, registration_proof_input
+from keystead_enroll.domain.errors import Refusal
+from keystead_enroll.domain.keys import PublicKey, check_key_policy, spki_sha256, supported_key, verify_signature
+from keystead_enroll.domain.orders import Device
+from keystead_enroll.domain.refusals import AssertionInvalid, RegistrationRefused
+from keystead_enroll.domain.tpm_public import judge
+from keystead_enroll.ports import Clock, Secrets, Transactions
+from keystead_kit.secrets import new_id
+
+ASSERTION_SECONDS = 60
+SKEW_SECONDS = 60
+
+
+def register_device(
+    transactions: Transactions, clock: Clock, secrets: Secrets, origin: str, request: RegistrationRequest
+) -> RegistrationReply:
+    """Stores the machine and its device key; the same key again answers the same device.
+
+    Raises RegistrationRefused, and EvidenceRefused if the key's evidence contradicts itself.
+    """
+    now = clock.now()
+    key = _public_key(request.public_key_pem)
+    try:
+        proof = base64.b64decode(request.proof, validate=True)
+        verify_signature(key, proof, registration_proof_input(origin, request.registration_token))
+    except (Refusal, ValueError) as error:
+        raise RegistrationRefused("The proof of possession of the device key is not valid.") from error
+    judge(request.evidence, key)
+    with transactions.write() as tx:
+        token = tx.registration_token(secrets.registration_digest(request.registration_token))
+        if token is None or (token.expires_at is not None and token.expires_at <= now):
+            raise RegistrationRefused("The registration token is not valid.")
+        organization = tx.organization(token.organization_id)
+        device = tx.device_by_key(spki_sha256(key))
+        if device is None:
+            device = Device(
+                id=new_id(),
+                organization_id=organization.id,
+                name=request.machine.hostname,
+                platform=request.machine.platform,
+                public_key_pem=request.public_key_pem,
+                spki_sha256=spki_sha256(key),
+                owner=token.owner,
+                registered_at=now,
+            )
+            tx.add(device)
+        elif device.organization_id != organization.id:
+            raise RegistrationRefused("The registration token is not valid.")
+        device.machine = request.machine.model_dump(mode="json")
+        return RegistrationReply(device_id=device.id, organization=organization.name)
+
+
+def exchange_assertion(
+    transactions: Transactions, clock: Clock, secrets: Secrets, origin: str, assertion: str
+) -> AgentToken:
+    """A bearer token for a device that signed `assertion` with its key (RFC 7523 section 3), or AssertionInvalid."""
+    now = clock.now()
+    try:
+        device_id = str(jwt.decode(assertion, options={"verify_signature": False}).get("iss", ""))
+    except jwt.InvalidTokenError as error:
+        raise AssertionInvalid("The assertion is not a JWT.") from error
+    with transactions.write() as tx:
+        device = tx.device(device_id)
+        if device is None:
+            raise AssertionInvalid("The device is not registered here.")
+        claims = _verified(assertion, device, origin)
+        if not tx.burn_identity(f"{device.id}{claims['jti']}"[:64], now):
+            raise AssertionInvalid("The assertion was used already.")
+        device.last_seen_at = now
+        organization, recipient = tx.organization(device.organization_id).name, device.recipient
+    token, seconds = secrets.agent_token(recipient, now)
+    return AgentToken(access_token=token, expires_in=seconds, recipient=recipient, organization=organization)
+
+
+def _verified(assertion: str, device: Device, origin: str) -> dict[str, object]:
+    try:
+        claims: dict[str, object] = jwt.decode(
+            assertion,
+            device.public_key_pem,
+            algorithms=["ES256", "ES384", "RS256"],
+            audience=origin,
+            issuer=device.id,
+            leeway=SKEW_SECONDS,
+            options={"require": ["iss", "sub", "aud", "iat", "exp", "jti"]},
+        )
+    except jwt.InvalidTokenError as error:
+        raise AssertionInvalid("The assertion is not valid.") from error
+    life = int(str(claims["exp"])) - int(str(claims["iat"]))
+    jti = claims["jti"]
+    if claims["sub"] != device.id or not 0 < life <= ASSERTION_SECONDS or not isinstance(jti, str) or len(jti) != 32:
+        raise AssertionInvalid("The assertion lives too long, or its subject or id is not as agreed.")
+    return claims
+
+
+def _public_key(pem: str) -> PublicKey:
+    try:
+        key = supported_key(load_pem_public_key(pem.encode()))
+        check_key_policy(key)
+    except (Refusal, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise RegistrationRefused("The device key is not a public key that can be used here.") from error
+    return key

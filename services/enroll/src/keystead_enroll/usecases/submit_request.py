@@ -1,0 +1,212 @@
+"""Submit a request for a certificate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from keystead_contracts.base import CertificateType, KeyAlgorithm
+from keystead_enroll.domain.enrollment import CertificateProfile
+from keystead_enroll.domain.errors import NameNotAllowed
+from keystead_enroll.domain.name_templates import NameTemplate, build_names
+from keystead_enroll.domain.names import CertificateNames, domain_is_delegated
+from keystead_enroll.domain.orders import Order, OrderState
+from keystead_enroll.domain.refusals import NoAccount, RequestRefused, SessionExpired
+from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
+from keystead_enroll.usecases.links import add_link, offer
+from keystead_enroll.usecases.visit import Visit, find_visit
+from keystead_kit.secrets import new_id
+from keystead_kit.trace import current_trace_id
+
+BY_LINK = "link"
+_SEPARATORS = re.compile(r"[\s,;]+")
+
+
+@dataclass(frozen=True)
+class RequestAnswers:
+    """What the person filled in, as typed."""
+
+    profile: str
+    key_algorithm: str
+    term_days: str
+    target: str = BY_LINK
+    licence_version: str = ""
+    licence_accepted: bool = False
+    dns_names: str = ""
+    device_name: str = ""
+    serial_number: str = ""
+
+
+@dataclass
+class _Mistakes:
+    fields: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, text: str) -> None:
+        self.fields.setdefault(name, text)
+
+
+def submit_request(
+    transactions: Transactions,
+    clock: Clock,
+    secrets: Secrets,
+    *,
+    uri_extension: str,
+    token: str | None,
+    answers: RequestAnswers,
+) -> str:
+    """Stores the order, with its link or for the chosen device, and answers the order's id.
+
+    Raises RequestRefused with every mistake by field, SessionExpired, NoAccount.
+    """
+    now = clock.now()
+    with transactions.write() as tx:
+        visit = find_visit(tx, clock, uri_extension, token)
+        if visit.account is None or visit.organization is None or visit.locked:
+            raise SessionExpired("Choose an account and give its access code first.")
+        mistakes = _Mistakes()
+        profile = _profile(tx, visit, answers, mistakes)
+        algorithm = _choice(answers.key_algorithm, profile.key_algorithms, "key_algorithm", mistakes)
+        term = _choice(answers.term_days, profile.term_days, "term_days", mistakes)
+        names = _names(tx, visit, profile, answers, mistakes)
+        _check_licence(tx, answers, mistakes)
+        device = None
+        if answers.target != BY_LINK:
+            devices = tx.devices_of(visit.session.email, visit.organization.id)
+            device = next((d for d in devices if d.id == answers.target), None)
+            if device is None:
+                mistakes.add("target", "Choose one of these.")
+        if mistakes.fields or names is None:
+            raise RequestRefused(mistakes.fields)
+        order = Order(
+            id=new_id(),
+            form_id=visit.form.id,
+            account_id=visit.account.id,
+            organization_id=visit.organization.id,
+            profile_id=profile.id,
+            certificate_type=profile.certificate_type,
+            person_email=visit.session.email,
+            person_name=visit.session.name,
+            key_algorithm=KeyAlgorithm(algorithm),
+            term_days=int(term),
+            names=names.to_plain(),
+            recipient=device.recipient if device else "",
+            trace_id=current_trace_id(),
+            created_at=now,
+            licence_version=answers.licence_version or None,
+            machine=device.name if device else "",
+        )
+        tx.add(order)
+        tx.flush()
+        if device is None:
+            add_link(tx, secrets, order, now)
+        if visit.account.automatic_approval:
+            offer(tx, order, now)
+        else:
+            order.advance(OrderState.AWAITING_APPROVAL, now)
+    return order.id
+
+
+def usable_profiles(tx: Transaction, visit: Visit) -> list[CertificateProfile]:
+    """The profiles of the visit's account."""
+    if visit.account is None:
+        raise NoAccount("Choose an account first.")
+    found = (tx.profile(profile_id) for profile_id in visit.account.profile_ids)
+    return [profile for profile in found if profile is not None]
+
+
+def subject_facts(tx: Transaction, visit: Visit) -> dict[str, str]:
+    """What is known of the person and goes into the certificate without asking."""
+    email = visit.session.email
+    facts = {"email": email, "name": visit.session.name or "", "upn": email}
+    if visit.organization is not None:
+        facts["organization"] = visit.organization.name
+    if visit.account is not None and visit.account.department_id:
+        facts["department"] = tx.department(visit.account.department_id).name
+    return facts
+
+
+def _profile(tx: Transaction, visit: Visit, answers: RequestAnswers, mistakes: _Mistakes) -> CertificateProfile:
+    profiles = usable_profiles(tx, visit)
+    profile = next((p for p in profiles if p.id == answers.profile), None)
+    if profile is None:
+        mistakes.add("profile", "Choose one of these.")
+        raise RequestRefused(mistakes.fields)
+    return profile
+
+
+def _choice(typed: str, allowed: list[KeyAlgorithm] | list[int], name: str, mistakes: _Mistakes) -> str:
+    if typed in {str(value) for value in allowed}:
+        return typed
+    mistakes.add(name, "Choose one of these.")
+    return str(allowed[0])
+
+
+def _names(
+    tx: Transaction, visit: Visit, profile: CertificateProfile, answers: RequestAnswers, mistakes: _Mistakes
+) -> CertificateNames | None:
+    facts = subject_facts(tx, visit)
+    extra: list[str] = []
+    blamed = "form"
+    if profile.certificate_type is CertificateType.SSL:
+        blamed = "dns_names"
+        extra = _dns_names(visit, answers, mistakes)
+        facts["fqdn"] = extra[0] if extra else ""
+    elif profile.certificate_type is CertificateType.DEVICE:
+        blamed = "device_name"
+        facts |= _device_facts(visit, profile, answers, mistakes)
+    if mistakes.fields.get(blamed):
+        return None
+    template = NameTemplate.parse(profile.certificate_type, profile.subject, profile.subject_alternative_names)
+    try:
+        return build_names(template, _only(template, facts), extra)
+    except NameNotAllowed as refusal:
+        mistakes.add(blamed, f"{_sentence(refusal.detail)} {refusal.advice}")
+        return None
+
+
+def _only(template: NameTemplate, facts: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in facts.items() if name in template.variables}
+
+
+def _dns_names(visit: Visit, answers: RequestAnswers, mistakes: _Mistakes) -> list[str]:
+    names = [name.lower().rstrip(".") for name in _SEPARATORS.split(answers.dns_names) if name]
+    domains = visit.organization.dns_domains if visit.organization else []
+    if not names:
+        mistakes.add("dns_names", "Give at least one server name, such as www.example.org.")
+    strangers = [name for name in names if not domain_is_delegated(name, domains)]
+    if strangers:
+        mistakes.add("dns_names", f"{strangers[0]} is not in a domain of your organization: {', '.join(domains)}.")
+    return names
+
+
+def _device_facts(
+    visit: Visit, profile: CertificateProfile, answers: RequestAnswers, mistakes: _Mistakes
+) -> dict[str, str]:
+    name = answers.device_name.strip()
+    if not name:
+        mistakes.add("device_name", "Give the device's name.")
+    elif profile.device_name_pattern and not re.fullmatch(profile.device_name_pattern, name, re.IGNORECASE):
+        mistakes.add(
+            "device_name", f"{name} does not look like a device name here. Ask your administrator how to name it."
+        )
+    facts = {"device_name": name, "serial_number": answers.serial_number.strip()}
+    if "." in name:
+        facts["fqdn"] = name.lower()
+        if visit.organization and not domain_is_delegated(name.lower(), visit.organization.dns_domains):
+            mistakes.add("device_name", f"{name} is not in a domain of your organization.")
+    return facts
+
+
+def _check_licence(tx: Transaction, answers: RequestAnswers, mistakes: _Mistakes) -> None:
+    licence = tx.licence()
+    if licence is None:
+        return
+    if not answers.licence_accepted:
+        mistakes.add("licence", "Read the terms and accept them to go on.")
+    elif answers.licence_version != licence.version:
+        mistakes.add("licence", "The terms have changed meanwhile. Read them again and accept them.")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"

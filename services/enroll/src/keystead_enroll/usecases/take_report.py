@@ -1,0 +1,173 @@
+"""Take an agent's report on a job: the order goes on, or ends with a reason."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+
+from cryptography import x509
+
+from keystead_contracts.agent import CsrReady, Failed, FailureCode, Installed, Report, ReportReceipt
+from keystead_contracts.events import CertificateInstalled, EnrollmentFailed
+from keystead_enroll.domain.certificate_record import Certificate
+from keystead_enroll.domain.csr import CheckedCsr, check_csr
+from keystead_enroll.domain.errors import AssuranceTooLow, ProbeSignatureInvalid, Refusal
+from keystead_enroll.domain.jobs import Job
+from keystead_enroll.domain.keys import supported_key, verify_signature
+from keystead_enroll.domain.names import CertificateNames
+from keystead_enroll.domain.orders import Order, OrderState
+from keystead_enroll.domain.refusals import JobNotYours, OrderClosed, ReportRefused
+from keystead_enroll.domain.tpm_public import Judgement, judge
+from keystead_enroll.ports import Clock, Transaction, Transactions
+from keystead_enroll.usecases.change_order import void_jobs
+
+_ADVICE = {
+    FailureCode.TPM_MISSING: "Run “keystead-agent doctor” on that computer; it says how to switch the TPM on.",
+    FailureCode.TPM_FULL: "Restart that computer and try again; run “keystead-agent doctor” if it happens again.",
+    FailureCode.TPM_LOCKED_OUT: "The TPM locks itself for a while after wrong attempts. Wait an hour and try again.",
+    FailureCode.ALGORITHM_UNSUPPORTED: "Start a new request with another key algorithm.",
+}
+
+
+def take_report(transactions: Transactions, clock: Clock, origin: str, recipient: str, report: Report) -> ReportReceipt:
+    """Stores the report's effect once; the same report again answers the same.
+
+    Raises JobNotYours, JobAlreadyReported, ReportRefused, OrderClosed; and what is wrong with a CSR, its evidence or a
+    probe signature: then the order has ended as failed with that reason, and the refusal is repeated to a repeat.
+    """
+    now = clock.now()
+    refused: Refusal | None = None
+    with transactions.write() as tx:
+        job = tx.job(report.job_id, lock=True)
+        if job is None or job.recipient != recipient:
+            raise JobNotYours("There is no such job for this agent.")
+        order = tx.order(job.order_id, lock=True)
+        if order is None:
+            raise LookupError(f"job {job.id} has no order")
+        if not job.take_report(report, now):
+            if job.refusal:
+                raise _repeated(job.refusal)
+            return ReportReceipt(order_state=order.state.value)
+        try:
+            _apply(tx, order, job, report, now, origin)
+        except (OrderClosed, ReportRefused):
+            raise
+        except Refusal as refusal:
+            refused = refusal
+            job.refusal = {"code": refusal.code, "detail": refusal.detail, "advice": refusal.advice}
+            fail_order(tx, order, refusal.code, refusal.detail, refusal.advice, now, origin)
+        tx.wake(f"order:{order.id}")
+        state = order.state.value
+    if refused is not None:
+        raise refused
+    return ReportReceipt(order_state=state)
+
+
+def _repeated(stored: dict[str, str]) -> Refusal:
+    refusal = Refusal(stored["detail"], stored["advice"])
+    refusal.code = stored["code"]  # type: ignore[misc]
+    return refusal
+
+
+def _apply(tx: Transaction, order: Order, job: Job, report: Report, now: datetime, origin: str) -> None:
+    match report.body, job.kind:
+        case CsrReady() as body, "make_key_and_csr":
+            _take_csr(tx, order, body, now)
+        case Installed() as body, "install":
+            _take_installation(tx, order, body, job, now, origin)
+        case Failed() as body, _:
+            known = body.code in set(FailureCode)
+            code = FailureCode(body.code) if known else FailureCode.INTERNAL
+            advice = body.advice or _ADVICE.get(code, "Run “keystead-agent doctor” on that computer, then try again.")
+            fail_order(tx, order, code.value, body.detail, advice, now, origin)
+        case _:
+            raise ReportRefused(f"“{report.body.outcome}” does not answer a job of kind “{job.kind}”.")
+
+
+def _take_csr(tx: Transaction, order: Order, body: CsrReady, now: datetime) -> None:
+    if order.state is not OrderState.OFFERED:
+        raise OrderClosed("The request has ended or has its key already.")
+    names = CertificateNames.from_plain(order.names)
+    checked: CheckedCsr = check_csr(body.csr_pem, names, order.key_algorithm)
+    judgement: Judgement = judge(body.evidence, checked.public_key)
+    profile = tx.profile(order.profile_id)
+    if profile is None or judgement.level.rank < profile.minimum_assurance.rank:
+        demanded = profile.minimum_assurance.value if profile else "more"
+        raise AssuranceTooLow(f"the profile demands “{demanded}”, the evidence shows “{judgement.level.value}”")
+    order.csr_pem, order.spki_sha256 = body.csr_pem, checked.spki_sha256
+    order.assurance = judgement.level
+    order.evidence = {
+        "evidence": body.evidence.model_dump(mode="json"),
+        "level": judgement.level.value,
+        "reasons": [{"code": r.name.lower(), "text": r.sentence} for r in judgement.reasons],
+    }
+    order.agent_seen_at = order.agent_seen_at or now
+    order.advance(OrderState.CSR_ACCEPTED, now)
+    tx.ring()
+
+
+def _take_installation(tx: Transaction, order: Order, body: Installed, job: Job, now: datetime, origin: str) -> None:
+    certificate = tx.certificate_of(order.id)
+    if order.state is not OrderState.ISSUED or certificate is None:
+        raise OrderClosed("The request has ended.")
+    _check_probe(certificate, body, str(job.payload["probe"]))
+    certificate.location = order.key_location = body.location
+    certificate.machine = order.machine
+    order.advance(OrderState.INSTALLED, now)
+    form = tx.form(order.form_id)
+    tx.record(
+        CertificateInstalled(
+            email=order.person_email,
+            organization=tx.organization(order.organization_id).name,
+            form_name=form.name,
+            order_id=order.id,
+            certificate_type=certificate.certificate_type,
+            subject=certificate.subject,
+            issuer=certificate.issuer,
+            serial=certificate.serial,
+            not_after=certificate.not_after,
+            machine=order.machine,
+            assurance=certificate.assurance,
+            installed_at=now,
+            portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
+            help_link=form.help_link,
+        ),
+        destination="notify",
+        trace_id=order.trace_id,
+    )
+
+
+def _check_probe(certificate: Certificate, body: Installed, probe: str) -> None:
+    key = supported_key(x509.load_der_x509_certificate(certificate.der).public_key())
+    try:
+        signature = base64.b64decode(body.probe_signature, validate=True)
+    except binascii.Error as error:
+        raise ProbeSignatureInvalid("the probe signature is not base64") from error
+    verify_signature(key, signature, base64.b64decode(probe))
+
+
+def fail_order(tx: Transaction, order: Order, code: str, reason: str, advice: str, now: datetime, origin: str) -> None:
+    """Ends the order as failed, takes its jobs back, retires a certificate that nobody can use, tells the person."""
+    order.fail(code, reason, advice, now)
+    void_jobs(tx, order)
+    certificate = tx.certificate_of(order.id)
+    if certificate is not None and certificate.revoked_at is None:
+        certificate.revoked_at, certificate.revocation_reason = now, "cessationOfOperation"
+    form = tx.form(order.form_id)
+    tx.record(
+        EnrollmentFailed(
+            email=order.person_email,
+            organization=tx.organization(order.organization_id).name,
+            form_name=form.name,
+            order_id=order.id,
+            reason=reason,
+            advice=advice,
+            failed_at=now,
+            portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
+            help_link=form.help_link,
+        ),
+        destination="notify",
+        trace_id=order.trace_id,
+    )
+    tx.wake(f"order:{order.id}")

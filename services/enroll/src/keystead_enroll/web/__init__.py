@@ -1,0 +1,1 @@
+"""The web application of enroll: portal pages, agent API, operations."""

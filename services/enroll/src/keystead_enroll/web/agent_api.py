@@ -1,0 +1,106 @@
+"""What agents call, at the paths of `keystead_contracts.agent.Routes`: claims, registration, job stream, reports."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import jwt
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from keystead_contracts.agent import (
+    JOB_EVENT,
+    AgentToken,
+    ClaimRequest,
+    RegistrationReply,
+    RegistrationRequest,
+    Report,
+    ReportReceipt,
+    Routes,
+    TokenRequest,
+)
+from keystead_contracts.problems import ProblemCode
+from keystead_enroll.domain.refusals import TooManyAttempts
+from keystead_enroll.usecases.redeem_claim import redeem_claim
+from keystead_enroll.usecases.register_device import exchange_assertion, register_device
+from keystead_enroll.usecases.take_report import take_report
+from keystead_enroll.web.context import WebContext
+from keystead_enroll.web.streams import SentEvent, event_stream
+from keystead_kit.http import ProblemException, client_address
+
+JITTER = 0.2
+
+
+def router(context: WebContext) -> APIRouter:
+    """The agent API."""
+    api = APIRouter(tags=["agent"])
+    enroll = context.enroll
+    origin = enroll.settings.public_origin
+
+    def limit(request: Request, what: str) -> None:
+        retry_after = enroll.limits.hit(enroll.settings.claim_limit_address, what, client_address(request))
+        if retry_after is not None:
+            raise TooManyAttempts("Too many attempts from this address.", retry_after)
+
+    def recipient_of(request: Request) -> tuple[str, int]:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        try:
+            if scheme.lower() != "bearer":
+                raise jwt.InvalidTokenError
+            return enroll.secrets.agent_of(token)
+        except jwt.InvalidTokenError as error:
+            raise ProblemException(
+                401, ProblemCode.UNAUTHENTICATED, "The bearer token is missing, malformed or expired.",
+                "Redeem the link again or sign in with the device key.", headers={"www-authenticate": "Bearer"},
+            ) from error  # fmt: skip
+
+    @api.post(Routes.CLAIMS)
+    def claims(request: Request, body: ClaimRequest) -> AgentToken:
+        limit(request, "claim")
+        return redeem_claim(enroll.transactions, enroll.clock, enroll.secrets, body)
+
+    @api.post(Routes.DEVICES)
+    def devices(request: Request, body: RegistrationRequest) -> RegistrationReply:
+        limit(request, "register")
+        return register_device(enroll.transactions, enroll.clock, enroll.secrets, origin, body)
+
+    @api.post(Routes.TOKEN)
+    def token(request: Request, body: TokenRequest) -> AgentToken:
+        limit(request, "assertion")
+        return exchange_assertion(enroll.transactions, enroll.clock, enroll.secrets, origin, body.assertion)
+
+    @api.get(Routes.JOBS)
+    async def jobs(request: Request) -> StreamingResponse:
+        recipient, expires = recipient_of(request)
+        sent: set[str] = set()
+
+        def open_jobs() -> list[SentEvent]:
+            with enroll.transactions.read() as tx:
+                found = [job.to_wire() for job in tx.open_jobs(recipient)]
+            return [SentEvent(JOB_EVENT, job.model_dump_json(), str(job.sequence)) for job in found]
+
+        async def look() -> list[SentEvent]:
+            fresh = [event for event in await run_in_threadpool(open_jobs) if event.id not in sent]
+            sent.update(event.id for event in fresh if event.id)
+            return fresh
+
+        life = enroll.settings.stream_life_seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 jitter
+        return event_stream(
+            context.wakeups,
+            f"recipient:{recipient}",
+            "agent",
+            look,
+            keep_alive=enroll.settings.keep_alive_seconds,
+            life=min(life, max(1.0, expires - time.time())),
+        )
+
+    @api.post(Routes.REPORT)
+    def report(request: Request, job_id: str, body: Report) -> ReportReceipt:
+        recipient, _ = recipient_of(request)
+        if body.job_id != job_id:
+            raise ProblemException(422, ProblemCode.MALFORMED, "The report names another job than its address.")
+        return take_report(enroll.transactions, enroll.clock, origin, recipient, body)
+
+    return api

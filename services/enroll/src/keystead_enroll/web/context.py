@@ -1,0 +1,27 @@
+"""What the routes share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keystead_enroll.bootstrap import Enroll
+from keystead_kit.forms import Cookies, FormGuard
+from keystead_kit.pages import Pages
+from keystead_kit.secrets import TokenVerifier
+from keystead_kit.wakeups import Wakeups
+
+SESSION = "session"
+IDENTITY = "identity"
+
+
+@dataclass(frozen=True)
+class WebContext:
+    """Passed to each router."""
+
+    enroll: Enroll
+    pages: Pages
+    cookies: Cookies
+    identity_cookies: Cookies
+    guard: FormGuard
+    wakeups: Wakeups
+    identities: TokenVerifier

@@ -1,0 +1,348 @@
+"""Portal pages up to the request: arrive, choose an account, give the code, see certificates, ask for one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import jwt
+from fastapi import APIRouter, Form, Request, Response
+from pydantic import ValidationError
+from starlette.responses import RedirectResponse
+
+from keystead_contracts.base import CertificateType
+from keystead_contracts.identity import IDENTITY_AUDIENCE, IDENTITY_ISSUER, IdentityClaims
+from keystead_enroll.domain.certificate_record import Certificate
+from keystead_enroll.domain.certificates import pem_from_der
+from keystead_enroll.domain.enrollment import CertificateProfile
+from keystead_enroll.domain.refusals import (
+    AccessCodeWrong,
+    CertificateUnknown,
+    IdentityRefused,
+    NoAccount,
+    RequestRefused,
+    SessionExpired,
+)
+from keystead_enroll.ports import Transaction
+from keystead_enroll.usecases.choose_account import choose_account
+from keystead_enroll.usecases.enter_access_code import enter_access_code
+from keystead_enroll.usecases.open_visit import VISIT_HOURS, open_visit
+from keystead_enroll.usecases.submit_request import RequestAnswers, subject_facts, submit_request, usable_profiles
+from keystead_enroll.usecases.visit import Visit, find_visit
+from keystead_enroll.web.context import IDENTITY, SESSION, WebContext
+from keystead_enroll.web.views import (
+    Context,
+    base,
+    certificate_row,
+    certificate_view,
+    form_view,
+    order_row,
+    profile_view,
+    unfinished,
+    visit_view,
+)
+from keystead_kit.http import client_address
+from keystead_kit.secrets import token_digest
+
+ONLINE_SECONDS = 900
+_FACT_LABELS = {"name": "Name", "email": "E-mail", "organization": "Organization", "department": "Department"}
+FormToken = Annotated[str, Form(max_length=128)]
+
+
+def router(context: WebContext) -> APIRouter:
+    """The pages below `/e/<uri_extension>`."""
+    pages = APIRouter(prefix="/e/{uri}", include_in_schema=False)
+    enroll, guard = context.enroll, context.guard
+
+    def render(request: Request, template: str, *, status: int = 200, **values: object) -> Response:
+        visit, form_token = guard.visit(request)
+        response = context.pages.render(template, status=status, form_token=form_token, **values)
+        guard.remember(request, response, visit)
+        return response
+
+    def session_token(request: Request) -> str | None:
+        return context.cookies.get(request, SESSION)
+
+    @pages.get("")
+    def arrive(request: Request, uri: str) -> Response:
+        """The form's address: signs the person in if auth sent them, else sends them to auth or onwards."""
+        raw = context.identity_cookies.get(request, IDENTITY)
+        if raw is not None:
+            return _sign_in(raw, uri)
+        with enroll.transactions.read() as tx:
+            try:
+                visit = find_visit(tx, enroll.clock, uri, session_token(request))
+            except SessionExpired:
+                return RedirectResponse(f"/auth/sign-in/{uri}", 303)
+            except NoAccount as refusal:
+                return _no_account(request, tx, uri, refusal)
+            return RedirectResponse(_next_page(tx, visit), 303)
+
+    def _sign_in(raw: str, uri: str) -> Response:
+        try:
+            verified = context.identities.verify(raw, issuer=IDENTITY_ISSUER, audience=IDENTITY_AUDIENCE)
+            token = open_visit(enroll.transactions, enroll.clock, IdentityClaims.model_validate(verified), uri)
+        except (jwt.InvalidTokenError, ValidationError, IdentityRefused):
+            response = RedirectResponse(f"/auth/sign-in/{uri}", 303)
+        else:
+            response = RedirectResponse(f"/e/{uri}", 303)
+            context.cookies.put(response, SESSION, token, VISIT_HOURS * 3600)
+        context.identity_cookies.drop(response, IDENTITY)
+        return response
+
+    def _no_account(request: Request, tx: Transaction, uri: str, refusal: NoAccount) -> Response:
+        form = tx.form_by_uri(uri)
+        return render(
+            request,
+            "message.html",
+            status=403,
+            form=form_view(form, None) if form else None,
+            title="This form is not for your address",
+            happened=refusal.detail,
+            why="",
+            what_now=refusal.advice,
+            action={"label": "Sign in with another address", "url": f"/auth/sign-in/{uri}?again=1"},
+            reference="",
+        )
+
+    @pages.post("/sign-out")
+    def sign_out(request: Request, uri: str, form_token: FormToken = "") -> Response:
+        guard.check(request, form_token)
+        token = session_token(request)
+        with enroll.transactions.write() as tx:
+            session = tx.session_of(token_digest(token)) if token else None
+            if session is not None:
+                tx.end_session(session)
+        response = RedirectResponse(f"/auth/signed-out/{uri}", 303)
+        context.cookies.drop(response, SESSION)
+        return response
+
+    @pages.get("/account")
+    def account(request: Request, uri: str) -> Response:
+        with enroll.transactions.read() as tx:
+            visit = find_visit(tx, enroll.clock, uri, session_token(request))
+            return _account_page(request, tx, visit, {})
+
+    def _account_page(request: Request, tx: Transaction, visit: Visit, errors: dict[str, str]) -> Response:
+        choices = [
+            {
+                "id": a.id,
+                "name": a.name,
+                "organization": tx.organization(a.organization_id).name,
+                "department": tx.department(a.department_id).name if a.department_id else None,
+            }
+            for a in visit.accounts
+        ]
+        return render(
+            request, "choose_account.html", status=422 if errors else 200, **visit_view(visit),
+            action=f"{base(visit.form)}/account", accounts=choices, values={}, errors=errors,
+        )  # fmt: skip
+
+    @pages.post("/account")
+    def choose(
+        request: Request, uri: str, form_token: FormToken = "", account: Annotated[str, Form(max_length=64)] = ""
+    ) -> Response:
+        guard.check(request, form_token)
+        try:
+            choose_account(enroll.transactions, enroll.clock, uri, session_token(request), account)
+        except RequestRefused as refusal:
+            with enroll.transactions.read() as tx:
+                visit = find_visit(tx, enroll.clock, uri, session_token(request))
+                return _account_page(request, tx, visit, refusal.fields)
+        return RedirectResponse(f"/e/{uri}", 303)
+
+    @pages.get("/code")
+    def code_page(request: Request, uri: str) -> Response:
+        with enroll.transactions.read() as tx:
+            visit = find_visit(tx, enroll.clock, uri, session_token(request))
+            if not visit.locked:
+                return RedirectResponse(_next_page(tx, visit), 303)
+        return _code_page(request, visit, "", {})
+
+    def _code_page(request: Request, visit: Visit, typed: str, errors: dict[str, str]) -> Response:
+        return render(
+            request, "access_code.html", status=422 if errors else 200, **visit_view(visit),
+            action=f"{base(visit.form)}/code", account={"name": visit.account.name if visit.account else ""},
+            values={"access_code": typed} if typed else {}, errors=errors, attempts_left=None,
+        )  # fmt: skip
+
+    @pages.post("/code")
+    def code(
+        request: Request,
+        uri: str,
+        form_token: FormToken = "",
+        access_code: Annotated[str, Form(max_length=255)] = "",
+    ) -> Response:
+        guard.check(request, form_token)
+        try:
+            enter_access_code(
+                enroll.transactions, enroll.clock, enroll.limits, enroll.code_limits, enroll.secrets,
+                uri_extension=uri, token=session_token(request), code=access_code, address=client_address(request),
+            )  # fmt: skip
+        except AccessCodeWrong as refusal:
+            with enroll.transactions.read() as tx:
+                visit = find_visit(tx, enroll.clock, uri, session_token(request))
+            errors = {"access_code": f"{refusal.detail} {refusal.advice}"}
+            return _code_page(request, visit, access_code, errors)
+        return RedirectResponse(f"/e/{uri}", 303)
+
+    @pages.get("/certificates")
+    def certificates(request: Request, uri: str) -> Response:
+        now = enroll.clock.now()
+        with enroll.transactions.read() as tx:
+            visit = find_visit(tx, enroll.clock, uri, session_token(request))
+            names = {profile.id: profile.name for profile in tx.profiles()}
+            issued = tx.certificates_of(visit.form.id, visit.session.email)
+            orders = unfinished(tx.orders_of(visit.form.id, visit.session.email))
+            rows = [certificate_row(c, names.get(c.profile_id, ""), visit.form, now) for c in issued]
+            under_way = [order_row(o, names.get(o.profile_id, ""), visit.form) for o in orders]
+        return render(
+            request, "certificates.html", **visit_view(visit), add_url=f"{base(visit.form)}/request",
+            certificates=rows, orders=under_way, notice=None,
+        )  # fmt: skip
+
+    def own_certificate(tx: Transaction, request: Request, uri: str, certificate_id: str) -> tuple[Visit, Certificate]:
+        visit = find_visit(tx, enroll.clock, uri, session_token(request))
+        certificate = tx.certificate(certificate_id)
+        if certificate is None or certificate.form_id != visit.form.id or certificate.owner != visit.session.email:
+            raise CertificateUnknown("There is no such certificate.")
+        return visit, certificate
+
+    @pages.get("/certificates/{certificate_id}")
+    def certificate(request: Request, uri: str, certificate_id: str) -> Response:
+        with enroll.transactions.read() as tx:
+            visit, found = own_certificate(tx, request, uri, certificate_id)
+            profile = tx.profile(found.profile_id)
+        card = certificate_view(found, profile.name if profile else "", visit.form, enroll.clock.now())
+        ended = card["state"] in ("expired", "revoked")
+        return render(
+            request, "certificate.html", **visit_view(visit), certificate=card,
+            list_url=f"{base(visit.form)}/certificates", add_url=f"{base(visit.form)}/request" if ended else None,
+        )  # fmt: skip
+
+    @pages.get("/certificates/{certificate_id}/{name}.pem")
+    def download(request: Request, uri: str, certificate_id: str, name: str) -> Response:
+        with enroll.transactions.read() as tx:
+            _, found = own_certificate(tx, request, uri, certificate_id)
+        content = {
+            "certificate": lambda: pem_from_der(found.der),
+            "chain": lambda: "".join(found.chain_pem),
+            "root": lambda: found.root_pem,
+        }.get(name)
+        if content is None:
+            raise CertificateUnknown("There is no such file.")
+        headers = {"content-disposition": f'attachment; filename="{name}.pem"', "cache-control": "no-store"}
+        return Response(content(), media_type="application/x-pem-file", headers=headers)
+
+    @pages.get("/request")
+    def request_page(request: Request, uri: str, profile: str = "") -> Response:
+        with enroll.transactions.read() as tx:
+            visit = find_visit(tx, enroll.clock, uri, session_token(request))
+            if visit.account is None or visit.locked:
+                return RedirectResponse(_next_page(tx, visit), 303)
+            return _request_page(request, tx, visit, {"profile": profile}, {})
+
+    def _request_page(
+        request: Request, tx: Transaction, visit: Visit, values: dict[str, str], errors: dict[str, str]
+    ) -> Response:
+        profiles = usable_profiles(tx, visit)
+        chosen = next((p for p in profiles if p.id == values.get("profile")), None)
+        if chosen is None and len(profiles) == 1:
+            chosen = profiles[0]
+        licence = tx.licence()
+        has_any = bool(
+            tx.certificates_of(visit.form.id, visit.session.email)
+            or unfinished(tx.orders_of(visit.form.id, visit.session.email))
+        )
+        page: Context = {
+            **visit_view(visit),
+            "choose_url": f"{base(visit.form)}/request",
+            "action": f"{base(visit.form)}/request",
+            "back_url": f"{base(visit.form)}/certificates" if has_any else None,
+            "certificate_type": visit.form.certificate_type.value,
+            "subject": _subject(tx, visit, chosen),
+            "profiles": [profile_view(p) for p in profiles],
+            "profile": profile_view(chosen) if chosen else None,
+            "domains": list(visit.organization.dns_domains)
+            if visit.organization and visit.form.certificate_type is CertificateType.SSL
+            else [],
+            "devices": _devices(tx, visit),
+            "licence": {"version": licence.version, "text": licence.text} if licence else None,
+            "values": {name: value for name, value in values.items() if value},
+            "errors": errors,
+        }
+        return render(request, "request.html", status=422 if errors else 200, **page)
+
+    def _devices(tx: Transaction, visit: Visit) -> list[Context]:
+        if visit.organization is None:
+            return []
+        now = enroll.clock.now()
+        return [
+            {
+                "id": device.id,
+                "name": device.name,
+                "last_seen": device.last_seen_at,
+                "online": device.last_seen_at is not None
+                and (now - device.last_seen_at).total_seconds() < ONLINE_SECONDS,
+            }
+            for device in tx.devices_of(visit.session.email, visit.organization.id)
+        ]
+
+    @pages.post("/request")
+    def submit(
+        request: Request,
+        uri: str,
+        form_token: FormToken = "",
+        profile: Annotated[str, Form(max_length=64)] = "",
+        key_algorithm: Annotated[str, Form(max_length=32)] = "",
+        term_days: Annotated[str, Form(max_length=8)] = "",
+        target: Annotated[str, Form(max_length=64)] = "link",
+        licence: Annotated[str, Form(max_length=8)] = "",
+        licence_version: Annotated[str, Form(max_length=64)] = "",
+        dns_names: Annotated[str, Form(max_length=8192)] = "",
+        device_name: Annotated[str, Form(max_length=253)] = "",
+        serial_number: Annotated[str, Form(max_length=64)] = "",
+    ) -> Response:
+        guard.check(request, form_token)
+        answers = RequestAnswers(
+            profile=profile, key_algorithm=key_algorithm, term_days=term_days, target=target,
+            licence_version=licence_version, licence_accepted=licence == "on", dns_names=dns_names,
+            device_name=device_name, serial_number=serial_number,
+        )  # fmt: skip
+        try:
+            order_id = submit_request(
+                enroll.transactions, enroll.clock, enroll.secrets,
+                uri_extension=uri, token=session_token(request), answers=answers,
+            )  # fmt: skip
+        except RequestRefused as refusal:
+            values = {
+                "profile": profile, "key_algorithm": key_algorithm, "term_days": term_days, "target": target,
+                "licence": licence, "licence_version": licence_version, "dns_names": dns_names,
+                "device_name": device_name, "serial_number": serial_number,
+            }  # fmt: skip
+            with enroll.transactions.read() as tx:
+                visit = find_visit(tx, enroll.clock, uri, session_token(request))
+                return _request_page(request, tx, visit, values, refusal.fields)
+        return RedirectResponse(f"/e/{uri}/orders/{order_id}", 303)
+
+    return pages
+
+
+def _next_page(tx: Transaction, visit: Visit) -> str:
+    """Where a signed-in person goes from the form's address."""
+    here = base(visit.form)
+    if visit.account is None:
+        return f"{here}/account"
+    if visit.locked:
+        return f"{here}/code"
+    email = visit.session.email
+    if tx.certificates_of(visit.form.id, email) or unfinished(tx.orders_of(visit.form.id, email)):
+        return f"{here}/certificates"
+    return f"{here}/request"
+
+
+def _subject(tx: Transaction, visit: Visit, profile: CertificateProfile | None) -> list[tuple[str, str]]:
+    if profile is None:
+        return []
+    facts = subject_facts(tx, visit)
+    used = f"{profile.subject} {' '.join(profile.subject_alternative_names)}"
+    return [(label, facts[name]) for name, label in _FACT_LABELS.items() if facts.get(name) and name in used]

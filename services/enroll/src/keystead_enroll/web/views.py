@@ -1,0 +1,138 @@
+"""What pages show, made from domain objects: the contexts that the templates document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from keystead_contracts.agent import EnrollLink
+from keystead_enroll.domain.certificate_record import Certificate, certificate_state
+from keystead_enroll.domain.enrollment import CertificateProfile, EnrollmentForm, Organization
+from keystead_enroll.domain.orders import Claim, Order, OrderState
+from keystead_enroll.usecases.visit import Visit
+
+Context = dict[str, Any]
+
+
+def form_view(form: EnrollmentForm, organization: Organization | None) -> Context:
+    """The form as `base.html` wants it."""
+    published = str(form.published.get("organization", "Keystead"))
+    return {
+        "name": form.name,
+        "organization": organization.name if organization else published,
+        "help_text": form.help_text,
+        "help_link": form.help_link,
+        "logo_url": None,
+    }
+
+
+def visit_view(visit: Visit) -> Context:
+    """`form`, `person` and `sign_out_url`, which every portal page has."""
+    return {
+        "form": form_view(visit.form, visit.organization),
+        "person": {"email": visit.session.email, "name": visit.session.name},
+        "sign_out_url": f"{base(visit.form)}/sign-out",
+    }
+
+
+def base(form: EnrollmentForm) -> str:
+    """The path of the form's pages."""
+    return f"/e/{form.uri_extension}"
+
+
+def profile_view(profile: CertificateProfile) -> Context:
+    """A profile to choose or to fill in."""
+    return {
+        "id": profile.id,
+        "name": profile.name,
+        "description": profile.description,
+        "key_algorithms": [algorithm.value for algorithm in profile.key_algorithms],
+        "terms": list(profile.term_days),
+    }
+
+
+def certificate_view(certificate: Certificate, profile_name: str, form: EnrollmentForm, now: datetime) -> Context:
+    """The certificate card."""
+    address = f"{base(form)}/certificates/{certificate.id}"
+    return {
+        "subject": certificate.subject,
+        "names": list(certificate.names),
+        "certificate_type": certificate.certificate_type.value,
+        "profile": profile_name,
+        "issuer": certificate.issuer,
+        "serial": certificate.serial,
+        "fingerprint_sha256": certificate.sha256,
+        "key_algorithm": certificate.key_algorithm.value,
+        "state": certificate_state(certificate, now),
+        "not_before": certificate.not_before,
+        "not_after": certificate.not_after,
+        "renews_at": certificate.renews_at,
+        "machine": certificate.machine,
+        "store": certificate.location,
+        "assurance": certificate.assurance.value,
+        "evidence": [
+            {"passed": reason.get("code") != "not_attested", "text": str(reason.get("text", ""))}
+            for reason in certificate.reasons or []
+        ],
+        "pem_url": f"{address}/certificate.pem",
+        "chain_url": f"{address}/chain.pem",
+        "root_url": f"{address}/root.pem",
+    }
+
+
+def certificate_row(certificate: Certificate, profile_name: str, form: EnrollmentForm, now: datetime) -> Context:
+    """A line of the person's list."""
+    return {
+        "subject": certificate.subject,
+        "profile": profile_name,
+        "machine": certificate.machine,
+        "url": f"{base(form)}/certificates/{certificate.id}",
+        "not_after": certificate.not_after,
+        "state": certificate_state(certificate, now),
+    }
+
+
+def order_row(order: Order, profile_name: str, form: EnrollmentForm) -> Context:
+    """A request under way, in the person's list."""
+    return {
+        "profile": profile_name,
+        "url": f"{base(form)}/orders/{order.id}",
+        "created_at": order.created_at,
+        "state": order.state.value,
+    }
+
+
+def order_view(
+    order: Order, profile_name: str, form: EnrollmentForm, claim: Claim | None, link: EnrollLink | None, now: datetime
+) -> Context:
+    """The live page's order. `link` is shown until an agent has answered or its time is over."""
+    address = f"{base(form)}/orders/{order.id}"
+    waits = order.state is OrderState.OFFERED and claim is not None and claim.redeemed_at is None
+    shown = str(link) if waits and link is not None and claim is not None and claim.expires_at > now else None
+    return {
+        "id": order.id,
+        "profile": profile_name,
+        "reference": order.trace_id,
+        "created_at": order.created_at,
+        "waiting_since": order.state_at or order.created_at,
+        "delivery": "link" if claim is not None else "push",
+        "machine": order.machine or None,
+        "launch_url": shown,
+        "command": f"keystead-agent enroll '{shown}'" if shown else None,
+        "renew_url": f"{address}/link" if waits else None,
+        "events_url": f"{address}/events",
+        "done_url": address,
+        "again_url": f"{base(form)}/request",
+        "list_url": f"{base(form)}/certificates",
+        "cancel_url": f"{address}/cancel" if _cancellable(order.state) else None,
+    }
+
+
+def _cancellable(state: OrderState) -> bool:
+    return state in (OrderState.AWAITING_APPROVAL, OrderState.OFFERED, OrderState.CSR_ACCEPTED)
+
+
+def unfinished(orders: Sequence[Order]) -> list[Order]:
+    """Orders that still go on."""
+    return [order for order in orders if not order.state.terminal]

@@ -1,0 +1,77 @@
+// What every page does with script, and can do without: local times, copy buttons, one submit per form.
+
+const RELATIVE_UNITS = [
+  ["year", 31_556_952], ["month", 2_629_746], ["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1],
+];
+const STYLES = {
+  datetime: { year: "numeric", month: "long", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" },
+  date: { year: "numeric", month: "long", day: "numeric" },
+  time: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
+};
+
+/** The moment (ISO 8601) in the person's own locale and zone. `style`: datetime, date or time. */
+export function local(moment, style) {
+  return new Intl.DateTimeFormat(undefined, STYLES[style] ?? STYLES.datetime).format(new Date(moment));
+}
+
+/** The moment with every part and the zone's full name, for a tooltip. */
+function full(moment) {
+  return new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" }).format(new Date(moment));
+}
+
+/** The distance from now in the page's language: "in 3 months", "2 hours ago". */
+export function distance(moment, now = Date.now()) {
+  const seconds = (new Date(moment).getTime() - now) / 1000;
+  const [unit, size] = RELATIVE_UNITS.find(([, length]) => Math.abs(seconds) >= 0.95 * length) ?? ["second", 1];
+  const format = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" });
+  return format.format(Math.round(seconds / size), unit);
+}
+
+/** Rewrites the `time` elements below `root`, and the relative ones beside them. */
+export function showTimes(root) {
+  for (const element of root.querySelectorAll("time[datetime]")) {
+    if (Number.isNaN(Date.parse(element.dateTime))) continue;
+    element.textContent = local(element.dateTime, element.dataset.style);
+    element.title = full(element.dateTime);
+  }
+  for (const element of root.querySelectorAll("[data-relative]")) {
+    element.textContent = `(${distance(element.dataset.relative)})`;
+  }
+}
+
+function enableCopying(button) {
+  const label = button.querySelector("span");
+  const usual = label.textContent;
+  label.setAttribute("aria-live", "polite");
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      label.textContent = "Copied";
+    } catch {
+      const text = button.parentElement.querySelector("code");
+      getSelection().selectAllChildren(text);
+      label.textContent = "Press Ctrl+C";
+    }
+    setTimeout(() => { label.textContent = usual; }, 3000);
+  });
+}
+
+function submitOnce(form) {
+  const buttons = form.querySelectorAll("button:not([type=button])");
+  const busy = (on) => {
+    form.toggleAttribute("data-busy", on);
+    for (const button of buttons) button.setAttribute("aria-disabled", String(on));
+  };
+  form.addEventListener("submit", (event) => {
+    if (form.hasAttribute("data-busy")) event.preventDefault();
+    else busy(true);
+  });
+  addEventListener("pageshow", (event) => { if (event.persisted) busy(false); });
+}
+
+showTimes(document);
+setInterval(() => showTimes(document), 60_000);
+document.querySelectorAll("[data-copy]").forEach(enableCopying);
+document.querySelectorAll("form[method=post]").forEach(submitOnce);
+document.querySelector("[data-errors]")?.focus();
