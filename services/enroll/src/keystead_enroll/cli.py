@@ -167,7 +167,8 @@ def web() -> None:
     from keystead_enroll.web.app import create_app
 
     settings = enroll.settings
-    run_web(create_app(enroll), settings.web_host, settings.web_port, settings.trusted_proxies)
+    app = create_app(enroll)
+    run_web(app, settings.web_host, settings.web_port, settings.trusted_proxies, app.state.end_streams)
 
 
 @service.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -265,19 +265,28 @@ async def _refuse_large(scope: Scope, receive: Receive, send: Send) -> None:
     await problem_response(problem)(scope, receive, send)
 
 
-def run_web(app: ASGIApp, host: str, port: int, trusted_proxies: str | Iterable[str]) -> None:
-    """Serves `app` until SIGTERM, then lets open requests end for 5 s."""
+def run_web(
+    app: ASGIApp, host: str, port: int, trusted_proxies: str, on_stop: Callable[[], None] = lambda: None
+) -> None:
+    """Serves `app` until SIGTERM, calls `on_stop` (open streams end then), and lets requests end for 5 s."""
     import uvicorn
 
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=trusted_proxies if isinstance(trusted_proxies, str) else list(trusted_proxies),
-        timeout_graceful_shutdown=5,
-        timeout_keep_alive=75,
-    )
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            on_stop()
+            super().handle_exit(sig, frame)
+
+    Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=True,
+            forwarded_allow_ips=trusted_proxies,
+            timeout_graceful_shutdown=5,
+            timeout_keep_alive=75,
+        )
+    ).run()

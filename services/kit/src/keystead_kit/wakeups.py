@@ -30,10 +30,12 @@ class Wakeups:
         self._channel, self._url = wake_channel(service), redis_url
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.stopping = False
 
     async def start(self) -> None:
         """Starts listening, on the running loop."""
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._listen())
 
     async def stop(self) -> None:
@@ -44,6 +46,12 @@ class Wakeups:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         self._wake_all()
+
+    def end_streams(self) -> None:
+        """Ends every open stream soon; may be called from a signal handler."""
+        self.stopping = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._wake_all)
 
     @contextmanager
     def waiting(self, topic: str, kind: str) -> Iterator[asyncio.Event]:

@@ -75,6 +75,8 @@ def create_app(enroll: Enroll) -> FastAPI:
     app.include_router(portal_orders.router(context))
     app.include_router(agent_api.router(context))
 
+    app.state.end_streams = wakeups.end_streams
+
     @app.exception_handler(Refusal)
     def refused(request: Request, refusal: Refusal) -> Response:
         problem = as_problem(refusal)

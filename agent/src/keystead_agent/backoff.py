@@ -1,0 +1,79 @@
+"""Waiting: between attempts, and for the order to stop."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 60.0
+
+
+class Backoff:
+    """Exponential back-off with full jitter: each wait is a random part of a limit that doubles up to LONGEST_WAIT.
+    `draw` gives a number between two limits."""
+
+    def __init__(self, draw: Callable[[float, float], float] = random.uniform) -> None:
+        self._draw = draw
+        self._limit = FIRST_WAIT
+
+    def reset(self) -> None:
+        """The last attempt worked."""
+        self._limit = FIRST_WAIT
+
+    def next(self, at_least: float = 0.0) -> float:
+        """Seconds to wait before the next attempt; `at_least` is what the server asked for (Retry-After)."""
+        wait = at_least + self._draw(0.0, self._limit)
+        self._limit = min(self._limit * 2, LONGEST_WAIT)
+        return wait
+
+
+class Stopped(BaseException):
+    """The process was told to stop while it waited."""
+
+
+class Stop:
+    """The order to stop. `requested` may be set by a signal; whoever waits ends at once with Stopped, whoever works
+    finishes the step that it is at."""
+
+    def __init__(self) -> None:
+        self._requested = threading.Event()
+        self._waiting = False
+
+    @property
+    def requested(self) -> bool:
+        """Whether the process was told to stop."""
+        return self._requested.is_set()
+
+    def on_signals(self) -> None:
+        """Stops on SIGTERM and SIGINT. For the main thread."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._requested.set()
+        if self._waiting:
+            raise Stopped
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Around a blocking wait: in the main thread a signal inside raises Stopped."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self._waiting = True
+        try:
+            if self.requested:
+                raise Stopped
+            yield
+        finally:
+            self._waiting = False
+
+    def sleep(self, seconds: float) -> None:
+        """Waits. Raises Stopped as soon as the process is told to stop."""
+        if self._requested.wait(seconds):
+            raise Stopped

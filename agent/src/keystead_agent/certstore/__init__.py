@@ -1,0 +1,1 @@
+"""Where keys wait for their certificate and where both are kept afterwards."""

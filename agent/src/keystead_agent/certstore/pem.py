@@ -1,0 +1,205 @@
+"""A directory of PEM files, in two phases. Below the state directory:
+
+    pending/<order>/       the key's blob, what was asked, and the answer with the CSR
+    certificates/<order>/  certificate.pem, chain.pem, root.pem, the key's blob, metadata.json
+
+Each directory appears whole or not at all, so a key and the answer that names it become durable together, and making
+a key never touches a credential that is in use. The root is kept beside; no system trust store is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from keystead_agent.errors import KeyLost, OrderOfAnotherServer
+from keystead_agent.files import (
+    private_directory,
+    recover_directories,
+    remove_directory,
+    safe_name,
+    unwritable,
+    write_directory,
+)
+from keystead_contracts.agent import CsrReady
+from keystead_contracts.base import CertificateType, KeyAlgorithm
+
+CERTIFICATE, CHAIN, ROOT, METADATA = "certificate.pem", "chain.pem", "root.pem", "metadata.json"
+REQUEST, ANSWER = "request.json", "answer.json"
+
+
+class KeyRequest(BaseModel):
+    """What a key was made for, and which file of its directory holds it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    server: str
+    order_id: str
+    job_id: str
+    trace_id: str
+    key_algorithm: KeyAlgorithm
+    certificate_type: CertificateType
+    subject: str
+    created_at: datetime
+    key_file: str
+    provider: str
+    exportable: bool
+
+
+class Metadata(BaseModel):
+    """What is known of an installed certificate besides the certificate."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request: KeyRequest
+    installed_at: datetime
+    organization: str = ""
+    profile: str = ""
+    root_trusted: bool = False
+
+
+@dataclass(frozen=True)
+class PendingKey:
+    """A key without a certificate, and the answer that was given when it was made."""
+
+    request: KeyRequest
+    blob: bytes
+    answer: CsrReady
+
+
+@dataclass(frozen=True)
+class InstalledCertificate:
+    """A certificate with its key, as stored below `directory`. `chain` is PEM, issuing CA first, without the root."""
+
+    directory: Path
+    metadata: Metadata
+    blob: bytes
+    certificate: bytes
+    chain: bytes
+    root: bytes
+
+    @property
+    def key_path(self) -> Path:
+        """The file that holds the key's blob."""
+        return self.directory / self.metadata.request.key_file
+
+
+class CertificateStore:
+    """The store below `state_dir`. Callers write under one lock (`Agent.work_lock`); reading needs none."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._pending = state_dir / "pending"
+        self._certificates = state_dir / "certificates"
+
+    def recover(self) -> None:
+        """Makes the directories, and tidies what a crash left unfinished. Raises StoreUnwritable."""
+        for directory in (self._pending, self._certificates):
+            recover_directories(private_directory(directory))
+
+    def save_pending(self, key: PendingKey) -> None:
+        """Keeps a new key with its answer, both durable on return. Raises StoreUnwritable."""
+        write_directory(
+            self._pending / safe_name(key.request.order_id),
+            {
+                key.request.key_file: key.blob,
+                REQUEST: key.request.model_dump_json(indent=2).encode(),
+                ANSWER: key.answer.model_dump_json().encode(),
+            },
+        )
+
+    def pending(self, server: str, order_id: str) -> PendingKey | None:
+        """The key that waits for the certificate of `order_id`. Raises OrderOfAnotherServer, KeyLost if damaged."""
+        directory = self._pending / safe_name(order_id)
+        if not directory.is_dir():
+            return None
+        with unwritable(directory), _damaged(directory):
+            request = KeyRequest.model_validate_json((directory / REQUEST).read_bytes())
+            _require_same(server, request)
+            return PendingKey(
+                request=request,
+                blob=(directory / safe_name(request.key_file)).read_bytes(),
+                answer=CsrReady.model_validate_json((directory / ANSWER).read_bytes()),
+            )
+
+    def discard_pending(self, server: str, order_id: str) -> None:
+        """Removes the pending key of `order_id`, if there is one. Raises OrderOfAnotherServer."""
+        if self.pending(server, order_id) is not None:
+            remove_directory(self._pending / safe_name(order_id))
+
+    def install(
+        self, key: PendingKey, metadata: Metadata, *, certificate: bytes, chain: bytes, root: bytes
+    ) -> InstalledCertificate:
+        """Puts certificate and key in place at once, in place of an older pair of the same order; the pending key is
+        gone afterwards. Raises StoreUnwritable."""
+        write_directory(
+            self._certificates / safe_name(key.request.order_id),
+            {
+                key.request.key_file: key.blob,
+                CERTIFICATE: certificate,
+                CHAIN: chain,
+                ROOT: root,
+                METADATA: metadata.model_dump_json(indent=2).encode(),
+            },
+        )
+        remove_directory(self._pending / safe_name(key.request.order_id))
+        return self._read(self._certificates / safe_name(key.request.order_id))
+
+    def installed(self, server: str, order_id: str) -> InstalledCertificate | None:
+        """What is installed for `order_id`, read from the files. Raises OrderOfAnotherServer, KeyLost if damaged."""
+        directory = self._certificates / safe_name(order_id)
+        if not directory.is_dir():
+            return None
+        found = self._read(directory)
+        _require_same(server, found.metadata.request)
+        return found
+
+    def remove(self, server: str, order_id: str) -> None:
+        """Removes the pending and the installed key and certificate of `order_id`. Raises OrderOfAnotherServer."""
+        if self.installed(server, order_id) is not None:
+            remove_directory(self._certificates / safe_name(order_id))
+        self.discard_pending(server, order_id)
+
+    def all_installed(self) -> list[InstalledCertificate]:
+        """Every installed certificate, newest first. Raises KeyLost if one is damaged."""
+        if not self._certificates.is_dir():
+            return []
+        with unwritable(self._certificates):
+            directories = [path for path in self._certificates.iterdir() if not path.name.startswith(".")]
+        found = [self._read(directory) for directory in directories]
+        return sorted(found, key=lambda item: item.metadata.installed_at, reverse=True)
+
+    def _read(self, directory: Path) -> InstalledCertificate:
+        with unwritable(directory), _damaged(directory):
+            metadata = Metadata.model_validate_json((directory / METADATA).read_bytes())
+            return InstalledCertificate(
+                directory=directory,
+                metadata=metadata,
+                blob=(directory / safe_name(metadata.request.key_file)).read_bytes(),
+                certificate=(directory / CERTIFICATE).read_bytes(),
+                chain=(directory / CHAIN).read_bytes(),
+                root=(directory / ROOT).read_bytes(),
+            )
+
+
+@contextmanager
+def _damaged(directory: Path) -> Iterator[None]:
+    """Turns what a damaged directory raises while it is read into KeyLost."""
+    try:
+        yield
+    except (ValidationError, FileNotFoundError) as error:
+        raise KeyLost(
+            f"{directory} is damaged", "Restore it from a backup, or move it away and enroll again."
+        ) from error
+
+
+def _require_same(server: str, request: KeyRequest) -> None:
+    if request.server != server:
+        raise OrderOfAnotherServer(
+            f"order {request.order_id} on this computer belongs to {request.server}",
+            "Two servers use the same order id; an administrator of one of them has to sort this out.",
+        )

@@ -1,0 +1,219 @@
+"""The `keystead-agent` command. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from keystead_agent import __version__
+
+if TYPE_CHECKING:
+    from keystead_agent.enroll import Enrolled
+    from keystead_agent.machine import Machine
+    from keystead_agent.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EXIT_CODES = """\b
+Exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused by policy or by you,
+4 server not reachable.
+"""
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _settings() -> Settings:
+    from keystead_agent.settings import load_settings, silence_tss_log
+
+    silence_tss_log()
+    return load_settings()
+
+
+def _machine() -> Machine:
+    from keystead_agent.machine import Machine
+
+    return Machine.open(_settings(), _now)
+
+
+def explained(command: F) -> F:
+    """Turns the agent's errors into `error:` and `hint:` lines on stderr and the exit code that fits."""
+
+    @wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        from keystead_agent.backoff import Stopped
+        from keystead_agent.errors import AgentError
+
+        try:
+            return command(*args, **kwargs)
+        except AgentError as error:
+            from keystead_agent.output import show_error
+
+            show_error(error, as_json=bool(kwargs.get("as_json")))
+            sys.exit(error.exit_code)
+        except Stopped:
+            sys.exit(0)
+
+    return wrapper  # type: ignore[return-value]
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="keystead-agent")
+def main() -> None:
+    """Certificates whose private key is made in this computer's TPM and never leaves it.
+
+    \b
+    Examples:
+      keystead-agent doctor
+      keystead-agent enroll 'keystead://enroll?server=…&claim=…'
+      keystead-agent list
+    """
+
+
+@main.command()
+@click.argument("link")
+@click.option("--yes", is_flag=True, help="Do not ask whether the server may use this computer.")
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to try an unreachable server for.")
+@json_option
+@explained
+def enroll(link: str, yes: bool, wait: float, as_json: bool) -> None:
+    """Enroll with the LINK of an enrollment page.
+
+    Shows which server asks, makes the key in the TPM, installs the certificate, proves that both work. A run that was
+    interrupted goes on when it is started again with the same link.
+
+    \b
+    Example:
+      keystead-agent enroll --yes 'keystead://enroll?server=https%3A%2F%2Fenroll.example.org&claim=…'
+    """
+    from keystead_agent.backoff import Stop
+    from keystead_agent.enroll import enroll as do_enroll
+    from keystead_agent.enroll import read_link
+    from keystead_agent.errors import ConsentRefused
+    from keystead_agent.output import show_enrolled, teller
+
+    target = read_link(link)
+    machine = _machine()
+    machine.settings.require_allowed(target.server)
+    if not yes and target.server not in machine.settings.servers:
+        _ask(target.server, ConsentRefused)
+    done: Enrolled = do_enroll(machine, target, stop=Stop(), tell=teller(as_json=as_json, log=False), patience=wait)
+    show_enrolled(done, as_json=as_json)
+
+
+def _ask(server: str, refused: type[Exception]) -> None:
+    if not sys.stdin.isatty():
+        raise refused(
+            f"{server} asks to make a key on this computer, and nobody is there to agree",
+            "Add --yes, or list the server in the setting `servers`.",
+        )
+    click.echo(f"{server} asks this computer to make a key in its TPM and to store a certificate for it.", err=True)
+    if not click.confirm("Go on?", default=False, err=True):
+        raise refused("nothing was done", "")
+
+
+@main.command()
+@json_option
+@explained
+def run(as_json: bool) -> None:
+    """Work for the server that this computer is registered with, until stopped (SIGTERM, Ctrl-C).
+
+    Also finishes enrollments that were interrupted. One log line an event, on stderr.
+
+    \b
+    Example:
+      keystead-agent run
+    """
+    from keystead_agent.backoff import Stop
+    from keystead_agent.helper import Helper
+    from keystead_agent.output import teller
+    from keystead_agent.run import run as do_run
+
+    stop = Stop()
+    stop.on_signals()
+    machine = _machine()
+    with Helper(machine) as helper:
+        do_run(machine, helper, stop=stop, tell=teller(as_json=as_json, log=True))
+
+
+@main.command()
+@click.argument("server")
+@click.option("--token", help="The registration token. Others can see it in the list of processes: see --token-file.")
+@click.option("--token-file", type=click.File("r"), help="A file with the registration token; - is standard input.")
+@click.option("--replace", is_flag=True, help="Give up a registration with another server.")
+@json_option
+@explained
+def register(server: str, token: str | None, token_file: Any, replace: bool, as_json: bool) -> None:
+    """Register this computer as a device with SERVER.
+
+    Makes the device key in the TPM and proves its possession. Doing it again keeps the key and the device id.
+
+    \b
+    Example:
+      keystead-agent register https://enroll.example.org --token-file token.txt
+    """
+    from keystead_agent.output import show
+    from keystead_agent.register import register as do_register
+    from keystead_agent.settings import origin_of
+
+    if (token is None) == (token_file is None):
+        raise click.UsageError("give the registration token: --token or --token-file")
+    try:
+        origin = origin_of(server)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="SERVER") from error
+    reply = do_register(_machine(), origin, (token or token_file.read()).strip(), replace=replace)
+    show(
+        {"device_id": reply.device_id, "organization": reply.organization, "server": origin},
+        f"Registered as device {reply.device_id} of {reply.organization}. Next: keystead-agent run",
+        as_json=as_json,
+    )
+
+
+@main.command("list")
+@click.option("--test/--no-test", default=True, help="Sign with each key.  [default: test]")
+@json_option
+@explained
+def list_(test: bool, as_json: bool) -> None:
+    """Show the certificates that the agent installed.
+
+    \b
+    Example:
+      keystead-agent list --json
+    """
+    from keystead_agent.listing import list_certificates
+    from keystead_agent.output import show_certificates
+
+    show_certificates(list(list_certificates(_machine(), test=test)), as_json=as_json)
+
+
+@main.command()
+@click.option("--server", "servers", multiple=True, help="Also look at this server. May be given more than once.")
+@json_option
+@explained
+def doctor(servers: tuple[str, ...], as_json: bool) -> None:
+    """Check that this computer is ready, and say what to do if it is not.
+
+    \b
+    Example:
+      keystead-agent doctor --server https://enroll.example.org
+    """
+    from keystead_agent.doctor import Mark, examine
+    from keystead_agent.output import show_findings
+    from keystead_agent.settings import origin_of
+
+    try:
+        origins = tuple(origin_of(server) for server in servers)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--server") from error
+    findings = examine(_settings(), _now, origins)
+    marks = show_findings(findings, as_json=as_json)
+    if Mark.BAD in marks:
+        sys.exit(1)

@@ -1,0 +1,268 @@
+"""The server as the agent sees it: HTTP requests, one event stream, problem documents turned into errors.
+
+Methods raise ServerUnreachable where the same request may succeed later (network, TLS, 5xx, 429), and ServerRefused
+where it will not (other 4xx).
+"""
+
+from __future__ import annotations
+
+import email.utils
+import secrets
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from keystead_agent import __version__
+from keystead_agent.errors import ServerRefused, ServerUnreachable
+from keystead_agent.sse import EventTooLong, events
+from keystead_contracts.agent import (
+    JOB_EVENT,
+    AgentToken,
+    ClaimRequest,
+    DeviceJob,
+    RegistrationReply,
+    RegistrationRequest,
+    Report,
+    ReportReceipt,
+    Routes,
+    TokenRequest,
+)
+from keystead_contracts.base import Message, TraceId
+from keystead_contracts.problems import Problem
+
+M = TypeVar("M", bound=BaseModel)
+Guard = Callable[[], AbstractContextManager[None]]
+"""Makes a context for a blocking wait."""
+
+CONNECT_LIMIT = 10.0
+ANSWER_LIMIT = 30.0
+SILENCE_LIMIT = 45.0
+"""Seconds without a byte after which a stream is dead: three of the server's keep-alive comments."""
+LONGEST_RETRY_AFTER = 3600.0
+
+
+class UnknownJob(Message):
+    """A job that this agent is too old to understand."""
+
+    job_id: str
+    order_id: str = ""
+    trace_id: TraceId
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """A job and the id of its event, which a reconnection names."""
+
+    event_id: str
+    job: DeviceJob | UnknownJob
+
+
+class ServerClient:
+    """A connection pool to the server at `origin` (https, or http on this machine: see `settings.origin_of`)."""
+
+    def __init__(self, origin: str, ca_file: Path | None = None, transport: httpx.BaseTransport | None = None) -> None:
+        self.origin = origin
+        self._http = httpx.Client(
+            base_url=origin,
+            headers={"User-Agent": f"keystead-agent/{__version__}"},
+            verify=_tls(ca_file) if origin.startswith("https:") else False,
+            timeout=httpx.Timeout(ANSWER_LIMIT, connect=CONNECT_LIMIT),
+            follow_redirects=False,
+            trust_env=origin.startswith("https:"),
+            transport=transport,
+        )
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def __enter__(self) -> ServerClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def redeem(self, request: ClaimRequest) -> AgentToken:
+        """Opens a claim; the same claim with the same secret may be opened again."""
+        return self._post(Routes.CLAIMS, request, AgentToken)
+
+    def register(self, request: RegistrationRequest) -> RegistrationReply:
+        """Registers this machine; the same device key gets the same id again."""
+        return self._post(Routes.DEVICES, request, RegistrationReply)
+
+    def device_token(self, request: TokenRequest) -> AgentToken:
+        """Exchanges a signed assertion for a token."""
+        return self._post(Routes.TOKEN, request, AgentToken)
+
+    def report(self, token: AgentToken, report: Report, trace_id: str) -> ReportReceipt:
+        """Posts the answer to a job; the same answer again is accepted again."""
+        path = Routes.REPORT.format(job_id=quote(report.job_id, safe=""))
+        headers = {"Authorization": f"Bearer {token.access_token}", "traceparent": traceparent(trace_id)}
+        return self._post(path, report, ReportReceipt, headers)
+
+    def check(self) -> datetime | None:
+        """Asks the server for anything at all. The server's time, if it says it."""
+        with _reachable(self.origin):
+            answer = self._http.get("/")
+        if answer.status_code >= 500:
+            raise _unreachable(answer, self.origin)
+        return _date(answer.headers.get("Date", ""))
+
+    @contextmanager
+    def jobs(self, token: AgentToken, last_id: str, waiting: Guard) -> Iterator[Iterator[JobEvent]]:
+        """The open stream of jobs. It ends when the server closes it; `waiting` surrounds
+        every blocking wait."""
+        headers = {
+            "Accept": "text/event-stream",
+            "Authorization": f"Bearer {token.access_token}",
+            "Cache-Control": "no-store",
+        }
+        if last_id:
+            headers["Last-Event-ID"] = last_id
+        limits = httpx.Timeout(SILENCE_LIMIT, connect=CONNECT_LIMIT)
+        request = self._http.build_request("GET", Routes.JOBS, headers=headers, timeout=limits)
+        with _reachable(self.origin), waiting():
+            response = self._http.send(request, stream=True)
+        try:
+            if response.status_code != 200:
+                with _reachable(self.origin), waiting():
+                    response.read()
+                raise _refusal(response, self.origin)
+            yield self._read_jobs(response, last_id, waiting)
+        finally:
+            response.close()
+
+    def _read_jobs(self, response: httpx.Response, last_id: str, waiting: Guard) -> Iterator[JobEvent]:
+        with _reachable(self.origin):
+            for event in events(_guarded(response.iter_bytes(), waiting), last_id):
+                if event.name == JOB_EVENT:
+                    yield JobEvent(event.last_id, self._read_job(event.data))
+
+    def _read_job(self, data: str) -> DeviceJob | UnknownJob:
+        try:
+            return DeviceJob.model_validate_json(data)
+        except ValidationError:
+            return _parsed(UnknownJob, data, self.origin)
+
+    def _post(self, path: str, message: BaseModel, answer: type[M], headers: dict[str, str] | None = None) -> M:
+        with _reachable(self.origin):
+            response = self._http.post(
+                path,
+                content=message.model_dump_json().encode(),
+                headers={"Content-Type": "application/json", **(headers or {})},
+            )
+        if response.status_code not in (200, 201):
+            raise _refusal(response, self.origin)
+        return _parsed(answer, response.text, self.origin)
+
+
+def traceparent(trace_id: str) -> str:
+    """A W3C Trace Context header for a request that belongs to `trace_id`."""
+    return f"00-{trace_id}-{secrets.token_hex(8)}-01"
+
+
+def _tls(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context
+
+
+def _guarded(chunks: Iterator[bytes], waiting: Guard) -> Iterator[bytes]:
+    while True:
+        with waiting():
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk
+
+
+@contextmanager
+def _reachable(origin: str) -> Iterator[None]:
+    try:
+        yield
+    except (httpx.TransportError, EventTooLong) as error:
+        words = str(error) or type(error).__name__
+        if "CERTIFICATE_VERIFY_FAILED" in words:
+            raise ServerUnreachable(
+                f"{origin} shows a TLS certificate that this computer does not trust: {words}",
+                "Check the address and this computer's clock; a private CA is named by the setting `ca_file`.",
+            ) from error
+        raise ServerUnreachable(
+            f"{origin} cannot be reached: {words}", "Check the network and the server's address."
+        ) from error
+
+
+def _parsed(kind: type[M], text: str, origin: str) -> M:
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ServerUnreachable(
+            f"{origin} sent a {kind.__name__} that this agent does not understand "
+            f"({'.'.join(str(part) for part in first['loc'])}: {first['msg']})",
+            "Update the agent.",
+        ) from error
+
+
+def _refusal(response: httpx.Response, origin: str) -> ServerRefused | ServerUnreachable:
+    status = response.status_code
+    if status >= 500 or status in (408, 425, 429):
+        return _unreachable(response, origin)
+    problem = _problem(response)
+    if problem is None:
+        return ServerRefused(
+            f"{origin} answered {status}",
+            "Check that the address is that of a Keystead server.",
+            status=status,
+        )
+    detail = problem.detail or problem.title
+    if problem.reference:
+        detail += f" (reference {problem.reference})"
+    return ServerRefused(detail, problem.advice, status=status, problem=problem.code)
+
+
+def _unreachable(response: httpx.Response, origin: str) -> ServerUnreachable:
+    problem = _problem(response)
+    said = f": {problem.detail or problem.title}" if problem else ""
+    return ServerUnreachable(
+        f"{origin} answered {response.status_code}{said}",
+        (problem.advice if problem else "") or "Try again later.",
+        retry_after=_retry_after(response.headers.get("Retry-After", "")),
+    )
+
+
+def _problem(response: httpx.Response) -> Problem | None:
+    try:
+        return Problem.model_validate_json(response.content)
+    except ValidationError:
+        return None
+
+
+def _retry_after(value: str) -> float:
+    """Seconds from a Retry-After field (RFC 9110 section 10.2.3): a number or a date."""
+    if value.isdecimal():
+        seconds = float(value)
+    else:
+        when = _date(value)
+        seconds = when.timestamp() - time.time() if when else 0.0
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _date(value: str) -> datetime | None:
+    """An HTTP-date, None if it is not one."""
+    try:
+        when = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)

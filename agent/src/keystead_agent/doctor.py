@@ -1,0 +1,147 @@
+"""Is this computer ready to enroll? Each finding says what was found and what to do."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from keystead_agent.client import ServerClient
+from keystead_agent.device import DeviceStore
+from keystead_agent.errors import AgentError, PolicyRefused, ServerUnreachable
+from keystead_agent.files import private_directory, write_file
+from keystead_agent.journal import Clock
+from keystead_agent.keystore import KeyStores
+from keystead_agent.keystore.base import KeyStore
+from keystead_agent.settings import Settings
+from keystead_contracts.base import KeyAlgorithm
+
+NEEDED = (KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048)
+CLOCK_TOLERANCE = 60.0
+"""Seconds; a device's assertion lives as long."""
+
+
+class Mark(StrEnum):
+    """How a finding came out."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+class Finding(BaseModel):
+    """One thing that was looked at."""
+
+    model_config = ConfigDict(frozen=True)
+
+    subject: str
+    mark: Mark
+    found: str
+    advice: str = ""
+
+
+def examine(settings: Settings, now: Clock, servers: tuple[str, ...] = ()) -> Iterator[Finding]:
+    """Looks at the TPM, the state directory and the servers: those given, else those of policy and registration."""
+    yield from _tpm(settings)
+    yield _state(settings)
+    for server in servers or _known_servers(settings):
+        yield from _server(settings, server, now)
+
+
+def _tpm(settings: Settings) -> Iterator[Finding]:
+    try:
+        store = KeyStores(settings).hardware()
+        yield from _tpm_facts(store)
+    except AgentError as error:
+        yield Finding(subject="TPM", mark=Mark.BAD, found=error.detail, advice=error.advice)
+    if settings.allow_software_key:
+        yield Finding(
+            subject="policy",
+            mark=Mark.WARNING,
+            found="keys outside the TPM are allowed",
+            advice="Unset `allow_software_key` unless a server needs it: such keys can be copied.",
+        )
+
+
+def _tpm_facts(store: KeyStore) -> Iterator[Finding]:
+    from keystead_agent.keystore.tpm2 import Tpm2KeyStore
+
+    if not isinstance(store, Tpm2KeyStore):
+        yield Finding(subject="key store", mark=Mark.GOOD, found=store.describe().name)
+        return
+    facts = store.examine()
+    is_2 = facts.family == "2.0"
+    yield Finding(
+        subject="TPM",
+        mark=Mark.GOOD if is_2 else Mark.BAD,
+        found=f"TPM {facts.family} by {facts.manufacturer}, firmware {facts.firmware}, self-test passed",
+        advice="" if is_2 else "A TPM 2.0 is needed; look for it in the computer's firmware set-up.",
+    )
+    missing = [algorithm for algorithm in NEEDED if algorithm not in facts.algorithms]
+    yield Finding(
+        subject="key algorithms",
+        mark=Mark.BAD if len(missing) == len(NEEDED) else Mark.WARNING if missing else Mark.GOOD,
+        found=", ".join(facts.algorithms) or "none",
+        advice=f"Certificate profiles must not ask for {', '.join(missing)} here." if missing else "",
+    )
+    crowded = facts.free_transient_slots < 2
+    yield Finding(
+        subject="room in the TPM",
+        mark=Mark.BAD if crowded else Mark.GOOD,
+        found=f"{facts.free_transient_slots} free slots, {facts.loaded_objects} loaded objects",
+        advice="Two free slots are needed: flush what other programs left (tpm2_flushcontext -t), or restart."
+        if crowded
+        else "",
+    )
+    yield Finding(
+        subject="storage root key",
+        mark=Mark.GOOD,
+        found="persistent at 0x81000001" if facts.has_storage_root_key else "made when needed",
+    )
+
+
+def _state(settings: Settings) -> Finding:
+    probe = settings.state_dir / f"probe-{secrets.token_hex(4)}"
+    try:
+        private_directory(settings.state_dir)
+        write_file(probe, b"")
+        probe.unlink()
+    except AgentError as error:
+        return Finding(subject="state directory", mark=Mark.BAD, found=error.detail, advice=error.advice)
+    return Finding(subject="state directory", mark=Mark.GOOD, found=f"{settings.state_dir} is writable")
+
+
+def _known_servers(settings: Settings) -> tuple[str, ...]:
+    try:
+        device = DeviceStore(settings.state_dir).current()
+    except AgentError:
+        device = None
+    registered = (device[0].server,) if device else ()
+    return tuple(dict.fromkeys(settings.servers + registered))
+
+
+def _server(settings: Settings, server: str, now: Clock) -> Iterator[Finding]:
+    subject = f"server {server}"
+    try:
+        settings.require_allowed(server)
+        with ServerClient(server, settings.ca_file) as client:
+            server_time = client.check()
+    except (ServerUnreachable, PolicyRefused) as error:
+        yield Finding(subject=subject, mark=Mark.BAD, found=error.detail, advice=error.advice)
+        return
+    kind = "reachable, certificate trusted" if server.startswith("https:") else "reachable, on this computer"
+    yield Finding(subject=subject, mark=Mark.GOOD, found=kind)
+    if server_time is None:
+        return
+    off = (now() - server_time).total_seconds()
+    wrong = abs(off) > CLOCK_TOLERANCE
+    yield Finding(
+        subject="clock",
+        mark=Mark.BAD if wrong else Mark.GOOD,
+        found=f"{abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the server"
+        if wrong
+        else "agrees with the server",
+        advice="Set this computer's clock (timedatectl set-ntp true)." if wrong else "",
+    )

@@ -1,0 +1,128 @@
+"""Enrolling from a `keystead://` link: redeem its claim, do its jobs, end when its order does."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
+from typing import Protocol
+
+from keystead_agent.backoff import Stop
+from keystead_agent.errors import AgentError, LinkUnusable, ServerRefused
+from keystead_agent.journal import ClaimEntry, JobEntry
+from keystead_agent.machine import Machine
+from keystead_agent.settings import origin_of
+from keystead_agent.worker import Tell, Tokens, Worker
+from keystead_contracts.agent import ClaimRequest, DeviceJob, EnrollLink, Failed, Installed, MachineInfo
+from keystead_contracts.problems import ProblemCode
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """How an enrollment ended well."""
+
+    server: str
+    order_id: str
+    location: str
+    provider: str
+    order_state: str
+
+
+class EnrollmentFailed(AgentError):
+    """The order of the link cannot be finished on this machine."""
+
+
+class ClaimHeld(AgentError):
+    """Another process of the agent works on this link already."""
+
+
+def read_link(text: str) -> EnrollLink:
+    """The link in `text`, its server a plain origin. Raises LinkUnusable."""
+    try:
+        link = EnrollLink.parse(text)
+        return EnrollLink(server=origin_of(link.server), claim=link.claim)
+    except ValueError as error:
+        raise LinkUnusable(
+            f"the link cannot be used: {error}",
+            "Copy the whole link from the enrollment page, in quotes: keystead-agent enroll 'keystead://enroll?…'",
+        ) from error
+
+
+class Keeper(Protocol):
+    """Who has the keys: the machine itself, or a helper process that works for it."""
+
+    def info(self) -> MachineInfo:
+        """See `Machine.info`."""
+
+    def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
+        """See `Machine.perform`."""
+
+
+def enroll(machine: Machine, link: EnrollLink, *, stop: Stop, tell: Tell, patience: float) -> Enrolled:
+    """Opens the link's claim and works until its order is installed. A link that was interrupted goes on where it
+    was. Raises PolicyRefused, LinkUnusable, ClaimHeld, EnrollmentFailed; ServerUnreachable if the server was not reached
+    once within `patience` seconds."""
+    machine.settings.require_allowed(link.server)
+    entry = machine.journal.open_claim(link)
+    return resume(machine, machine, entry, stop=stop, tell=tell, patience=patience)
+
+
+def resume(
+    machine: Machine, keeper: Keeper, claim: ClaimEntry, *, stop: Stop, tell: Tell, patience: float | None
+) -> Enrolled:
+    """Works on a journaled claim until its order ends. Raises like `enroll`; `patience` None never gives up."""
+    with machine.journal.holding_claim(claim.claim_id) as held, machine.connect(claim.server) as client:
+        if not held:
+            raise ClaimHeld("the agent works on this link already", "Wait for it, or end the other process.")
+        tokens = Tokens(lambda: client.redeem(_claim_request(keeper, claim)))
+        worker = Worker(
+            machine.journal,
+            keeper.perform,
+            client,
+            tokens,
+            recipient=claim.claim_id,
+            stop=stop,
+            tell=tell,
+            patience=patience,
+        )
+        try:
+            return _until_ended(machine, claim, worker)
+        except ServerRefused as error:
+            machine.journal.close_claim(claim, "failed")
+            if error.problem in (ProblemCode.CLAIM_INVALID, ProblemCode.NOT_FOUND, ProblemCode.UNAUTHENTICATED):
+                raise LinkUnusable(
+                    error.detail, error.advice or "Open the enrollment page again for a new link."
+                ) from error
+            raise
+
+
+def _claim_request(keeper: Keeper, claim: ClaimEntry) -> ClaimRequest:
+    return ClaimRequest(claim=claim.claim, agent_secret=claim.agent_secret, machine=keeper.info())
+
+
+def _until_ended(machine: Machine, claim: ClaimEntry, worker: Worker) -> Enrolled:
+    with closing(worker.follow()) as stream:
+        for job in chain(worker.finish_reports(), stream):
+            if job.body.outcome != "csr_ready" or job.refusal:
+                return _ended(machine, claim, job)
+    raise AssertionError("the stream is followed for ever")
+
+
+def _ended(machine: Machine, claim: ClaimEntry, job: JobEntry) -> Enrolled:
+    if isinstance(job.body, Installed) and not job.refusal:
+        machine.journal.close_claim(claim, "done")
+        return Enrolled(
+            server=claim.server,
+            order_id=job.order_id,
+            location=job.body.location,
+            provider=job.body.provider,
+            order_state=job.order_state,
+        )
+    machine.journal.close_claim(claim, "failed")
+    match job.body:
+        case _ if job.refusal:
+            raise EnrollmentFailed(f"the server refused: {job.refusal}", job.refusal_advice)
+        case Failed():
+            raise EnrollmentFailed(job.body.detail, job.body.advice)
+        case _:
+            raise EnrollmentFailed("the server withdrew the order", "Open the enrollment page to see why.")

@@ -1,0 +1,166 @@
+"""What can go wrong in the agent: one tree, every leaf named for what is wrong and saying what to do.
+
+AgentError
+├── SettingsInvalid            the environment or the settings file
+├── PolicyRefused              an administrator's policy forbids it
+├── ConsentRefused             the person at the terminal said no
+├── ServerUnreachable          network, TLS or a 5xx: the same again may work later
+├── ServerRefused              a 4xx with the server's own words: the same again will not work
+├── LinkUnusable               not a link, or its claim is spent
+├── NotRegistered, AlreadyRegistered
+├── StoreUnwritable, OrderOfAnotherServer, CertificateUnacceptable
+└── KeyStoreError
+    ├── TpmMissing, TpmBusy, TpmFull, TpmLockedOut, TpmFailed
+    ├── AlgorithmUnsupported
+    └── KeyLost, KeyMismatch
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from keystead_contracts.agent import Failed, FailureCode
+
+
+class ExitCode(IntEnum):
+    """What the process answers its caller with."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    REFUSED = 3
+    UNREACHABLE = 4
+
+
+class AgentError(Exception):
+    """A failure in words for a person: `detail` says what happened, `advice` what to do about it."""
+
+    code: FailureCode = FailureCode.INTERNAL
+    exit_code: ExitCode = ExitCode.FAILED
+
+    def __init__(self, detail: str, advice: str = "") -> None:
+        super().__init__(detail, advice)
+        self.detail = detail
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return self.detail
+
+    def report(self) -> Failed:
+        """The report to the server that a job failed for this reason."""
+        return Failed(code=self.code, detail=self.detail[:2000], advice=self.advice[:2000])
+
+
+class SettingsInvalid(AgentError):
+    """Environment or settings file hold mistakes; `detail` lists them all."""
+
+    exit_code = ExitCode.USAGE
+
+
+class PolicyRefused(AgentError):
+    """The machine's policy forbids what was asked."""
+
+    code = FailureCode.CONSENT_REFUSED
+    exit_code = ExitCode.REFUSED
+
+
+class ConsentRefused(AgentError):
+    """The person did not agree, or could not be asked."""
+
+    code = FailureCode.CONSENT_REFUSED
+    exit_code = ExitCode.REFUSED
+
+
+class ServerUnreachable(AgentError):
+    """No usable answer from the server. `retry_after` is the least wait that the server asked for, in seconds."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+    def __init__(self, detail: str, advice: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(detail, advice)
+        self.retry_after = retry_after
+
+
+class ServerRefused(AgentError):
+    """The server answered 4xx. `problem` is the code of its problem document (RFC 9457), or empty."""
+
+    def __init__(self, detail: str, advice: str = "", *, status: int, problem: str = "") -> None:
+        super().__init__(detail, advice)
+        self.status = status
+        self.problem = problem
+
+
+class LinkUnusable(AgentError):
+    """The `keystead://` link is malformed or no longer valid."""
+
+
+class NotRegistered(AgentError):
+    """This machine has no device identity."""
+
+
+class AlreadyRegistered(AgentError):
+    """This machine already has a device identity with another server."""
+
+
+class StoreUnwritable(AgentError):
+    """The state directory cannot be read or written."""
+
+    code = FailureCode.STORE_UNWRITABLE
+
+
+class OrderOfAnotherServer(AgentError):
+    """A server named an order that the machine holds from a different server."""
+
+
+class CertificateUnacceptable(AgentError):
+    """What the server sent to install is not a certificate with a chain to the root that it named."""
+
+
+class KeyStoreError(AgentError):
+    """The key store could not do what was asked."""
+
+    code = FailureCode.TPM_FAILED
+
+
+class TpmMissing(KeyStoreError):
+    """There is no TPM 2.0 that this process may use."""
+
+    code = FailureCode.TPM_MISSING
+
+
+class TpmBusy(KeyStoreError):
+    """The TPM is in use by another process, or asks to be tried again."""
+
+
+class TpmFull(KeyStoreError):
+    """The TPM has no room for another loaded object."""
+
+    code = FailureCode.TPM_FULL
+
+
+class TpmLockedOut(KeyStoreError):
+    """The TPM's dictionary-attack protection refuses use of keys for some time."""
+
+    code = FailureCode.TPM_LOCKED_OUT
+
+
+class TpmFailed(KeyStoreError):
+    """The TPM answered with an error, or not at all."""
+
+
+class AlgorithmUnsupported(KeyStoreError):
+    """This key store cannot make keys of the algorithm."""
+
+    code = FailureCode.ALGORITHM_UNSUPPORTED
+
+
+class KeyLost(KeyStoreError):
+    """The key is not on this machine, or its TPM was cleared since."""
+
+    code = FailureCode.KEY_LOST
+
+
+class KeyMismatch(KeyStoreError):
+    """Certificate and key do not belong together."""
+
+    code = FailureCode.KEY_MISMATCH

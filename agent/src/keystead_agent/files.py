@@ -1,0 +1,155 @@
+"""Files that survive a power cut: whole or absent, and on disk before the caller goes on. And locks between processes."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from keystead_agent.errors import StoreUnwritable
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+TEMPORARY_PREFIX = ".tmp-"
+
+
+def safe_name(identifier: str) -> str:
+    """`identifier` as one path component: itself if it is plain, else its SHA-256. A server chooses identifiers, so
+    none of them may leave the directory that it is meant for."""
+    if _SAFE_NAME.fullmatch(identifier):
+        return identifier
+    return "h-" + hashlib.sha256(identifier.encode()).hexdigest()
+
+
+def private_directory(path: Path) -> Path:
+    """`path`, made with mode 0700 if it is absent. Raises StoreUnwritable."""
+    with unwritable(path):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def unwritable(path: Path) -> Iterator[None]:
+    """Turns an OSError inside into StoreUnwritable that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnwritable(
+            f"{error.filename or path}: {error.strerror or error}",
+            "Check the owner, the permissions and the free space of the agent's state directory.",
+        ) from error
+
+
+def sync_directory(path: Path) -> None:
+    """Makes the names in `path` durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Replaces `path` by `content` (mode 0600): after a crash either the old or the new content is there, whole.
+    Raises StoreUnwritable."""
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
+    with unwritable(path):
+        try:
+            _write_synced(temporary, content)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_directory(path.parent)
+
+
+def write_directory(path: Path, content: Mapping[str, bytes]) -> None:
+    """Makes directory `path` hold exactly the files `content`, all at once. An older directory of that name is kept
+    beside as `.old-<name>` until the new one is in place; `recover_directories` puts it back after a crash in
+    between. Raises StoreUnwritable."""
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
+    old = path.with_name(f".old-{path.name}")
+    with unwritable(path):
+        try:
+            temporary.mkdir(mode=0o700)
+            for name, data in content.items():
+                _write_synced(temporary / name, data)
+            sync_directory(temporary)
+            if path.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                path.rename(old)
+            temporary.rename(path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_directory(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def remove_directory(path: Path) -> None:
+    """Removes directory `path` if it is there; after a crash it is there whole or not at all."""
+    with unwritable(path):
+        doomed = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
+        try:
+            path.rename(doomed)
+        except FileNotFoundError:
+            return
+        sync_directory(path.parent)
+        shutil.rmtree(doomed)
+
+
+def recover_directories(parent: Path) -> None:
+    """Tidies `parent` after a crash: puts interrupted replacements back and removes what was never finished. Call it
+    only while holding the lock under which `parent` is written."""
+    with unwritable(parent):
+        for old in parent.glob(".old-*"):
+            current = parent / old.name.removeprefix(".old-")
+            if current.exists():
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                old.rename(current)
+        for unfinished in parent.glob(f"{TEMPORARY_PREFIX}*"):
+            if unfinished.is_dir():
+                shutil.rmtree(unfinished, ignore_errors=True)
+            else:
+                unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, *, patience: float) -> Iterator[int | None]:
+    """Holds the lock file `path` against other processes and threads (flock(2)); the kernel frees it if the process
+    dies. Yields its descriptor, or None if it could not be had within `patience` seconds."""
+    with unwritable(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        yield descriptor if _acquire(descriptor, time.monotonic() + patience) else None
+    finally:
+        with suppress(OSError):
+            os.close(descriptor)
+
+
+def _acquire(descriptor: int, deadline: float) -> bool:
+    pause = 0.002
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.1)

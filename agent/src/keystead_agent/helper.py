@@ -1,0 +1,182 @@
+"""A process beside `run` that has the keys: started when there is work, gone when there is none.
+
+What waits for days then holds neither the TPM's software nor `cryptography` in memory, a TPM that hangs can be ended
+with its process, and a crash in a driver's library takes only one job's attempt with it.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import signal
+import socket
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+from keystead_agent.errors import AgentError, TpmFailed
+from keystead_agent.journal import JobEntry
+from keystead_agent.machine import Machine
+from keystead_contracts.agent import DeviceJob, MachineInfo
+
+IDLE_LIMIT = 30.0
+"""Seconds without work after which the process ends."""
+WORK_LIMIT = 900.0
+"""Seconds after which a piece of work is given up; the slowest TPMs take minutes for the largest keys."""
+
+
+class Helper:
+    """Does for `machine` what needs its keys, in another process. One piece of work at a time; thread-safe."""
+
+    def __init__(self, machine: Machine, *, idle_limit: float = IDLE_LIMIT, work_limit: float = WORK_LIMIT) -> None:
+        self._machine = machine
+        self._idle_limit = idle_limit
+        self._work_limit = work_limit
+        self._mutex = threading.Lock()
+        self._process: _Process | None = None
+
+    def info(self) -> MachineInfo:
+        """See `Machine.info`."""
+        return cast(MachineInfo, self._call("info"))
+
+    def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
+        """See `Machine.perform`. Raises TpmFailed if the process hangs or dies over it twice."""
+        return cast(JobEntry, self._call("perform", server, recipient, job))
+
+    def assertion(self, origin: str) -> str:
+        """See `Machine.assertion`."""
+        return cast(str, self._call("assertion", origin))
+
+    def close(self) -> None:
+        """Lets the process finish what it does, and end."""
+        with self._mutex:
+            if self._process is not None:
+                self._process.close()
+                self._process = None
+
+    def __enter__(self) -> Helper:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _call(self, method: str, *arguments: object) -> object:
+        with self._mutex:
+            for _ in range(2):
+                with suppress(_Died):
+                    return self._attempt(method, arguments)
+            raise TpmFailed(
+                "the process that uses the TPM ended unexpectedly",
+                "`keystead-agent doctor` shows whether the TPM works; the system's journal may say more.",
+            )
+
+    def _attempt(self, method: str, arguments: tuple[object, ...]) -> object:
+        if self._process is None or not self._process.alive():
+            self._process = _Process(self._machine, self._idle_limit)
+        try:
+            answer = self._process.call((method, arguments), self._work_limit)
+        except (_Died, TpmFailed):
+            self._process.kill()
+            self._process = None
+            raise
+        if isinstance(answer, AgentError):
+            raise answer
+        return answer
+
+
+class _Died(Exception):
+    """The process ended without an answer."""
+
+
+class _Process:
+    """The parent's end of one helper process."""
+
+    def __init__(self, machine: Machine, idle_limit: float) -> None:
+        ours, theirs = socket.socketpair()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _become_helper(machine, theirs, idle_limit)
+        theirs.close()
+        self._socket = ours
+        self._stream = ours.makefile("rwb")
+
+    def alive(self) -> bool:
+        """Whether it waits for work; one that went idle and ended is cleaned up."""
+        readable, _, _ = select.select([self._socket], [], [], 0)
+        if not readable:
+            return True
+        self.kill()
+        return False
+
+    def call(self, request: object, limit: float) -> object:
+        """The answer to `request`. Raises _Died, and TpmFailed if there is none within `limit` seconds."""
+        try:
+            pickle.dump(request, self._stream)
+            self._stream.flush()
+            readable, _, _ = select.select([self._socket], [], [], limit)
+            if not readable:
+                raise TpmFailed(
+                    f"the TPM did not finish within {limit:.0f} seconds",
+                    "Restart the computer; if it stays so, update the TPM's firmware.",
+                )
+            return pickle.load(self._stream)  # noqa: S301 from our own child over a private socket
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            raise _Died from error
+
+    def close(self) -> None:
+        """Ends it when it has finished."""
+        self._hang_up()
+        os.waitpid(self._pid, 0)
+
+    def kill(self) -> None:
+        """Ends it now."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        self.close()
+
+    def _hang_up(self) -> None:
+        with suppress(OSError):
+            self._stream.close()
+        self._socket.close()
+
+
+def _become_helper(machine: Machine, link: socket.socket, idle_limit: float) -> None:
+    """Never returns. The parent decides when to stop: signals that are meant for both are ignored, and the parent's
+    connections are closed here so that they end when the parent closes them."""
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        _close_all_but(link.fileno())
+        _serve(machine, link, idle_limit)
+    finally:
+        os._exit(0)
+
+
+def _close_all_but(kept: int) -> None:
+    for name in os.listdir("/proc/self/fd") if Path("/proc/self/fd").is_dir() else ():
+        descriptor = int(name)
+        if descriptor > 2 and descriptor != kept:
+            with suppress(OSError):
+                os.close(descriptor)
+
+
+def _serve(machine: Machine, link: socket.socket, idle_limit: float) -> None:
+    stream = link.makefile("rwb")
+    while True:
+        readable, _, _ = select.select([link], [], [], idle_limit)
+        if not readable:
+            return
+        try:
+            request: Any = pickle.load(stream)  # noqa: S301 from our own parent over a private socket
+        except EOFError:
+            return
+        method, arguments = request
+        answer: object
+        try:
+            answer = getattr(machine, method)(*arguments)
+        except AgentError as error:
+            answer = error
+        pickle.dump(answer, stream)
+        stream.flush()

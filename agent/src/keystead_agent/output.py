@@ -1,0 +1,163 @@
+"""What the command line writes: words for people, JSON for programs, log lines for `run`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from keystead_agent.errors import AgentError
+
+if TYPE_CHECKING:
+    from keystead_agent.doctor import Finding, Mark
+    from keystead_agent.enroll import Enrolled
+    from keystead_agent.listing import ListedCertificate
+    from keystead_agent.worker import Tell
+
+_SENTENCES = {
+    "connected": "Connected to {server}; waiting for what to do …",
+    "stream_closed": "{server} closed the connection; connecting again …",
+    "unreachable": "{reason}; trying again in {retry_in} s …",
+    "report_refused": "The server refused the answer: {reason}",
+}
+_STEPS = {
+    "make_key_and_csr": "Making a key in the TPM …",
+    "install": "Installing the certificate …",
+    "remove": "Removing the key and the certificate …",
+}
+_OUTCOMES = {
+    "csr_ready": "Key made; the server has the request.",
+    "installed": "Certificate installed; a test signature was right.",
+    "removed": "Removed.",
+    "failed": "Failed; the server knows.",
+}
+
+
+def show(fields: dict[str, Any], sentence: str, *, as_json: bool) -> None:
+    """One result: `fields` as JSON, or `sentence`."""
+    click.echo(json.dumps(fields, ensure_ascii=False) if as_json else sentence)
+
+
+def show_error(error: AgentError, *, as_json: bool) -> None:
+    """`error:` and `hint:` on stderr; with JSON also an object on stdout."""
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True, color=_colour(sys.stderr))
+    click.echo(error.detail, err=True)
+    if error.advice:
+        click.secho("hint: ", fg="yellow", bold=True, nl=False, err=True, color=_colour(sys.stderr))
+        click.echo(error.advice, err=True)
+    if as_json:
+        click.echo(json.dumps({"error": {"code": error.code, "detail": error.detail, "advice": error.advice}}))
+
+
+def teller(*, as_json: bool, log: bool) -> Tell:
+    """How a flow says what happens: on stderr as sentences for a person, or with `log` as lines
+    (`time event key=value …`, JSON with `as_json`)."""
+
+    def tell_line(event: str, /, **fields: object) -> None:
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+        if as_json:
+            line = json.dumps({"time": moment, "event": event, **fields}, ensure_ascii=False, default=str)
+        else:
+            pairs = (f"{key}={json.dumps(str(value), ensure_ascii=False)}" for key, value in fields.items())
+            line = " ".join((moment, event, *pairs))
+        click.echo(line, err=True)
+
+    def tell_person(event: str, /, **fields: object) -> None:
+        if event == "job_started":
+            sentence = _STEPS.get(str(fields["kind"]), "Working …")
+        elif event == "job_reported":
+            sentence = _OUTCOMES.get(str(fields["outcome"]), "Reported.")
+        else:
+            sentence = _SENTENCES.get(event, event).format_map(fields)
+        click.echo(sentence, err=True)
+
+    return tell_line if log else tell_person
+
+
+def show_enrolled(done: Enrolled, *, as_json: bool) -> None:
+    """The end of an enrollment."""
+    fields = {
+        "server": done.server,
+        "order_id": done.order_id,
+        "location": done.location,
+        "provider": done.provider,
+        "order_state": done.order_state,
+    }
+    show(fields, f"Done. Certificate: {done.location}/certificate.pem, key: {done.provider}", as_json=as_json)
+
+
+def show_certificates(found: list[ListedCertificate], *, as_json: bool) -> None:
+    """The listing, one block a certificate."""
+    if as_json:
+        click.echo(json.dumps([item.model_dump(mode="json") for item in found], indent=2, ensure_ascii=False))
+        return
+    if not found:
+        click.echo("No certificates yet. Open an enrollment page to ask for one.")
+    for number, item in enumerate(found):
+        if number:
+            click.echo()
+        _show_pairs(
+            {
+                "Subject": item.subject or "(none)",
+                "Serial number": item.serial_number,
+                "Issuer": item.issuer,
+                "Valid": f"{item.not_before:%Y-%m-%d %H:%M} to {item.not_after:%Y-%m-%d %H:%M} UTC",
+                "SHA-1 hash": item.sha1_hash,
+                "Type": item.certificate_type,
+                "Key container": item.key_container,
+                "Provider": item.provider,
+                "Private key": "exportable" if item.exportable else "not exportable",
+                "Signing test": item.signing_test,
+                "Root": "trusted by this computer"
+                if item.root_trusted
+                else "kept beside, not trusted by this computer",
+                "Order": f"{item.order_id} at {item.server}",
+            }
+        )
+
+
+def show_findings(findings: Iterable[Finding], *, as_json: bool) -> set[Mark]:
+    """The findings as they come. The marks that were among them."""
+    marks: set[Mark] = set()
+    collected = []
+    for finding in findings:
+        marks.add(finding.mark)
+        if as_json:
+            collected.append(finding.model_dump(mode="json"))
+        else:
+            _show_finding(finding)
+    if as_json:
+        click.echo(json.dumps(collected, indent=2, ensure_ascii=False))
+    return marks
+
+
+def _show_finding(finding: Finding) -> None:
+    sign, colour = {"good": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "red")}[finding.mark]
+    click.secho(f" {sign} ", fg=colour, bold=True, nl=False, color=_colour(sys.stdout))
+    indent = " " * 22
+    body = f"{finding.subject:<18} {finding.found}"
+    click.echo(textwrap.fill(body, _width() - 3, subsequent_indent=indent[3:], break_long_words=False))
+    if finding.advice:
+        advice = textwrap.fill(finding.advice, _width(), initial_indent=indent, subsequent_indent=indent)
+        click.secho(advice, fg=colour, color=_colour(sys.stdout))
+
+
+def _show_pairs(pairs: dict[str, str]) -> None:
+    widest = max(len(key) for key in pairs)
+    for key, value in pairs.items():
+        click.echo(f"{key + ':':<{widest + 2}}{value}")
+
+
+def _width() -> int:
+    return max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))
+
+
+def _colour(stream: Any) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR")

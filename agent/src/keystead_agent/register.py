@@ -1,0 +1,105 @@
+"""Registering the machine as a device, and the assertions that its key signs."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from datetime import timedelta
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from keystead_agent.device import DeviceIdentity, DeviceStore
+from keystead_agent.errors import AlgorithmUnsupported, AlreadyRegistered
+from keystead_agent.jobs import sign
+from keystead_agent.keystore.base import KeyStore, PrivateKey, StoredKey
+from keystead_agent.machine import Machine
+from keystead_agent.machine_info import machine_info
+from keystead_contracts.agent import (
+    RegistrationReply,
+    RegistrationRequest,
+    registration_proof_input,
+)
+from keystead_contracts.base import KeyAlgorithm
+
+ASSERTION_LIFE = timedelta(seconds=60)
+DEVICE_KEY_ALGORITHMS = (KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048)
+"""In the order of preference; every TPM 2.0 of the PC Client profile makes one of them."""
+
+
+def register(machine: Machine, server: str, registration_token: str, *, replace: bool = False) -> RegistrationReply:
+    """Registers this machine with the server at origin `server`. Registering again keeps the device key, and so the
+    device id; `replace` gives up a registration with another server. Raises AlreadyRegistered."""
+    with machine.connect(server) as client, machine.working():
+        devices = DeviceStore(machine.settings.state_dir)
+        known = devices.current()
+        if known is not None and known[0].server != server:
+            if not replace:
+                raise AlreadyRegistered(
+                    f"this computer is registered with {known[0].server}",
+                    "Add --replace to register it with the other server instead.",
+                )
+            known = None
+        identity, blob = known or _pending_identity(machine, devices, server)
+        key = machine.keys.for_key_file(identity.key_file).load(blob)
+        reply = client.register(
+            RegistrationRequest(
+                registration_token=registration_token,
+                machine=machine_info(machine.keys),
+                public_key_pem=_public_pem(key),
+                proof=base64.b64encode(sign(key, registration_proof_input(server, registration_token))).decode(),
+                evidence=identity.evidence,
+            )
+        )
+        answered = identity.model_copy(update={"device_id": reply.device_id, "organization": reply.organization})
+        devices.save_registered(answered, blob)
+        return reply
+
+
+def _pending_identity(machine: Machine, devices: DeviceStore, server: str) -> tuple[DeviceIdentity, bytes]:
+    pending = devices.pending()
+    if pending is not None and pending[0].server == server:
+        return pending
+    keys = machine.keys.usable(allow_software=True)
+    stored = _device_key(keys)
+    identity = DeviceIdentity(server=server, key_file=keys.key_file, evidence=stored.evidence)
+    devices.save_pending(identity, stored.blob)
+    return identity, stored.blob
+
+
+def _device_key(keys: KeyStore) -> StoredKey:
+    for algorithm in DEVICE_KEY_ALGORITHMS[:-1]:
+        try:
+            return keys.generate(algorithm)
+        except AlgorithmUnsupported:
+            continue
+    return keys.generate(DEVICE_KEY_ALGORITHMS[-1])
+
+
+def assertion(machine: Machine, origin: str) -> str:
+    """A fresh assertion for the server at `origin`, signed by the device key (RFC 7523 section 3). Raises
+    NotRegistered, and what the key store raises."""
+    identity, blob = DeviceStore(machine.settings.state_dir).registered()
+    key = machine.keys.for_key_file(identity.key_file).load(blob)
+    issued = int(machine.now().timestamp())
+    return jwt.encode(
+        {
+            "iss": identity.device_id,
+            "sub": identity.device_id,
+            "aud": origin,
+            "iat": issued,
+            "exp": issued + int(ASSERTION_LIFE.total_seconds()),
+            "jti": secrets.token_hex(16),
+        },
+        key,
+        algorithm="ES256" if isinstance(key, ec.EllipticCurvePrivateKey) else "RS256",
+    )
+
+
+def _public_pem(key: PrivateKey) -> str:
+    return (
+        key.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )

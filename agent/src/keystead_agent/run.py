@@ -1,0 +1,63 @@
+"""Running for ever: the registered device's stream, and the claims that an interrupted `enroll` left open."""
+
+from __future__ import annotations
+
+import threading
+
+from keystead_agent.backoff import Stop, Stopped
+from keystead_agent.device import DeviceStore
+from keystead_agent.enroll import ClaimHeld, resume
+from keystead_agent.errors import AgentError, NotRegistered
+from keystead_agent.helper import Helper
+from keystead_agent.journal import DEVICE, ClaimEntry
+from keystead_agent.machine import Machine
+from keystead_agent.memory import give_back_memory
+from keystead_agent.worker import Tell, Tokens, Worker
+from keystead_contracts.agent import TokenRequest
+
+
+def run(machine: Machine, helper: Helper, *, stop: Stop, tell: Tell) -> None:
+    """Works until told to stop (raises Stopped), or until the server refuses the device for good. Without a device
+    identity it finishes the open claims; raises NotRegistered if there are none."""
+    claims = machine.journal.open_claims()
+    try:
+        identity, _ = DeviceStore(machine.settings.state_dir).registered()
+    except NotRegistered:
+        if not claims:
+            raise
+        for claim in claims:
+            _finish_claim(machine, helper, claim, stop, tell)
+        return
+    for claim in claims:
+        threading.Thread(target=_finish_claim, args=(machine, helper, claim, stop, tell), daemon=True).start()
+    with machine.connect(identity.server) as client:
+        tokens = Tokens(lambda: client.device_token(TokenRequest(assertion=helper.assertion(client.origin))))
+        worker = Worker(
+            machine.journal, helper.perform, client, tokens, recipient=DEVICE, stop=stop, tell=_tidying(tell)
+        )
+        worker.finish_reports()
+        for _ in worker.follow():
+            give_back_memory()
+
+
+def _tidying(tell: Tell) -> Tell:
+    """`tell`, giving memory back when the stream has become quiet."""
+
+    def tell_and_tidy(event: str, /, **fields: object) -> None:
+        tell(event, **fields)
+        if event == "connected":
+            give_back_memory()
+
+    return tell_and_tidy
+
+
+def _finish_claim(machine: Machine, helper: Helper, claim: ClaimEntry, stop: Stop, tell: Tell) -> None:
+    try:
+        done = resume(machine, helper, claim, stop=stop, tell=tell, patience=None)
+        tell("enrolled", order=done.order_id, location=done.location)
+    except ClaimHeld:
+        return
+    except AgentError as error:
+        tell("enrollment_failed", server=claim.server, reason=error.detail, hint=error.advice)
+    except Stopped:
+        return

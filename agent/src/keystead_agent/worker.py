@@ -1,0 +1,198 @@
+"""Between stream and jobs: answers each job once, reports the answer until the server has it, follows the stream over
+reconnections."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from keystead_agent.backoff import Backoff, Stop
+from keystead_agent.client import JobEvent, ServerClient, UnknownJob
+from keystead_agent.errors import AgentError, ServerRefused, ServerUnreachable, StoreUnwritable
+from keystead_agent.journal import JobEntry, Journal
+from keystead_contracts.agent import AgentToken, DeviceJob, Failed, FailureCode, Report
+from keystead_contracts.problems import ProblemCode
+
+RENEW_AT = 0.8
+"""The part of a token's life after which it is renewed."""
+MOST_REFUSALS = 2
+"""Fresh tokens in a row that a server may refuse before the agent gives up."""
+
+
+class Tell(Protocol):
+    """Says what happens, to a person or a log: a constant event name with fields."""
+
+    def __call__(self, event: str, /, **fields: object) -> None: ...
+
+
+Perform = Callable[[str, str, DeviceJob], JobEntry]
+"""Does a job for a server and a recipient, once; see `Machine.perform`."""
+
+
+class Tokens:
+    """The bearer token, renewed before it ends and whenever the server no longer takes it. `ask` gets a new one."""
+
+    def __init__(self, ask: Callable[[], AgentToken]) -> None:
+        self._ask = ask
+        self._token: AgentToken | None = None
+        self._renew_at = 0.0
+        self._refusals = 0
+
+    def current(self) -> AgentToken:
+        """A token that the server takes now. Raises ServerRefused, ServerUnreachable."""
+        if self._token is None or time.monotonic() >= self._renew_at:
+            self._token = self._ask()
+            self._renew_at = time.monotonic() + self._token.expires_in * RENEW_AT
+        return self._token
+
+    def accepted(self) -> None:
+        """The server took the token."""
+        self._refusals = 0
+
+    def refused(self) -> bool:
+        """The server refused the token with 401. Whether a new one is worth a try."""
+        had_one, self._token = self._token is not None, None
+        self._refusals += 1
+        return had_one and self._refusals <= MOST_REFUSALS
+
+
+class Worker:
+    """Works for one recipient (a claim, or the device) at one server. If the server was not reached once within
+    `patience` seconds it gives up with ServerUnreachable; once reached it never does."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        perform: Perform,
+        client: ServerClient,
+        tokens: Tokens,
+        *,
+        recipient: str,
+        stop: Stop,
+        tell: Tell,
+        patience: float | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._journal = journal
+        self._perform = perform
+        self._client = client
+        self._tokens = tokens
+        self._recipient = recipient
+        self._stop = stop
+        self._tell = tell
+        self._backoff = backoff or Backoff()
+        self._give_up_at = None if patience is None else time.monotonic() + patience
+
+    def finish_reports(self) -> list[JobEntry]:
+        """Reports what was answered before a crash and may not have arrived. All of this recipient's jobs."""
+        entries = self._journal.entries(self._client.origin, self._recipient)
+        return [entry if entry.settled else self._deliver(entry) for entry in entries]
+
+    def follow(self) -> Generator[JobEntry, None, None]:
+        """Answers jobs as they come and yields each when the server has the answer. Reconnects for ever; whoever has
+        enough closes the generator. Raises ServerRefused if the server refuses the token for good."""
+        last_id = ""
+        while True:
+            with self._retrying() as attempt:
+                token = self._tokens.current()
+                with self._client.jobs(token, last_id, self._stop.waiting) as jobs:
+                    self._tell("connected", server=self._client.origin)
+                    self._reached()
+                    for event in jobs:
+                        yield from self._handle(event)
+                        last_id = event.event_id
+            if attempt.failure is None:
+                self._tell("stream_closed", server=self._client.origin)
+                self._stop.sleep(self._backoff.next())
+
+    def _handle(self, event: JobEvent) -> Iterator[JobEntry]:
+        if isinstance(event.job, UnknownJob):
+            self._refuse_unknown(event.job)
+        else:
+            yield self.answer(event.job)
+
+    def answer(self, job: DeviceJob) -> JobEntry:
+        """The settled entry of `job`, done now or before. Raises StoreUnwritable if the answer could not be
+        remembered; the server is told."""
+        self._tell("job_started", kind=job.payload.kind, job=job.job_id, order=job.order_id, trace=job.trace_id)
+        try:
+            entry = self._perform(self._client.origin, self._recipient, job)
+        except StoreUnwritable as error:
+            self._post(Report(job_id=job.job_id, body=error.report()), job.trace_id)
+            raise
+        except AgentError as error:
+            entry = self._journal.answer(self._client.origin, self._recipient, job, error.report())
+        return entry if entry.settled else self._deliver(entry)
+
+    def _deliver(self, entry: JobEntry) -> JobEntry:
+        """Reports until the server has the answer, or refuses it for good."""
+        try:
+            state = self._post(entry.report, entry.trace_id)
+        except ServerRefused as error:
+            if error.problem != ProblemCode.JOB_ALREADY_REPORTED:
+                self._tell_refused(entry.job_id, entry.trace_id, error)
+                return self._journal.settle(entry, "", error.detail, error.advice)
+            state = ""
+        settled = self._journal.settle(entry, state)
+        self._tell(
+            "job_reported",
+            kind=entry.kind,
+            job=entry.job_id,
+            order=entry.order_id,
+            outcome=entry.body.outcome,
+            state=state,
+            trace=entry.trace_id,
+        )
+        return settled
+
+    def _tell_refused(self, job_id: str, trace_id: str, error: ServerRefused) -> None:
+        self._tell("report_refused", job=job_id, trace=trace_id, reason=error.detail, hint=error.advice)
+
+    def _refuse_unknown(self, job: UnknownJob) -> None:
+        body = Failed(
+            code=FailureCode.INTERNAL,
+            detail="this agent is too old for what the server asks",
+            advice="Update the agent, then enroll again.",
+        )
+        try:
+            self._post(Report(job_id=job.job_id, body=body), job.trace_id)
+        except ServerRefused as error:
+            self._tell_refused(job.job_id, job.trace_id, error)
+
+    def _post(self, report: Report, trace_id: str) -> str:
+        while True:
+            with self._retrying():
+                receipt = self._client.report(self._tokens.current(), report, trace_id)
+                self._reached()
+                return receipt.order_state
+
+    def _reached(self) -> None:
+        self._backoff.reset()
+        self._tokens.accepted()
+        self._give_up_at = None
+
+    @contextmanager
+    def _retrying(self) -> Iterator[_Attempt]:
+        """One attempt at the server. What may work later is waited out; a refused token is renewed once in a row."""
+        attempt = _Attempt()
+        try:
+            yield attempt
+        except ServerUnreachable as error:
+            attempt.failure = error
+            if self._give_up_at is not None and time.monotonic() >= self._give_up_at:
+                raise
+            wait = self._backoff.next(error.retry_after)
+            self._tell("unreachable", reason=error.detail, hint=error.advice, retry_in=round(wait, 1))
+            self._stop.sleep(wait)
+        except ServerRefused as error:
+            if error.status != 401 or not self._tokens.refused():
+                raise
+            attempt.failure = error
+
+
+class _Attempt:
+    """How one attempt went."""
+
+    failure: Exception | None = None

@@ -1,0 +1,48 @@
+"""E-mail addresses: what is one, how it is compared, how it is shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from keystead_auth.domain.errors import EmailMalformed
+
+LONGEST = 254
+"""Octets of an address (RFC 5321 section 4.5.3.1.3, less the angle brackets)."""
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_ADDRESS = re.compile(rf"[a-z0-9!#$%&'*+/=?^_`{{|}}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{{|}}~-]+)*@{_LABEL}(?:\.{_LABEL})*")
+
+
+def normalize(typed: str) -> str:
+    """The address as it is stored and compared: without surrounding space, lower case.
+
+    A dot-atom before the `@` (RFC 5321 section 4.1.2; no quoted strings) and host name labels behind it.
+    Raises EmailMalformed.
+    """
+    address = typed.strip().lower()
+    if not address:
+        raise EmailMalformed("Enter your e-mail address.")
+    local = address.partition("@")[0]
+    if len(address) > LONGEST or len(local) > 64 or not address.isascii() or not _ADDRESS.fullmatch(address):
+        raise EmailMalformed
+    return address
+
+
+def mask(address: str) -> str:
+    """The address as a page shows it to whoever typed it: "a…@example.org"."""
+    local, _, domain = address.partition("@")
+    return f"{local[:1]}…@{domain}"
+
+
+def is_delegated(address: str, domains: Iterable[str]) -> bool:
+    """Whether the address's domain is one of `domains`, whatever the case; `*.example.org` stands for every
+    domain below `example.org`, not for itself."""
+    domain = address.rpartition("@")[2].lower()
+    for listed in domains:
+        wanted = listed.strip().lower().rstrip(".")
+        if wanted.startswith("*.") and len(wanted) > 2:
+            if domain.endswith(wanted[1:]):
+                return True
+        elif wanted and domain == wanted:
+            return True
+    return False

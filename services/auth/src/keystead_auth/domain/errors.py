@@ -1,0 +1,98 @@
+"""Everything that auth refuses, one named exception each.
+
+```
+Refusal
+├── FormUnknown, MethodNotOffered
+├── EmailMalformed
+├── TooManyAttempts
+└── LinkInvalid         LinkUnknown, LinkUsed, LinkExpired
+```
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """Something that will not be done. `detail` says what happened, `advice` what the person can do about it.
+
+    `code` is the value of the `keystead_contracts.problems.ProblemCode` that the web edge answers with.
+    """
+
+    code: ClassVar[str] = "malformed"
+    default_detail: ClassVar[str] = "This could not be done."
+    default_advice: ClassVar[str] = ""
+
+    def __init__(self, detail: str = "", advice: str = "") -> None:
+        self.detail = detail or self.default_detail
+        self.advice = advice or self.default_advice
+        super().__init__(self.detail)
+
+
+class FormUnknown(Refusal):
+    """No enrollment form has this URI extension (any more)."""
+
+    code = "not-found"
+    default_detail = "There is no enrollment form at this address, or it was withdrawn."
+    default_advice = "Check that you have the whole address, or ask your organization for the current one."
+
+
+class MethodNotOffered(Refusal):
+    """The enrollment form does not offer this way to sign in."""
+
+    code = "forbidden"
+    default_detail = "This enrollment form does not offer this way to sign in."
+    default_advice = "Open the form's address again and choose one of the ways it shows."
+
+
+class EmailMalformed(Refusal):
+    """What was typed is not an e-mail address."""
+
+    default_detail = "Enter an e-mail address, such as name@example.org."
+
+
+class TooManyAttempts(Refusal):
+    """A rate limit is used up; it says nothing of whether an address is known."""
+
+    code = "rate-limited"
+    default_detail = "There were too many attempts in a short time."
+
+    def __init__(self, retry_after: int) -> None:
+        """`retry_after`: seconds until another attempt makes sense."""
+        minutes = max(1, -(-retry_after // 60))
+        super().__init__(advice=f"Wait {minutes} minute{'s' if minutes > 1 else ''}, then try again.")
+        self.retry_after = retry_after
+
+
+class LinkInvalid(Refusal):
+    """A sign-in link that signs nobody in. `form` is the form's URI extension, None where the link is unknown."""
+
+    code = "link-invalid"
+    reason: ClassVar[str]
+    default_advice = "Ask for a new link."
+
+    def __init__(self, form: str | None = None) -> None:
+        super().__init__()
+        self.form = form
+
+
+class LinkUnknown(LinkInvalid):
+    """No link has this token."""
+
+    reason = "unknown"
+    default_detail = "This link does not work."
+
+
+class LinkUsed(LinkInvalid):
+    """The link was used already."""
+
+    reason = "used"
+    default_detail = "This link was already used."
+
+
+class LinkExpired(LinkInvalid):
+    """The link's time is over."""
+
+    reason = "expired"
+    default_detail = "This link has expired."

@@ -1,0 +1,14 @@
+"""What auth counts."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter
+
+SIGN_IN_REQUESTS = Counter(
+    "keystead_signin_requests_total", "Requests for a sign-in link, as the web answered them", ["outcome"]
+)
+SIGN_IN_DECISIONS = Counter(
+    "keystead_signin_decisions_total", "Requests for a sign-in link, as the worker decided them", ["outcome"]
+)
+CONFIRMATIONS = Counter("keystead_signin_confirmations_total", "Presses of a sign-in link's button", ["outcome"])
+IDENTITY_TOKENS = Counter("keystead_identity_tokens_total", "Identity tokens made, by how", ["how"])

@@ -1,0 +1,5 @@
+"""Alembic's entry point."""
+
+from keystead_kit.alembic_env import run
+
+run()

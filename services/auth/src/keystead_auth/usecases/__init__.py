@@ -1,0 +1,1 @@
+"""What auth does: one file, one verb, one function, one transaction."""

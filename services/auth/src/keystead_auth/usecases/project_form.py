@@ -1,0 +1,25 @@
+"""Take in what enroll published of a form."""
+
+from __future__ import annotations
+
+from keystead_auth.domain.sign_in import Form
+from keystead_auth.ports import Forms
+from keystead_contracts.events import FormPublished
+
+
+def project_form(forms: Forms, fact: FormPublished) -> bool:
+    """Stores the form as `fact` says, in the inbox's transaction; False if a newer version is known (facts come in
+    any order)."""
+    return forms.put(
+        Form(
+            uri=fact.form,
+            version=fact.version,
+            name=fact.name,
+            organization=fact.organization,
+            methods=tuple(fact.methods),
+            email_domains=tuple(fact.email_domains),
+            help_text=fact.help_text,
+            help_link=fact.help_link,
+            withdrawn=fact.withdrawn,
+        )
+    )

@@ -1,0 +1,17 @@
+"""Forget what is over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from keystead_auth.ports import Transactions
+from keystead_kit.clock import Clock
+
+KEPT = timedelta(days=1)
+
+
+def prune(transactions: Transactions, clock: Clock) -> int:
+    """Deletes requests made, and links and sessions expired, more than `KEPT` ago; how many rows that was."""
+    before = clock.now() - KEPT
+    with transactions.write() as tx:
+        return tx.requests.prune(before) + tx.links.prune(before) + tx.sessions.prune(before)

@@ -1,0 +1,32 @@
+"""Sign in somebody who did so a while ago."""
+
+from __future__ import annotations
+
+from keystead_auth.domain.sign_in import SignedIn
+from keystead_auth.ports import IdentitySigner, Randomness, Transactions
+from keystead_auth.usecases.mint_identity import mint_identity
+from keystead_kit.clock import Clock
+from keystead_kit.secrets import token_digest
+
+
+def recognize_person(
+    transactions: Transactions,
+    signer: IdentitySigner,
+    randomness: Randomness,
+    clock: Clock,
+    *,
+    uri: str,
+    session_token: str,
+) -> SignedIn | None:
+    """A fresh identity token for the person of this session; None if the session is over or its person may not
+    sign in to this form with what they proved."""
+    now = clock.now()
+    with transactions.read() as tx:
+        session = tx.sessions.get(token_digest(session_token))
+        form = tx.forms.get(uri)
+    if session is None or now >= session.expires_at:
+        return None
+    if form is None or not form.may_sign_in_by_email(session.email):
+        return None
+    token = mint_identity(signer, randomness, email=session.email, form=uri, method=session.method, now=now)
+    return SignedIn(form=form, email=session.email, identity_token=token)

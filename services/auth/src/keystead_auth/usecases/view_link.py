@@ -1,0 +1,24 @@
+"""Show whose sign-in link this is, using nothing up."""
+
+from __future__ import annotations
+
+from keystead_auth.domain.errors import LinkUnknown, TooManyAttempts
+from keystead_auth.domain.sign_in import Form, Link, usable
+from keystead_auth.ports import Attempts, Transactions
+from keystead_kit.clock import Clock
+from keystead_kit.secrets import token_digest
+
+
+def view_link(
+    transactions: Transactions, attempts: Attempts, clock: Clock, *, token: str, client: str
+) -> tuple[Link, Form]:
+    """The link and its form; reads only, since mail scanners open links. Raises LinkInvalid, TooManyAttempts."""
+    wait = attempts.confirm(client)
+    if wait is not None:
+        raise TooManyAttempts(wait)
+    with transactions.read() as tx:
+        link = usable(tx.links.get(token_digest(token)), clock.now())
+        form = tx.forms.get(link.form)
+    if form is None or form.withdrawn:
+        raise LinkUnknown
+    return link, form

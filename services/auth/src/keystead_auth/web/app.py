@@ -1,0 +1,58 @@
+"""auth's web application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+
+from keystead_auth.bootstrap import SERVICE, Parts
+from keystead_auth.domain.errors import LinkInvalid, Refusal, TooManyAttempts
+from keystead_auth.web import confirm, sign_in, sign_out
+from keystead_auth.web.answers import Answers
+from keystead_contracts.problems import ProblemCode
+from keystead_kit.http import ProblemException, new_app, problem_response, wants_page
+from keystead_kit.pages import Pages
+
+_STATUS = {
+    ProblemCode.NOT_FOUND: 404,
+    ProblemCode.FORBIDDEN: 403,
+    ProblemCode.MALFORMED: 422,
+    ProblemCode.RATE_LIMITED: 429,
+    ProblemCode.LINK_INVALID: 410,
+}
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """The application over `parts`."""
+    pages = Pages(Path(__file__).parent / "templates")
+    answers = Answers(parts, pages)
+    app = new_app(
+        SERVICE,
+        "Keystead auth",
+        pages=pages,
+        ready={"database": parts.database.ping, "redis": parts.bus.ping},
+        secure=parts.settings.secure,
+    )
+    app.include_router(sign_in.router(parts, answers))
+    app.include_router(confirm.router(parts, answers))
+    app.include_router(sign_out.router(parts, answers))
+
+    @app.exception_handler(LinkInvalid)
+    def link_refused(request: Request, refusal: LinkInvalid) -> Response:
+        if wants_page(request):
+            return answers.link_invalid(refusal)
+        return problem_response(_problem(refusal))
+
+    @app.exception_handler(Refusal)
+    def refused(request: Request, refusal: Refusal) -> Response:
+        problem = _problem(refusal)
+        return pages.problem(problem) if wants_page(request) else problem_response(problem)
+
+    return app
+
+
+def _problem(refusal: Refusal) -> ProblemException:
+    code = ProblemCode(refusal.code)
+    headers = {"retry-after": str(refusal.retry_after)} if isinstance(refusal, TooManyAttempts) else {}
+    return ProblemException(_STATUS[code], code, refusal.detail, refusal.advice, headers=headers)

@@ -1,0 +1,132 @@
+"""A form's front door: choose how to sign in, ask for a link, check your mail."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from fastapi import Form as FormField
+
+from keystead_auth.bootstrap import Parts
+from keystead_auth.domain.email import mask
+from keystead_auth.domain.errors import EmailMalformed, MethodNotOffered, TooManyAttempts
+from keystead_auth.domain.sign_in import Form
+from keystead_auth.metrics import IDENTITY_TOKENS, SIGN_IN_REQUESTS
+from keystead_auth.usecases.recognize_person import recognize_person
+from keystead_auth.usecases.request_link import WantedLink, request_link
+from keystead_auth.usecases.view_form import view_form
+from keystead_auth.web.answers import SESSION, Answers, known_uri, sign_in_url
+from keystead_contracts.identity import SignInMethod
+from keystead_kit.http import client_address
+from keystead_kit.logs import get_logger
+from keystead_kit.trace import current_trace_id
+
+ASKED = "asked"
+"""The cookie that carries the masked address to the page "check your mail"; it says what was typed, nothing else."""
+_log = get_logger()
+
+# Where each way to sign in begins. A further SignInMethod gets its line here and a router of its own beside this
+# file (IdP: GET, Secret ID: POST); methods without a line are not offered.
+_WAYS = {SignInMethod.EMAIL: sign_in_url}
+
+
+def router(parts: Parts, answers: Answers) -> APIRouter:
+    """`/auth/sign-in/…`."""
+    routes = APIRouter(prefix="/auth/sign-in")
+
+    @routes.get("/{uri}")
+    def choose(request: Request, uri: str) -> Response:
+        form = view_form(parts.transactions, known_uri(uri))
+        session_token = parts.cookies.get(request, SESSION)
+        if session_token:
+            who = recognize_person(
+                parts.transactions, parts.signer, parts.randomness, parts.clock, uri=uri, session_token=session_token
+            )
+            if who:
+                IDENTITY_TOKENS.labels(how="session").inc()
+                return answers.signed_in(who)
+        return _front_door(request, form)
+
+    @routes.post("/{uri}")
+    def ask(
+        request: Request,
+        uri: str,
+        email: Annotated[str, FormField()] = "",
+        form_token: Annotated[str, FormField()] = "",
+    ) -> Response:
+        parts.guard.check(request, form_token)
+        wanted = WantedLink(known_uri(uri), email, client_address(request)[:64], current_trace_id())
+        try:
+            address = request_link(parts.transactions, parts.attempts, parts.bus, parts.randomness, parts.clock, wanted)
+        except EmailMalformed as refusal:
+            SIGN_IN_REQUESTS.labels(outcome="malformed").inc()
+            form = view_form(parts.transactions, uri)
+            return _front_door(request, form, status=422, typed=email, errors={"email": refusal.detail})
+        except TooManyAttempts:
+            SIGN_IN_REQUESTS.labels(outcome="limited").inc()
+            raise
+        SIGN_IN_REQUESTS.labels(outcome="accepted").inc()
+        _log.info("sign-in link asked for", form=uri)
+        response = answers.see_other(f"{sign_in_url(uri)}/check-mail")
+        parts.cookies.put(response, ASKED, _encoded(mask(address)), parts.settings.link_minutes * 60)
+        return response
+
+    @routes.get("/{uri}/check-mail")
+    def check_mail(request: Request, uri: str) -> Response:
+        form = view_form(parts.transactions, known_uri(uri))
+        masked = _decoded(parts.cookies.get(request, ASKED))
+        if masked is None:
+            return answers.see_other(sign_in_url(uri))
+        mailbox = parts.settings.mailbox_url
+        return answers.page(
+            "check_mail.html",
+            form=form,
+            masked_email=masked,
+            minutes=parts.settings.link_minutes,
+            sign_in_url=sign_in_url(uri),
+            mailbox_url=str(mailbox) if mailbox else None,
+        )
+
+    def _front_door(
+        request: Request,
+        form: Form,
+        *,
+        status: int = 200,
+        typed: str = "",
+        errors: dict[str, str] | None = None,
+    ) -> Response:
+        ways = [{"method": method.value, "url": _WAYS[method](form.uri)} for method in form.methods if method in _WAYS]
+        if not ways:
+            raise MethodNotOffered(
+                "This enrollment form offers no way to sign in that this server supports.",
+                f"Tell {form.organization}: an administrator has to choose another authentication type.",
+            )
+        was_signed_in = parts.cookies.get(request, SESSION) is not None and not errors
+        response = answers.form_page(
+            request,
+            "sign_in.html",
+            form=form,
+            status=status,
+            methods=ways,
+            values={"email": typed} if typed else {},
+            errors=errors or {},
+            notice="You are not signed in here any more. Sign in again; nothing is lost." if was_signed_in else None,
+        )
+        if was_signed_in:
+            parts.cookies.drop(response, SESSION)
+        return response
+
+    return routes
+
+
+def _encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decoded(cookie: str | None) -> str | None:
+    try:
+        return base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4)).decode() if cookie else None
+    except (binascii.Error, ValueError):
+        return None

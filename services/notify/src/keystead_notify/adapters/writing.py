@@ -1,0 +1,77 @@
+"""Letters as text and HTML, and as Internet messages (RFC 5322, MIME)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from pydantic import TypeAdapter
+
+from keystead_notify.domain.letter import Letter, LetterFact
+
+PRODUCT = "Keystead"
+_FACT: TypeAdapter[LetterFact] = TypeAdapter(LetterFact)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A letter's words."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class Writer:
+    """Writes letters from the templates beside this file: `<kind>.txt`, whose first line is the subject, and
+    `<kind>.html`."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(Path(__file__).parent / "templates"),
+            autoescape=select_autoescape(["html"], default=False),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def write(self, kind: str, fact: dict[str, Any]) -> Written:
+        """The letter that tells `fact`. Raises pydantic.ValidationError if the fact is malformed."""
+        context = {"fact": _FACT.validate_python(fact | {"type": kind}), "product": PRODUCT}
+        head, _, text = self._environment.get_template(f"{kind}.txt").render(context).partition("\n")
+        return Written(
+            subject=_one_line(head.removeprefix("Subject:")),
+            text=text.strip() + "\n",
+            html=self._environment.get_template(f"{kind}.html").render(context),
+        )
+
+
+def compose(letter: Letter, written: Written, sender: Address, domain: str) -> EmailMessage:
+    """The Internet message: text and HTML, with a Message-ID and Date that a second sending has too.
+
+    No value can begin another header: the subject is one line, the addresses are parsed, and `EmailMessage` refuses
+    line ends in headers. `domain` is the right side of the Message-ID.
+    """
+    local, _, host = letter.recipient.rpartition("@")
+    message = EmailMessage(policy=SMTP)
+    message["From"] = sender
+    message["To"] = Address(username=local, domain=host)
+    message["Subject"] = written.subject
+    message["Date"] = format_datetime(letter.queued_at)
+    message["Message-ID"] = f"<{letter.message_id}@{domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "All"
+    message.set_content(written.text, cte="quoted-printable")
+    message.add_alternative(written.html, subtype="html", cte="quoted-printable")
+    return message
+
+
+def _one_line(text: str) -> str:
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(printable.split())

@@ -1,0 +1,1 @@
+"""What notify does: one file, one verb, one function, one transaction."""

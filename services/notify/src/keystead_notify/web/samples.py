@@ -1,0 +1,57 @@
+"""A sample of every letter, for the preview."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from keystead_contracts.base import AssuranceLevel, CertificateType
+from keystead_contracts.events import CertificateInstalled, EnrollmentFailed, LoginRequested
+from keystead_notify.domain.letter import LetterFact
+
+_WHEN = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+_HELP = "https://help.example.org/certificates"
+_ORDER = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def samples(origin: str) -> dict[str, LetterFact]:
+    """Kind → what such a letter might tell."""
+    facts: list[LetterFact] = [
+        LoginRequested(
+            email="ada@example.org",
+            organization="Northwind University",
+            form_name="Staff certificates",
+            link=f"{origin}/auth/confirm/a-sample-link-that-signs-nobody-in",
+            requested_at=_WHEN,
+            expires_at=_WHEN + timedelta(minutes=15),
+            requested_from="192.0.2.17",
+            help_link=_HELP,
+        ),
+        CertificateInstalled(
+            email="ada@example.org",
+            organization="Northwind University",
+            form_name="Staff certificates",
+            order_id=_ORDER,
+            certificate_type=CertificateType.CLIENT,
+            subject="CN=Ada Lovelace",
+            issuer="CN=Northwind Issuing CA 1",
+            serial="5f3a90c4e1b7d2886a01",
+            not_after=_WHEN + timedelta(days=365),
+            machine="ada-laptop",
+            assurance=AssuranceLevel.ATTESTED,
+            installed_at=_WHEN,
+            portal_link=f"{origin}/e/sample",
+            help_link=_HELP,
+        ),
+        EnrollmentFailed(
+            email="ada@example.org",
+            organization="Northwind University",
+            form_name="Staff certificates",
+            order_id=_ORDER,
+            reason="The computer has no TPM 2.0.",
+            advice="Use a computer with a TPM 2.0, or ask your IT desk.",
+            failed_at=_WHEN,
+            portal_link=f"{origin}/e/sample",
+            help_link=_HELP,
+        ),
+    ]
+    return {fact.type: fact for fact in facts}

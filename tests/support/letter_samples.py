@@ -1,0 +1,67 @@
+"""A fact for each letter, and the letter rendered as its template asks for: for previews and for tests."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from tests.support.page_samples import NOW, ROOT
+
+from keystead_contracts.base import AssuranceLevel, CertificateType
+from keystead_contracts.events import CertificateInstalled, EnrollmentFailed, LoginRequested
+
+LETTERS = ROOT / "services/notify/src/keystead_notify/adapters/templates"
+
+Letter = LoginRequested | CertificateInstalled | EnrollmentFailed
+
+FACTS: dict[str, Letter] = {
+    "login_requested": LoginRequested(
+        email="ada.lovelace@example.org",
+        organization="Northwind University",
+        form_name="Staff certificates",
+        link="https://enroll.example.org/auth/confirm/9NcvVw4zJ0fWmZ4r0u1dQYv1b8oXkq3sT5yHc7LpE2A",
+        requested_at=NOW,
+        expires_at=NOW + timedelta(minutes=15),
+        requested_from="192.0.2.17 (Firefox on Windows)",
+        help_link="https://help.example.org/certificates",
+    ),
+    "certificate_installed": CertificateInstalled(
+        email="ada.lovelace@example.org",
+        organization="Northwind University",
+        form_name="Staff certificates",
+        order_id="01JD8Z3",
+        certificate_type=CertificateType.CLIENT,
+        subject="Ada Lovelace",
+        issuer="Northwind Issuing CA 1",
+        serial="3A7F19C2E4D05B8866A1F0C39D2E7B41",
+        not_after=NOW + timedelta(days=365),
+        machine="laptop-042",
+        assurance=AssuranceLevel.ATTESTED,
+        installed_at=NOW,
+        portal_link="https://enroll.example.org/e/Zx8/certificates/1",
+    ),
+    "enrollment_failed": EnrollmentFailed(
+        email="ada.lovelace@example.org",
+        organization="Northwind University",
+        form_name="Staff certificates",
+        order_id="01JD8Z3",
+        reason="The TPM of laptop-042 cannot make an RSA 4096 key.",
+        advice="It can make RSA 2048 and ECDSA P-256. Ask again and choose one of these.",
+        failed_at=NOW,
+        portal_link="https://enroll.example.org/e/Zx8/orders/1",
+        help_link="https://help.example.org/certificates",
+    ),
+}
+
+
+def render_letter(name: str, suffix: str, fact: Letter) -> str:
+    """The letter `name` as `txt` or `html`, rendered as the letters' comments ask for."""
+    environment = Environment(
+        loader=FileSystemLoader(LETTERS),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(f"{name}.{suffix}").render(fact=fact, product="Keystead")

@@ -1,0 +1,212 @@
+"""auth's ports in memory."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from keystead_auth.domain.sign_in import Decision, Form, Link, Session, SignInRequest
+from keystead_contracts.base import Message
+from keystead_contracts.identity import SignInMethod
+
+START = datetime(2026, 11, 23, 12, tzinfo=UTC)
+FORM = Form("staff", 1, "Staff certificates", "Northwind", (SignInMethod.EMAIL,), ("example.org",))
+
+
+@dataclass
+class FakeClock:
+    time: datetime = START
+
+    def now(self) -> datetime:
+        return self.time
+
+    def pass_by(self, **amount: float) -> None:
+        self.time += timedelta(**amount)
+
+
+@dataclass
+class Store:
+    """Every fake repository of one transaction, over dictionaries."""
+
+    form_rows: dict[str, Form] = field(default_factory=dict)
+    request_rows: dict[str, tuple[SignInRequest, Decision | None]] = field(default_factory=dict)
+    link_rows: dict[str, Link] = field(default_factory=dict)
+    session_rows: dict[str, Session] = field(default_factory=dict)
+    outbox: list[tuple[str, str, Message]] = field(default_factory=list)
+
+    @property
+    def forms(self) -> FakeForms:
+        return FakeForms(self)
+
+    @property
+    def requests(self) -> FakeRequests:
+        return FakeRequests(self)
+
+    @property
+    def links(self) -> FakeLinks:
+        return FakeLinks(self)
+
+    @property
+    def sessions(self) -> FakeSessions:
+        return FakeSessions(self)
+
+    @property
+    def facts(self) -> FakeFacts:
+        return FakeFacts(self)
+
+
+@dataclass
+class FakeForms:
+    store: Store
+
+    def get(self, uri: str) -> Form | None:
+        return self.store.form_rows.get(uri)
+
+    def put(self, form: Form) -> bool:
+        known = self.store.form_rows.get(form.uri)
+        if known and known.version >= form.version:
+            return False
+        self.store.form_rows[form.uri] = form
+        return True
+
+
+@dataclass
+class FakeRequests:
+    store: Store
+
+    def add(self, request: SignInRequest) -> None:
+        self.store.request_rows[request.id] = (request, None)
+
+    def claim(self, limit: int) -> list[SignInRequest]:
+        return [request for request, decision in self.store.request_rows.values() if decision is None][:limit]
+
+    def decided(self, decisions: Sequence[tuple[str, Decision]], now: datetime) -> None:
+        for id, decision in decisions:
+            self.store.request_rows[id] = (self.store.request_rows[id][0], decision)
+
+    def prune(self, before: datetime) -> int:
+        return _drop(self.store.request_rows, lambda row: row[0].requested_at < before)
+
+
+@dataclass
+class FakeLinks:
+    store: Store
+
+    def add(self, link: Link) -> None:
+        self.store.link_rows[link.digest] = link
+
+    def get(self, digest: str) -> Link | None:
+        return self.store.link_rows.get(digest)
+
+    def consume(self, digest: str, visit: str, now: datetime) -> bool:
+        link = self.store.link_rows.get(digest)
+        if link is None or link.used_at is not None or link.expires_at <= now:
+            return False
+        self.store.link_rows[digest] = replace(link, used_at=now, used_by=visit)
+        return True
+
+    def prune(self, before: datetime) -> int:
+        return _drop(self.store.link_rows, lambda link: link.expires_at < before)
+
+
+@dataclass
+class FakeSessions:
+    store: Store
+
+    def add(self, session: Session) -> None:
+        self.store.session_rows[session.digest] = session
+
+    def get(self, digest: str) -> Session | None:
+        return self.store.session_rows.get(digest)
+
+    def of_link(self, link: str) -> Session | None:
+        return next((each for each in self.store.session_rows.values() if each.link == link), None)
+
+    def end(self, link: str) -> None:
+        _drop(self.store.session_rows, lambda session: session.link == link)
+
+    def prune(self, before: datetime) -> int:
+        return _drop(self.store.session_rows, lambda session: session.expires_at < before)
+
+
+@dataclass
+class FakeFacts:
+    store: Store
+
+    def record(self, fact: Message, *, destination: str, message_id: str, trace_id: str, now: datetime) -> None:
+        self.store.outbox.append((destination, trace_id, fact))
+
+
+class FakeTransactions:
+    """Transactions that roll back by restoring a copy."""
+
+    def __init__(self, *forms: Form) -> None:
+        self.store = Store({form.uri: form for form in forms or (FORM,)})
+
+    @contextmanager
+    def write(self) -> Iterator[Store]:
+        before = copy.deepcopy(self.store)
+        try:
+            yield self.store
+        except BaseException:
+            self.store = before
+            raise
+
+    @contextmanager
+    def read(self) -> Iterator[Store]:
+        yield copy.deepcopy(self.store)
+
+
+@dataclass
+class FakeAttempts:
+    wait: int | None = None
+    counted: list[tuple[str, ...]] = field(default_factory=list)
+
+    def sign_in(self, client: str, email: str, form: str) -> int | None:
+        self.counted.append((client, email, form))
+        return self.wait
+
+    def confirm(self, client: str) -> int | None:
+        self.counted.append((client,))
+        return self.wait
+
+
+@dataclass
+class FakeDoorbell:
+    rung: int = 0
+
+    def ring(self) -> None:
+        self.rung += 1
+
+
+@dataclass
+class FakeRandomness:
+    given: int = 0
+
+    def new_id(self) -> str:
+        self.given += 1
+        return f"{self.given:032x}"
+
+    def new_token(self) -> str:
+        self.given += 1
+        return f"token-{self.given}"
+
+
+@dataclass
+class FakeSigner:
+    signed: list[dict[str, Any]] = field(default_factory=list)
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        self.signed.append(claims)
+        return f"jwt-{len(self.signed)}"
+
+
+def _drop(rows: dict[str, Any], over: Any) -> int:
+    gone = [key for key, row in rows.items() if over(row)]
+    for key in gone:
+        del rows[key]
+    return len(gone)

@@ -1,0 +1,202 @@
+"""Every page and letter renders in every state from what its template documents, and keeps the portal's promises."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from tests.support.letter_samples import FACTS, LETTERS, render_letter
+from tests.support.page_samples import AUTH, ENROLL, KIT, LINK, STATIC, Sample, pages, render
+
+from keystead_contracts.events import LoginRequested
+
+PAGES = pages()
+VOID = {"meta", "link", "img", "input", "br"}
+TEXT_PAIRS = [
+    *((ink, ground) for ink in ("text", "muted", "accent") for ground in ("bg", "surface", "sunken", "calm-soft")),
+    *((ink, ground) for ink in ("bad", "good", "warn", "accent-strong") for ground in ("bg", "surface")),
+    ("text", "bad-soft"),
+    ("muted", "bad-soft"),
+    ("accent", "bad-soft"),
+    ("good", "good-soft"),
+    ("warn", "warn-soft"),
+    ("bad", "bad-soft"),
+    ("on-accent", "accent"),
+    ("on-accent", "accent-strong"),
+]
+EDGE_PAIRS = [(edge, ground) for edge in ("edge", "focus", "accent", "bad") for ground in ("bg", "surface")]
+
+
+class Page(HTMLParser):
+    """What the checks need of a page: its elements with attributes, and whether the tags nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.headings: list[int] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert self.open == [], f"never closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def all(self, *tags: str) -> list[dict[str, str]]:
+        """The attributes of the elements with one of these tags."""
+        return [attributes for tag, attributes in self.elements if tag in tags]
+
+
+@pytest.fixture(params=PAGES, ids=lambda sample: sample.name)
+def page(request: pytest.FixtureRequest) -> Page:
+    sample: Sample = request.param
+    return Page(render(sample))
+
+
+def test_every_template_has_a_sample() -> None:
+    written = {path.name for folder in (AUTH, ENROLL) for path in folder.glob("*.html")} - {"certificate_card.html"}
+    assert written | {"problem.html"} == {sample.template for sample in PAGES}
+    assert len({sample.name for sample in PAGES}) == len(PAGES)
+
+
+def test_every_template_documents_its_context() -> None:
+    for path in (*KIT.glob("*"), *AUTH.glob("*"), *ENROLL.glob("*"), *LETTERS.glob("*")):
+        assert path.read_text(encoding="utf-8").startswith("{#"), path
+
+
+def test_nothing_is_inline_and_everything_is_ours(page: Page) -> None:
+    for tag, attributes in page.elements:
+        assert tag != "style"
+        assert tag != "script" or attributes["src"].startswith("/static/")
+        assert not [name for name in attributes if name == "style" or name.startswith("on")]
+        assert not attributes.get("src", "/").startswith(("http", "data:", "//"))
+    for attributes in page.all("link"):
+        assert (STATIC / attributes["href"].removeprefix("/static/")).is_file()
+
+
+def test_every_icon_exists(page: Page) -> None:
+    sprite = set(re.findall(r'<symbol id="(\w+)"', (STATIC / "icons.svg").read_text(encoding="utf-8")))
+    assert {attributes["href"].removeprefix("/static/icons.svg#") for attributes in page.all("use")} <= sprite
+
+
+def test_every_control_has_a_label_and_ids_are_unique(page: Page) -> None:
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    labelled = {attributes["for"] for attributes in page.all("label")}
+    controls = [c for c in page.all("input", "textarea", "select") if c.get("type") != "hidden"]
+    assert {control["id"] for control in controls} == labelled
+    for _, attributes in page.elements:
+        named = f"{attributes.get('aria-describedby', '')} {attributes.get('aria-labelledby', '')}".split()
+        assert set(named) <= set(ids)
+        if attributes.get("href", "").startswith("#"):
+            assert attributes["href"][1:] in ids
+
+
+def test_every_post_form_carries_the_form_token(page: Page) -> None:
+    posts = [form for form in page.all("form") if form["method"] == "post"]
+    tokens = [field for field in page.all("input") if field.get("name") == "form_token"]
+    assert len(posts) == len(tokens)
+
+
+def test_headings_begin_once_and_skip_no_level(page: Page) -> None:
+    assert page.headings.count(1) == 1
+    reached = 0
+    for level in page.headings:
+        assert level <= max(reached, 1) + 1
+        reached = level
+
+
+def test_a_live_page_refreshes_itself_without_script_until_it_ends() -> None:
+    for sample in PAGES:
+        if sample.template == "order.html":
+            text = render(sample)
+            alive = not sample.context["progress"]["terminal"]
+            assert ('<noscript><meta http-equiv="refresh" content="5"></noscript>' in text) == alive
+            assert ("data-events=" in text) == alive
+            assert ("/static/live.js" in text) == alive
+            assert 'aria-live="polite"' in text
+
+
+def test_the_launch_link_survives_escaping() -> None:
+    (waiting,) = (sample for sample in PAGES if sample.name == "order-waiting")
+    (live,) = (a for a in Page(render(waiting)).all("div") if a.get("id") == "live")
+    assert live["data-launch"] == LINK
+
+
+def test_what_a_stranger_typed_stays_text() -> None:
+    (sample,) = (sample for sample in PAGES if sample.name == "sign-in-error")
+    hostile = '"><script>alert(1)</script>'
+    context = sample.context | {"values": {"email": hostile}, "errors": {"email": hostile}}
+    assert "<script>alert" not in render(Sample("hostile", AUTH, "sign_in.html", context))
+
+
+def test_only_a_proven_key_is_said_to_be_safe_from_copying() -> None:
+    said = {s.name: "It cannot be copied" in render(s) for s in PAGES if s.name.startswith("certificate-")}
+    assert not said["certificate-software"] and not said["certificate-claimed"]
+    assert said["certificate-listed"] and said["certificate-vendor"]
+
+
+def test_static_files_are_small() -> None:
+    assert (STATIC / "keystead.css").stat().st_size < 20_000
+    assert sum(path.stat().st_size for path in STATIC.iterdir()) < 40_000
+
+
+def _tokens(scheme: str) -> dict[str, str]:
+    blocks = re.findall(r":root \{(.*?)\}", (STATIC / "keystead.css").read_text(encoding="utf-8"), re.DOTALL)
+    light, dark = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block)) for block in blocks)
+    return light if scheme == "light" else light | dark
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2)."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _contrast(one: str, other: str) -> float:
+    bright, dim = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (bright + 0.05) / (dim + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast_of_text_and_edges(scheme: str) -> None:
+    tokens = _tokens(scheme)
+    low = {pair: round(_contrast(tokens[pair[0]], tokens[pair[1]]), 2) for pair in TEXT_PAIRS}
+    assert {pair: ratio for pair, ratio in low.items() if ratio < 4.5} == {}
+    edges = {pair: round(_contrast(tokens[pair[0]], tokens[pair[1]]), 2) for pair in EDGE_PAIRS}
+    assert {pair: ratio for pair, ratio in edges.items() if ratio < 3} == {}
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_a_letter_has_a_subject_one_button_and_no_tracking(name: str) -> None:
+    fact = FACTS[name]
+    text, html = (render_letter(name, suffix, fact) for suffix in ("txt", "html"))
+    link = fact.link if isinstance(fact, LoginRequested) else fact.portal_link
+    subject, empty, *body = text.split("\n")
+    assert re.fullmatch(r"Subject: \S.{10,78}", subject) and empty == "" and body[0]
+    assert f"\n{link}\n" in text
+    assert "Was it not you" in text and "Was it not you" in html
+    assert max(len(text.encode()), len(html.encode())) < 30_000
+    letter = Page(html)
+    assert not letter.all("img", "script", "link", "style", "table")
+    assert {a["href"] for a in letter.all("a")} == {link} | ({fact.help_link} if fact.help_link else set())
+    assert f">{link}</a>" in html
+
+
+def test_a_letter_escapes_html_and_keeps_its_subject_on_one_line() -> None:
+    fact = FACTS["login_requested"].model_copy(update={"form_name": "A <b> & C\r\nBcc: eve@example.com"})
+    assert "A &lt;b&gt; &amp; C" in render_letter("login_requested", "html", fact)
+    text = render_letter("login_requested", "txt", fact)
+    assert text.split("\n")[0] == "Subject: Your sign-in link for A <b> & C Bcc: eve@example.com"
+    assert text.split("\n")[1] == ""
