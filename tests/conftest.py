@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.support.mailbox import Mailbox
 from tests.support.servers import PostgresServer, RedisServer, postgres_server, redis_server
 

@@ -113,6 +113,10 @@ class AgentServer:
         self.tokens_given = 0
         self.token_life = 600
         self.failing_reports = 0
+        self.lost_answers = 0
+        self.lose_answers_after: int | None = None
+        self.refused_jobs: set[str] = set()
+        self.reports_seen = 0
         self.registration_token = "registration-token"
         self._epoch = 0
         self._tokens: dict[str, str] = {}
@@ -179,6 +183,14 @@ class AgentServer:
         )
         self.add_job(order, wish)
         return order, link
+
+    def wait_for(self, order: Order, state: str, seconds: float = 30.0) -> None:
+        """Waits until `order` is in `state`. Raises TimeoutError that says where it is instead."""
+        deadline = time.monotonic() + seconds
+        while order.state != state:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{order.order_id} is {order.state}, not {state}")
+            time.sleep(0.005)
 
     def add_job(self, order: Order, payload: JobPayload) -> DeviceJob:
         """Sends the order's recipient something to do."""
@@ -287,17 +299,28 @@ class AgentServer:
         job = next((job for whose, job in self.jobs if whose == recipient and job.job_id == job_id), None)
         if job is None:
             return _problem(404, ProblemCode.JOB_NOT_YOURS, "no such job")
+        self.reports_seen += 1
+        if job_id in self.refused_jobs:
+            return _problem(422, ProblemCode.REPORT_REFUSED, "refused by the test")
         self.traceparents.append(request.headers.get("traceparent", ""))
         order = self.orders[job.order_id]
         if job_id in self.reports:
             if self.reports[job_id] != report:
                 return _problem(409, ProblemCode.JOB_ALREADY_REPORTED, "the job has another report")
+            if self._loses():
+                return Response(status_code=502)
             return _json(ReportReceipt(order_state=order.state))
         refused = self._judge(order, job, report)
         if refused is not None:
             return refused
         self.reports[job_id] = report
+        if self.lost_answers > 0 or self._loses():
+            self.lost_answers = max(0, self.lost_answers - 1)
+            return Response(status_code=502)
         return _json(ReportReceipt(order_state=order.state))
+
+    def _loses(self) -> bool:
+        return self.lose_answers_after is not None and len(self.reports) > self.lose_answers_after
 
     def _judge(self, order: Order, job: DeviceJob, report: Report) -> Response | None:
         match report.body:

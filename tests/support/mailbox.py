@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from keystead_notify.dev_mailbox import MailboxServer, MailFolder
 from tests.support.servers import HOST, free_port, wait_until
+
+from keystead_notify.dev_mailbox import MailboxServer, MailFolder
 
 
 class Mailbox:

@@ -135,6 +135,7 @@ def order(name: str, **more: Any) -> dict[str, Any]:
         "done_url": f"/{name}.html",
         "again_url": "/request.html",
         "list_url": "/certificates.html",
+        "renew_url": None,
         "cancel_url": None,
     } | more
 
@@ -337,7 +338,9 @@ def order_pages() -> Iterator[Sample]:
     yield sample("order-waiting", "waiting", offer)
     yield sample("order-waiting-late", "waiting", late, downloads=downloads, agent_command="apt install keystead-agent")
     yield sample("order-waiting-bare", "waiting", late | {"command": None})
-    yield sample("order-waiting-again", "waiting", late | {"launch_url": None, "command": None})
+    yield sample(
+        "order-waiting-again", "waiting", late | {"launch_url": None, "command": None, "renew_url": "/e/x/link"}
+    )
     yield sample("order-push", "waiting", push)
     yield sample("order-working", "working", {"machine": "laptop-042"})
     yield sample("order-approval", "approval", {"cancel_url": "/e/x/orders/1/cancel"})

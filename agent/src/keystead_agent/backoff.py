@@ -49,6 +49,10 @@ class Stop:
         """Whether the process was told to stop."""
         return self._requested.is_set()
 
+    def request(self) -> None:
+        """Tells the process to stop; whoever sleeps ends at once."""
+        self._requested.set()
+
     def on_signals(self) -> None:
         """Stops on SIGTERM and SIGINT. For the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):

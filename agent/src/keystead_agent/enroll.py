@@ -60,8 +60,8 @@ class Keeper(Protocol):
 
 def enroll(machine: Machine, link: EnrollLink, *, stop: Stop, tell: Tell, patience: float) -> Enrolled:
     """Opens the link's claim and works until its order is installed. A link that was interrupted goes on where it
-    was. Raises PolicyRefused, LinkUnusable, ClaimHeld, EnrollmentFailed; ServerUnreachable if the server was not reached
-    once within `patience` seconds."""
+    was. Raises PolicyRefused, LinkUnusable, ClaimHeld, EnrollmentFailed; ServerUnreachable if the server was not
+    reached once within `patience` seconds."""
     machine.settings.require_allowed(link.server)
     entry = machine.journal.open_claim(link)
     return resume(machine, machine, entry, stop=stop, tell=tell, patience=patience)

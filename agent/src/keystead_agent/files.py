@@ -1,4 +1,4 @@
-"""Files that survive a power cut: whole or absent, and on disk before the caller goes on. And locks between processes."""
+"""Files that survive a power cut: whole or absent, and on disk before the caller goes on; locks between processes."""
 
 from __future__ import annotations
 

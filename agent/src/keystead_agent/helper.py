@@ -49,6 +49,12 @@ class Helper:
         """See `Machine.assertion`."""
         return cast(str, self._call("assertion", origin))
 
+    def tidy(self) -> None:
+        """Cleans up after a process that went idle and ended."""
+        with self._mutex:
+            if self._process is not None and not self._process.alive():
+                self._process = None
+
     def close(self) -> None:
         """Lets the process finish what it does, and end."""
         with self._mutex:
@@ -155,8 +161,7 @@ def _become_helper(machine: Machine, link: socket.socket, idle_limit: float) -> 
 
 
 def _close_all_but(kept: int) -> None:
-    for name in os.listdir("/proc/self/fd") if Path("/proc/self/fd").is_dir() else ():
-        descriptor = int(name)
+    for descriptor in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
         if descriptor > 2 and descriptor != kept:
             with suppress(OSError):
                 os.close(descriptor)

@@ -4,6 +4,7 @@ ends with the same key, the same CSR and the same certificate."""
 from __future__ import annotations
 
 import base64
+import logging
 import time
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ from keystead_contracts.agent import (
 )
 
 LONGEST_CHAIN = 8
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,13 @@ def execute(job: DeviceJob, context: JobContext) -> ReportBody:
                 return Removed()
     except AgentError as error:
         return error.report()
+    except Exception as error:
+        _log.exception("job_crashed")
+        return Failed(
+            code=FailureCode.INTERNAL,
+            detail=f"the agent met an error that it does not know: {type(error).__name__}: {error}"[:2000],
+            advice="Update the agent; the computer's log has the details for its makers.",
+        )
 
 
 def make_key_and_csr(job: DeviceJob, wish: MakeKeyAndCsr, context: JobContext) -> CsrReady:
@@ -172,7 +181,10 @@ def _sign_csr(key: PrivateKey, subject: str) -> str:
     try:
         name = x509.Name.from_rfc4514_string(subject)
     except ValueError as error:
-        raise AgentError(f"the server asked for a subject that is not RFC 4514 text: {error}") from error
+        raise AgentError(
+            f"the server asked for the subject {subject!r}, which is not RFC 4514 text",
+            "Tell the administrator of the server.",
+        ) from error
     algorithm = hashes.SHA384() if key.key_size == 384 else hashes.SHA256()
     csr = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, algorithm)
     return csr.public_bytes(serialization.Encoding.PEM).decode()

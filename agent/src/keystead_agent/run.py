@@ -33,19 +33,20 @@ def run(machine: Machine, helper: Helper, *, stop: Stop, tell: Tell) -> None:
     with machine.connect(identity.server) as client:
         tokens = Tokens(lambda: client.device_token(TokenRequest(assertion=helper.assertion(client.origin))))
         worker = Worker(
-            machine.journal, helper.perform, client, tokens, recipient=DEVICE, stop=stop, tell=_tidying(tell)
+            machine.journal, helper.perform, client, tokens, recipient=DEVICE, stop=stop, tell=_tidying(tell, helper)
         )
         worker.finish_reports()
         for _ in worker.follow():
             give_back_memory()
 
 
-def _tidying(tell: Tell) -> Tell:
-    """`tell`, giving memory back when the stream has become quiet."""
+def _tidying(tell: Tell, helper: Helper) -> Tell:
+    """`tell`, tidying up when a new stream begins."""
 
     def tell_and_tidy(event: str, /, **fields: object) -> None:
         tell(event, **fields)
         if event == "connected":
+            helper.tidy()
             give_back_memory()
 
     return tell_and_tidy

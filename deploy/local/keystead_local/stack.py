@@ -6,35 +6,25 @@ and is ready inside the block. State stays in the folder; processes do not outli
 
 from __future__ import annotations
 
+import json
 import os
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from signal import SIGKILL, Signals
 from types import TracebackType
 from typing import Self
 
 from keystead_local import proxy
+from keystead_local.chores import Chores
 from keystead_local.material import make_secrets, write_secret
 from keystead_local.net import LOOPBACK, answers, free_ports, has_ipv6, is_free, listens
 from keystead_local.processes import Program, Supervisor
 
 SERVICES = ("auth", "enroll", "notify")
 CA_NAME = "Example Hospital"
-PREPARE_SECONDS = 60.0
 TIERS = {"redis": 0, "mailbox": 0, "tpm": 0, "web": 1, "worker": 1, "nginx": 2}
-
-
-class PrepareFailed(Exception):
-    """A command that prepares the folder failed. `program` is the command, `log` what it printed."""
-
-    def __init__(self, program: str, log: str) -> None:
-        super().__init__(f"{program} failed")
-        self.program, self.log = program, log
 
 
 class Stack:
@@ -42,7 +32,8 @@ class Stack:
 
     `port` is the public one (0: a free one), `host` its name in addresses. `databases` maps a service to its
     SQLAlchemy URL (SQLite files by default), `heartbeat` is in seconds, `environment` adds variables to every
-    service's own, `seed` is a file for `keystead apply`, `tpm` adds a software TPM, `grace_seconds` is how long a
+    service's own, `seed` is a file for `keystead apply`
+    (`forms` has the addresses then), `tpm` adds a software TPM, `grace_seconds` is how long a
     process may take to end.
     """
 
@@ -60,7 +51,7 @@ class Stack:
         grace_seconds: float = 8.0,
     ) -> None:
         self.folder = folder.resolve()
-        self.seed_output = ""
+        self.forms: dict[str, str] = {}
         self.seconds_to_ready = 0.0
         self._databases, self._heartbeat = dict(databases or {}), heartbeat
         self._extra, self._seed, self._tpm, self._grace = dict(environment or {}), seed, tpm, grace_seconds
@@ -72,6 +63,7 @@ class Stack:
         self.origin = f"http://{host}:{self.ports['nginx']}"
         self.mailbox_url = f"http://{host}:{self.ports['mailbox']}"
         self._supervisor: Supervisor | None = None
+        self._chores: Chores | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -85,7 +77,7 @@ class Stack:
         self.close()
 
     def start_all(self) -> None:
-        """Prepares the folder and starts every process. Raises PrepareFailed, StartFailed; nothing runs then."""
+        """Prepares the folder and starts every process. Raises ChoreFailed, StartFailed; nothing runs then."""
         started = time.perf_counter()
         try:
             self._start_all()
@@ -108,36 +100,27 @@ class Stack:
         write_secret(self.folder / "secrets/redis-url", f"redis://:{password}@{LOOPBACK}:{self.ports['redis']}/0")
         self._supervisor = Supervisor(self.folder / "log", self._grace)
         self._supervisor.add(*self._infrastructure())
-        with ThreadPoolExecutor(len(SERVICES)) as pool:
-            auth_key = threading.Event()
-            ready = [pool.submit(self._bring_up, service, auth_key) for service in SERVICES]
-            for each in ready:
-                each.result()
+        with Chores(base_environment()) as chores:
+            self._chores = chores
+            for service in ("notify", "auth", "enroll"):
+                self._prepare(service)
+                self.run(f"keystead-{service}", "migrate")
+                self._supervisor.add(*(self._service(service, part) for part in ("web", "worker")))
+            if self._seed:
+                self.forms = self.apply(self._seed)
+        self._chores = None
         self._supervisor.wait_ready()
 
-    def _bring_up(self, service: str, auth_key: threading.Event) -> None:
+    def _prepare(self, service: str) -> None:
         keys = self.folder / "keys"
-        try:
-            if service == "auth" and not (keys / "auth-token.pem").exists():
-                self.run(
-                    "keystead-auth", "keys", "--private", str(keys / "auth-token.pem"),
-                    "--public", str(keys / "auth-token.pub.pem"),
-                )  # fmt: skip
-        finally:
-            if service == "auth":
-                auth_key.set()
-        if service == "enroll":
-            auth_key.wait()
-            self._prepare_enroll()
-        self.run(f"keystead-{service}", "migrate")
-        self.supervisor.add(*(self._service(service, part) for part in ("web", "worker")))
-        if service == "enroll" and self._seed:
-            self.seed_output = self.run("keystead", "apply", "-f", str(self._seed))
-
-    def _prepare_enroll(self) -> None:
-        if not (self.folder / "keys/enroll-token.pem").exists():
+        if service == "auth" and not (keys / "auth-token.pem").exists():
+            self.run(
+                "keystead-auth", "keys", "--private", str(keys / "auth-token.pem"),
+                "--public", str(keys / "auth-token.pub.pem"),
+            )  # fmt: skip
+        if service == "enroll" and not (keys / "enroll-token.pem").exists():
             self.run("keystead-enroll", "keys")
-        if not (self.folder / "ca/issuing.pem").exists():
+        if service == "enroll" and not (self.folder / "ca/issuing.pem").exists():
             self.run(
                 "keystead", "ca", "init", "--organization", CA_NAME, "--root-folder", str(self.folder / "ca-root"),
                 "--root-passphrase-file", str(self.folder / "secrets/enroll-ca-root-passphrase"),
@@ -182,21 +165,18 @@ class Stack:
         """The end of a process's log, over all its restarts."""
         return self.supervisor.log(name, lines)
 
+    def apply(self, file: Path) -> dict[str, str]:
+        """Applies a set-up file: form name → address. Raises ChoreFailed."""
+        answer = json.loads(self.run("keystead", "apply", "-f", str(file), "--json").splitlines()[-1])
+        return {str(name): str(address) for name, address in answer["forms"].items()}
+
     def run(self, *command: str) -> str:
-        """Runs one of the product's commands with its service's settings; its output. Raises PrepareFailed."""
+        """Runs one of the product's commands with its service's settings; its output. Raises ChoreFailed."""
         service = command[0].removeprefix("keystead-") if command[0] != "keystead" else "enroll"
-        done = subprocess.run(
-            [executable(command[0]), *command[1:]],
-            env=self.environment(service),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PREPARE_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            raise PrepareFailed(" ".join(command[:3]), f"{done.stdout}{done.stderr}".strip())
-        return done.stdout
+        if self._chores:
+            return self._chores.run(self.environment(service), command)
+        with Chores(base_environment()) as chores:
+            return chores.run(self.environment(service), command)
 
     # -- what each process gets ----------------------------------------------------------------------------------
 

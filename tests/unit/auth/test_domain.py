@@ -18,10 +18,8 @@ from keystead_auth.domain.errors import (
     TooManyAttempts,
 )
 from keystead_auth.domain.sign_in import Decision, Form, Link, SignInRequest, decide, offering, open_form, usable
-from keystead_contracts.base import Message
 from keystead_contracts.events import LoginRequested
 from keystead_contracts.identity import SignInMethod
-from pydantic import TypeAdapter
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FORM = Form("staff", 1, "Staff", "Northwind", (SignInMethod.EMAIL,), ("example.org",))
@@ -44,7 +42,8 @@ def test_an_address_is_stored_trimmed_and_in_lower_case(typed: str, stored: str)
 
 @pytest.mark.parametrize(
     "typed",
-    ["", " ", "ada", "@example.org", "ada@", "a b@example.org", "ada@exa mple.org", "ada@-example.org", "ada@example-.org",
+    ["", " ", "ada", "@example.org", "ada@", "a b@example.org", "ada@exa mple.org", "ada@-example.org",
+     "ada@example-.org",
      "ada@.org", "ada@example..org", ".ada@example.org", "ada.@example.org", "a..b@example.org", "ada@@example.org",
      "ada@example.org\nBcc: eve@example.net", "ada\0@example.org", "ädä@example.org", "ada@exämple.org",
      '"ada"@example.org', "<ada@example.org>", "ada@example.org, eve@example.org", f"{'a' * 65}@example.org",
@@ -55,12 +54,10 @@ def test_what_is_no_address_is_refused(typed: str) -> None:
         normalize(typed)
 
 
-def test_every_stored_address_is_one_that_the_contracts_take() -> None:
-    adapter = TypeAdapter(LoginRequested.__annotations__ and LoginRequested)
-    assert issubclass(LoginRequested, Message)
-    fact = adapter.validate_python(
-        {"email": normalize("O'Brien.x_y+z=1@Sub.Example.ORG"), "organization": "o", "form_name": "f", "link": "l",
-         "requested_at": NOW, "expires_at": NOW}
+def test_a_stored_address_is_one_that_the_contracts_take() -> None:
+    fact = LoginRequested(
+        email=normalize("O'Brien.x_y+z=1@Sub.Example.ORG"), organization="o", form_name="f", link="l",
+        requested_at=NOW, expires_at=NOW,
     )  # fmt: skip
     assert fact.email == "o'brien.x_y+z=1@sub.example.org"
 
@@ -132,6 +129,8 @@ def test_a_link_is_usable_until_its_end_and_once() -> None:
         usable(None, NOW)
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(1, "1 minute,"), (60, "1 minute,"), (61, "2 minutes,"), (900, "15 minutes,")])
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(1, "1 minute,"), (60, "1 minute,"), (61, "2 minutes,"), (900, "15 minutes,")]
+)
 def test_a_limit_says_how_long_to_wait(seconds: int, words: str) -> None:
     assert words in TooManyAttempts(seconds).advice

@@ -6,6 +6,16 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
+from tests.unit.auth.fakes import (
+    FORM,
+    START,
+    FakeAttempts,
+    FakeClock,
+    FakeDoorbell,
+    FakeRandomness,
+    FakeSigner,
+    FakeTransactions,
+)
 
 from keystead_auth.domain.errors import (
     EmailMalformed,
@@ -30,16 +40,6 @@ from keystead_contracts.base import CertificateType
 from keystead_contracts.events import FormPublished, LoginRequested
 from keystead_contracts.identity import IdentityClaims, SignInMethod
 from keystead_kit.secrets import token_digest
-from tests.unit.auth.fakes import (
-    FORM,
-    START,
-    FakeAttempts,
-    FakeClock,
-    FakeDoorbell,
-    FakeRandomness,
-    FakeSigner,
-    FakeTransactions,
-)
 
 TRACE = "a" * 32
 PUBLISHED = FormPublished(
@@ -59,9 +59,7 @@ class World:
 
     def ask(self, email: str = "ada@example.org", form: str = "staff") -> str:
         wanted = WantedLink(form, email, "192.0.2.1", TRACE)
-        return request_link(
-            self.transactions, self.attempts, self.doorbell, self.randomness, self.clock, wanted
-        )
+        return request_link(self.transactions, self.attempts, self.doorbell, self.randomness, self.clock, wanted)
 
     def decide(self) -> list[Decision]:
         return decide_requests(

@@ -1,4 +1,4 @@
-"""TPM and TSS response codes (TPM 2.0 Library Part 2 section 6.6.3; TSS 2.0 Overview section 3) in the agent's words."""
+"""TPM and TSS response codes (TPM 2.0 Library Part 2 section 6.6.3; TSS 2.0 Overview section 3) in plain words."""
 
 from __future__ import annotations
 
@@ -52,7 +52,6 @@ FULL_ADVICE = (
 OPENING = "being opened"
 LOADING = "loading a key"
 MAKING = "making a key"
-SIGNING = "signing"
 EXAMINING = "being examined"
 
 

@@ -127,6 +127,7 @@ def _encoded(text: str) -> str:
 
 def _decoded(cookie: str | None) -> str | None:
     try:
-        return base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4)).decode() if cookie else None
+        text = base64.b64decode(cookie + "=" * (-len(cookie) % 4), b"-_", validate=True).decode() if cookie else ""
     except (binascii.Error, ValueError):
         return None
+    return text or None

@@ -91,16 +91,20 @@ def router(context: WebContext) -> APIRouter:
 
     def _no_account(request: Request, tx: Transaction, uri: str, refusal: NoAccount) -> Response:
         form = tx.form_by_uri(uri)
+        token = session_token(request)
+        session = tx.session_of(token_digest(token)) if token else None
         return render(
             request,
             "message.html",
             status=403,
             form=form_view(form, None) if form else None,
+            person={"email": session.email, "name": session.name} if session else None,
+            sign_out_url=f"/e/{uri}/sign-out",
             title="This form is not for your address",
             happened=refusal.detail,
             why="",
-            what_now=refusal.advice,
-            action={"label": "Sign in with another address", "url": f"/auth/sign-in/{uri}?again=1"},
+            what_now=f"{refusal.advice} Or sign out above and use another address.",
+            action=None,
             reference="",
         )
 
@@ -112,7 +116,7 @@ def router(context: WebContext) -> APIRouter:
             session = tx.session_of(token_digest(token)) if token else None
             if session is not None:
                 tx.end_session(session)
-        response = RedirectResponse(f"/auth/signed-out/{uri}", 303)
+        response = RedirectResponse(f"/auth/sign-out?form={uri}", 307)  # the same POST, for auth's own session
         context.cookies.drop(response, SESSION)
         return response
 

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import TypeAdapter
 
 from keystead_notify.domain.letter import Letter, LetterFact
@@ -33,22 +33,18 @@ class Writer:
     `<kind>.html`."""
 
     def __init__(self) -> None:
-        self._environment = Environment(
-            loader=FileSystemLoader(Path(__file__).parent / "templates"),
-            autoescape=select_autoescape(["html"], default=False),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        # Two environments, not one that decides by file name: both kinds share macros, and the words of a macro are
+        # escaped by the environment that loaded it.
+        self._text, self._html = _environment(autoescape=False), _environment(autoescape=True)
 
     def write(self, kind: str, fact: dict[str, Any]) -> Written:
         """The letter that tells `fact`. Raises pydantic.ValidationError if the fact is malformed."""
         context = {"fact": _FACT.validate_python(fact | {"type": kind}), "product": PRODUCT}
-        head, _, text = self._environment.get_template(f"{kind}.txt").render(context).partition("\n")
+        head, _, text = self._text.get_template(f"{kind}.txt").render(context).partition("\n")
         return Written(
             subject=_one_line(head.removeprefix("Subject:")),
             text=text.strip() + "\n",
-            html=self._environment.get_template(f"{kind}.html").render(context),
+            html=self._html.get_template(f"{kind}.html").render(context),
         )
 
 
@@ -70,6 +66,16 @@ def compose(letter: Letter, written: Written, sender: Address, domain: str) -> E
     message.set_content(written.text, cte="quoted-printable")
     message.add_alternative(written.html, subtype="html", cte="quoted-printable")
     return message
+
+
+def _environment(*, autoescape: bool) -> Environment:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=autoescape,  # noqa: S701 off for plain text alone
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def _one_line(text: str) -> str:

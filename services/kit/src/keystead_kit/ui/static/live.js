@@ -12,23 +12,25 @@ const announce = live.querySelector("[data-announce]");
 const connection = live.querySelector("[data-connection]");
 const help = document.querySelector("[data-late]");
 
-/** Remembers `order` under `name` in this browser. Answers whether it was new; false where nothing can be remembered. */
-function firstTime(storage, name, order) {
+/** Remembers `what` under `name` in this browser. Answers whether it was new; false where nothing can be remembered. */
+function firstTime(storage, name, what) {
   const key = `keystead.${name}`;
   try {
     const known = JSON.parse(storage().getItem(key) ?? "[]");
-    if (known.includes(order)) return false;
-    storage().setItem(key, JSON.stringify([...known, order].slice(-50)));
+    if (known.includes(what)) return false;
+    storage().setItem(key, JSON.stringify([...known, what].slice(-50)));
     return true;
   } catch {
     return false;
   }
 }
 
-/** Opens the agent, once for an order in this browser: a reload or a second tab does not open it again. */
+/** Opens the agent, once for a link in this browser: a reload or a second tab does not open it again, a renewed link
+ * does. The link is a secret: only its end is remembered. */
 function launchAgent() {
   const link = live.dataset.launch;
-  if (link && firstTime(() => localStorage, "launched", live.dataset.order)) location.assign(link);
+  const mark = `${live.dataset.order} ${link?.slice(-6)}`;
+  if (link && !agentAnswered() && firstTime(() => localStorage, "launched", mark)) location.assign(link);
 }
 
 function agentAnswered() {

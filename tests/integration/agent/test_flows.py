@@ -1,0 +1,298 @@
+"""The agent's command against a server that speaks the contract and a TPM: what it promises when all goes well, and
+when server, network or TPM do not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from tests.integration.agent.conftest import Agent
+from tests.support.agent_server import WITHDRAW, AgentServer
+from tests.support.swtpm import Swtpm
+
+from keystead_agent.errors import ExitCode
+from keystead_contracts.base import KeyAlgorithm
+
+pytestmark = pytest.mark.tpm
+PROVIDER = Path("/usr/lib/x86_64-linux-gnu/ossl-modules/tpm2.so")
+
+
+@pytest.mark.parametrize(
+    "algorithm", [KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048, KeyAlgorithm.EC_P384, KeyAlgorithm.RSA_3072]
+)
+def test_a_link_ends_installed(agent: Agent, server: AgentServer, algorithm: KeyAlgorithm) -> None:
+    order, link = server.new_order(algorithm)
+    done = agent("enroll", "--yes", "--json", link)
+    assert done.returncode == ExitCode.DONE, done.stderr
+    assert json.loads(done.stdout)["order_state"] == order.state == "installed"
+    (listed,) = agent.certificates()
+    (certificate,) = order.certificates
+    assert listed["serial_number"] == f"{certificate.serial_number:x}"
+    assert listed["sha1_hash"] == certificate.fingerprint(hashes.SHA1()).hex()
+    assert listed["key_container"] == f"{listed['location']}/key.tss.pem"
+    assert listed["provider"].startswith("TPM 2.0 (")
+    assert (listed["exportable"], listed["signing_test"], listed["root_trusted"]) == (False, "passed", False)
+
+
+def test_reports_belong_to_the_trace_of_their_job(agent: Agent, server: AgentServer) -> None:
+    _, link = server.new_order()
+    agent("enroll", "--yes", link)
+    assert [text.split("-")[1] for text in server.traceparents] == [job.trace_id for _, job in server.jobs]
+
+
+def test_the_same_link_again_says_the_same_without_a_second_key(agent: Agent, server: AgentServer) -> None:
+    order, link = server.new_order()
+    first, second = agent("enroll", "--yes", link), agent("enroll", "--yes", link)
+    assert first.stdout == second.stdout
+    assert len(order.certificates) == 1
+
+
+def test_a_key_that_openssl_signs_with(agent: Agent, server: AgentServer, swtpm: Swtpm, tmp_path: Path) -> None:
+    if not PROVIDER.exists() or shutil.which("openssl") is None:
+        pytest.skip("OpenSSL's tpm2 provider (Debian package tpm2-openssl) is not installed")
+    order, link = server.new_order()
+    assert agent("enroll", "--yes", link).returncode == ExitCode.DONE
+    directory = agent.state_dir / "certificates" / order.order_id
+    (tmp_path / "data").write_bytes(b"data")
+    environment = {**agent.environment, "TPM2OPENSSL_TCTI": swtpm.tcti}
+    for command in (
+        f"openssl dgst -provider tpm2 -provider default -sha256 -sign {directory}/key.tss.pem -out signature data",
+        f"openssl x509 -in {directory}/certificate.pem -pubkey -noout -out public.pem",
+        "openssl dgst -sha256 -verify public.pem -signature signature data",
+        f"openssl verify -CAfile {directory}/root.pem -untrusted {directory}/chain.pem {directory}/certificate.pem",
+    ):
+        done = subprocess.run(
+            command.split(), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    certificate = x509.load_pem_x509_certificate((directory / "certificate.pem").read_bytes())
+    key = certificate.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    key.verify((tmp_path / "signature").read_bytes(), b"data", ec.ECDSA(hashes.SHA256()))
+
+
+def test_an_algorithm_that_the_tpm_cannot_is_reported_with_what_it_can(agent: Agent, server: AgentServer) -> None:
+    order, link = server.new_order(KeyAlgorithm.RSA_4096)
+    done = agent("enroll", "--yes", link)
+    assert done.returncode == ExitCode.FAILED
+    assert "error: this computer's TPM cannot make rsa-4096 keys" in done.stderr
+    assert "hint: It can make: rsa-2048" in done.stderr
+    assert order.failure is not None
+    assert order.failure.code == "algorithm_unsupported"
+
+
+def test_a_full_tpm_is_reported(agent: Agent, server: AgentServer, swtpm: Swtpm) -> None:
+    swtpm.fill()
+    order, link = server.new_order()
+    done = agent("enroll", "--yes", link)
+    assert (done.returncode, order.state) == (ExitCode.FAILED, "failed")
+    assert "the TPM is full" in done.stderr
+    assert order.failure is not None
+    assert order.failure.code == "tpm_full"
+
+
+def test_a_missing_tpm_is_reported(make_agent: Callable[[str], Agent], server: AgentServer) -> None:
+    order, link = server.new_order()
+    done = make_agent("device:/nowhere/tpmrm0")("enroll", "--yes", link)
+    assert done.returncode == ExitCode.FAILED
+    assert "error: there is no TPM at /nowhere/tpmrm0" in done.stderr
+    assert order.failure is not None
+    assert order.failure.code == "tpm_missing"
+
+
+def test_a_software_key_is_made_only_when_policy_and_server_allow_it(
+    make_agent: Callable[[str], Agent], server: AgentServer
+) -> None:
+    agent = make_agent("device:/nowhere/tpmrm0")
+    order, link = server.new_order(allow_software_key=True)
+    assert agent("enroll", "--yes", link).returncode == ExitCode.FAILED
+    order, link = server.new_order(allow_software_key=True)
+    done = agent("enroll", "--yes", link, KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY="true")
+    assert done.returncode == ExitCode.DONE
+    assert "whoever reads it can copy it" in done.stderr
+    assert order.state == "installed"
+
+
+def test_a_server_outside_the_policy_is_refused_before_anything_is_sent(agent: Agent, server: AgentServer) -> None:
+    order, link = server.new_order()
+    done = agent("enroll", "--yes", link, KEYSTEAD_AGENT_SERVERS="https://enroll.example.org")
+    assert done.returncode == ExitCode.REFUSED
+    assert server.tokens_given == 0
+    assert order.state == "offered"
+
+
+def test_without_a_terminal_and_without_yes_nothing_happens(agent: Agent, server: AgentServer) -> None:
+    _, link = server.new_order()
+    done = agent("enroll", link)
+    assert done.returncode == ExitCode.REFUSED
+    assert "--yes" in done.stderr
+    assert server.tokens_given == 0
+    assert agent("enroll", link, KEYSTEAD_AGENT_SERVERS=server.origin).returncode == ExitCode.DONE
+
+
+def test_a_link_that_is_none_and_a_claim_that_is_spent(agent: Agent, server: AgentServer, tmp_path: Path) -> None:
+    assert "not a keystead://enroll link" in agent("enroll", "--yes", "https://example.org").stderr
+    _, link = server.new_order()
+    thief = Agent(tmp_path / "thief", agent.environment["KEYSTEAD_AGENT_TCTI"])
+    assert thief("enroll", "--yes", link).returncode == ExitCode.DONE
+    done = agent("enroll", "--yes", link)
+    assert done.returncode == ExitCode.FAILED
+    assert "this link was used already" in done.stderr
+
+
+def test_a_server_that_is_away_is_given_up_after_the_wait(agent: Agent, server: AgentServer) -> None:
+    _, link = server.new_order()
+    server.stop()
+    done = agent("enroll", "--yes", "--wait", "1", link)
+    assert done.returncode == ExitCode.UNREACHABLE
+    assert "cannot be reached" in done.stderr
+
+
+def test_a_refused_report_is_not_repeated(agent: Agent, server: AgentServer) -> None:
+    order, link = server.new_order()
+    (job,) = (job for _, job in server.jobs)
+    server.refused_jobs.add(job.job_id)
+    done = agent("enroll", "--yes", link)
+    assert done.returncode == ExitCode.FAILED
+    assert "error: the server refused: refused by the test" in done.stderr
+    assert "hint: Do it right." in done.stderr
+    assert server.reports_seen == 1
+    assert order.certificates == []
+
+
+def test_a_withdrawn_order_ends_the_enrollment_and_leaves_nothing(agent: Agent, server: AgentServer) -> None:
+    order, link = server.new_order()
+    server.jobs.clear()
+    server.add_job(order, WITHDRAW)
+    done = agent("enroll", "--yes", link)
+    assert done.returncode == ExitCode.FAILED
+    assert "withdrew" in done.stderr
+    assert agent.certificates() == []
+
+
+@pytest.mark.parametrize("trouble", ["failing_reports", "lost_answers"])
+def test_reports_arrive_once_though_the_server_stumbles(agent: Agent, server: AgentServer, trouble: str) -> None:
+    order, link = server.new_order()
+    setattr(server, trouble, 2)
+    assert agent("enroll", "--yes", link).returncode == ExitCode.DONE
+    assert (len(order.keys), len(order.certificates), order.state) == (1, 1, "installed")
+
+
+def register(agent: Agent, server: AgentServer) -> str:
+    done = agent("register", server.origin, "--token", server.registration_token, "--json")
+    assert done.returncode == ExitCode.DONE, done.stderr
+    device_id: str = json.loads(done.stdout)["device_id"]
+    return device_id
+
+
+def test_registering_again_keeps_key_and_id(agent: Agent, server: AgentServer) -> None:
+    assert register(agent, server) == register(agent, server)
+    assert len(server.devices) == 1
+
+
+def test_a_wrong_registration_token_is_refused_and_the_next_try_uses_the_same_key(
+    agent: Agent, server: AgentServer
+) -> None:
+    done = agent("register", server.origin, "--token", "something wrong")
+    assert done.returncode == ExitCode.FAILED
+    assert "the registration token is wrong" in done.stderr
+    key = (agent.state_dir / "device" / "pending" / "key.tss.pem").read_bytes()
+    register(agent, server)
+    assert (agent.state_dir / "device" / "identity" / "key.tss.pem").read_bytes() == key
+
+
+def test_a_second_server_needs_an_explicit_replacement(agent: Agent, server: AgentServer) -> None:
+    register(agent, server)
+    other = AgentServer()
+    other.start()
+    try:
+        done = agent("register", other.origin, "--token", other.registration_token)
+        assert done.returncode == ExitCode.FAILED
+        assert "--replace" in done.stderr
+        again = agent("register", other.origin, "--token", other.registration_token, "--replace")
+        assert again.returncode == ExitCode.DONE
+    finally:
+        other.stop()
+
+
+def test_a_device_works_over_cuts_renewals_and_restarts_of_its_server(agent: Agent, server: AgentServer) -> None:
+    device_id = register(agent, server)
+    process = agent.start("run")
+    order, _ = server.new_order(recipient=device_id)
+    server.wait_for(order, "installed")
+    server.drop_streams()
+    order, _ = server.new_order(KeyAlgorithm.RSA_2048, recipient=device_id)
+    server.wait_for(order, "installed")
+    server.forget_tokens()
+    server.drop_streams()
+    order, _ = server.new_order(recipient=device_id)
+    server.wait_for(order, "installed")
+    server.stop()
+    order, _ = server.new_order(recipient=device_id)
+    time.sleep(1)
+    server.start()
+    server.wait_for(order, "installed")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert len(agent.certificates()) == 4
+
+
+def test_a_device_waits_with_little_memory_and_stops_at_once(agent: Agent, server: AgentServer) -> None:
+    device_id = register(agent, server)
+    process = agent.start("run")
+    order, _ = server.new_order(recipient=device_id)
+    server.wait_for(order, "installed")
+    time.sleep(0.5)
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    resident = int(status.split("VmRSS:")[1].split()[0]) / 1024
+    assert resident < 55
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert time.monotonic() - started < 5
+
+
+def test_run_without_a_registration_says_what_to_do(agent: Agent) -> None:
+    done = agent("run")
+    assert done.returncode == ExitCode.FAILED
+    assert "hint: keystead-agent register" in done.stderr
+
+
+def test_doctor_finds_a_machine_ready(agent: Agent, server: AgentServer) -> None:
+    done = agent("doctor", "--json", "--server", server.origin)
+    assert done.returncode == ExitCode.DONE, done.stdout
+    findings = {item["subject"]: item for item in json.loads(done.stdout)}
+    assert {item["mark"] for item in findings.values()} == {"good"}
+    assert set(findings) == {
+        "TPM", "key algorithms", "room in the TPM", "storage root key", "state directory",
+        f"server {server.origin}", "clock",
+    }  # fmt: skip
+
+
+def test_doctor_says_what_is_wrong_and_what_to_do(
+    make_agent: Callable[[str], Agent], server: AgentServer, tmp_path: Path
+) -> None:
+    server.stop()
+    (tmp_path / "state").write_text("in the way")
+    done = make_agent("device:/nowhere/tpmrm0")("doctor", "--server", server.origin)
+    assert done.returncode == ExitCode.FAILED
+    assert "✗ TPM                there is no TPM at /nowhere/tpmrm0" in done.stdout
+    assert "✗ state directory" in done.stdout
+    assert f"✗ server {server.origin}" in done.stdout
+    assert "firmware set-up" in done.stdout
+
+
+def test_broken_settings_are_all_listed(agent: Agent) -> None:
+    done = agent("list", KEYSTEAD_AGENT_SERVERS="nonsense", KEYSTEAD_AGENT_STATE_DIR="here")
+    assert done.returncode == ExitCode.USAGE
+    assert "KEYSTEAD_AGENT_SERVERS" in done.stderr
+    assert "KEYSTEAD_AGENT_STATE_DIR" in done.stderr

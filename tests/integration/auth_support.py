@@ -1,0 +1,166 @@
+"""auth on real parts: its web application over ASGI and its worker's duties, on one database and one Redis."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import select
+
+from keystead_auth.adapters import tables
+from keystead_auth.bootstrap import Parts, WorkerParts, migrations, web_parts, worker_parts
+from keystead_auth.settings import AuthWebSettings
+from keystead_auth.web.app import create_app
+from keystead_auth.worker import duties
+from keystead_contracts.base import CertificateType
+from keystead_contracts.events import Envelope, FormPublished
+from keystead_contracts.identity import SignInMethod
+from keystead_kit.secrets import TokenVerifier, new_id, write_signing_key
+
+ORIGIN = "http://localhost:8080"
+FORM = "Zm9ybS1mb3ItdGVzdHM"
+COOKIE_KEY = "an integration test's cookie key, 0123456789"
+
+
+@dataclass
+class TestClock:
+    """A clock that goes on by itself and can be set forward."""
+
+    __test__ = False
+    ahead: timedelta = field(default_factory=timedelta)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+def published(**changes: Any) -> FormPublished:
+    """The form of the tests."""
+    fact = FormPublished(
+        form=FORM, version=1, name="Staff certificates", organization="Northwind University",
+        certificate_type=CertificateType.CLIENT, methods=[SignInMethod.EMAIL], email_domains=["example.org"],
+        help_text="Ask your IT desk.", help_link="https://help.example.org/",
+    )  # fmt: skip
+    return fact.model_copy(update=changes)
+
+
+class Browser:
+    """One browser: it keeps cookies, sends Accept and, with a form, Origin."""
+
+    def __init__(self, app: Any, address: str) -> None:
+        self.http = _client(app, address)
+
+    def get(self, path: str, **kwargs: Any) -> httpx.Response:
+        return self.http.request("GET", path, **kwargs)
+
+    def form_token(self, path: str) -> str:
+        found = re.search(r'name="form_token" value="([0-9a-f]+)"', self.get(path).text)
+        assert found, f"no form at {path}"
+        return found[1]
+
+    def post(self, path: str, *, origin: str | None = ORIGIN, **data: str) -> httpx.Response:
+        headers = {"origin": origin} if origin else {}
+        return self.http.request("POST", path, data=data, headers=headers)
+
+    def ask(self, email: str, form: str = FORM) -> httpx.Response:
+        """Types an address into the form's front door."""
+        path = f"/auth/sign-in/{form}"
+        return self.post(path, email=email, form_token=self.form_token(path))
+
+    def confirm(self, token: str) -> httpx.Response:
+        """Opens the letter's link and presses the button."""
+        path = f"/auth/confirm/{token}"
+        return self.post(path, form_token=self.form_token(path))
+
+    def cookie(self, name: str) -> str | None:
+        return self.http.cookies.get(name)
+
+
+@dataclass
+class Auth:
+    """auth's web and worker."""
+
+    parts: Parts
+    worker: WorkerParts
+    clock: TestClock
+    verifier: TokenVerifier
+    app: Any
+
+    def browser(self, address: str = "192.0.2.1") -> Browser:
+        return Browser(self.app, address)
+
+    def take(self, fact: FormPublished) -> None:
+        """A fact arrives."""
+        message = Envelope(
+            message_id=new_id(), source="enroll", destination="auth", recorded_at=self.clock.now(),
+            trace_id="b" * 32, fact=fact.model_dump(mode="json"),
+        )  # fmt: skip
+        self.worker.messenger.take_in(message.model_dump(mode="json"))
+
+    def decide(self) -> int:
+        """The worker does its duty once."""
+        return duties(self.worker)["decide"]()
+
+    def links(self) -> list[dict[str, Any]]:
+        """The LoginRequested facts in the outbox, oldest first."""
+        with self.parts.database.read() as session:
+            rows = session.execute(select(tables.outbox.table.c.fact).order_by(tables.outbox.table.c.recorded_at))
+            return [row.fact for row in rows]
+
+    def token(self, browser: Browser | None = None, email: str = "ada@example.org") -> str:
+        """The token of a fresh link for `email`."""
+        before = len(self.links())
+        assert (browser or self.browser("192.0.2.250")).ask(email).status_code == 303
+        self.decide()
+        links = self.links()
+        assert len(links) == before + 1
+        return str(links[-1]["link"]).rsplit("/", 1)[1]
+
+    def count(self, table: Any) -> int:
+        with self.parts.database.read() as session:
+            return len(session.execute(select(table)).all())
+
+
+@contextmanager
+def running_auth(database_url: str, redis_url: str, folder: Path, **settings: Any) -> Iterator[Auth]:
+    """auth, migrated, knowing the form of the tests."""
+    write_signing_key(folder / "token.pem", folder / "token.pub.pem")
+    chosen = AuthWebSettings(
+        **{
+            "mode": "development",
+            "public_origin": ORIGIN,
+            "database_url": database_url,
+            "redis_url": redis_url,
+            "token_key_file": folder / "token.pem",
+            "cookie_key": COOKIE_KEY,
+        }
+        | settings
+    )
+    clock = TestClock()
+    parts, worker = web_parts(chosen, clock), worker_parts(chosen, clock)
+    migrations(parts.database).upgrade()
+    auth = Auth(parts, worker, clock, TokenVerifier.from_file(folder / "token.pub.pem"), create_app(parts))
+    auth.take(published())
+    try:
+        yield auth
+    finally:
+        for each in (parts, worker):
+            each.bus.close()
+            each.database.close()
+
+
+def _client(app: Any, address: str) -> httpx.Client:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Starlette's client prefers a successor of httpx that is not ours to choose
+        from starlette.testclient import TestClient
+
+    return TestClient(
+        app, base_url=ORIGIN, follow_redirects=False, headers={"accept": "text/html"}, client=(address, 50000),
+        raise_server_exceptions=False,
+    )  # fmt: skip

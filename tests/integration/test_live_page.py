@@ -1,0 +1,242 @@
+"""The live page in Chromium, against a server that tells an order's progress and can be cut off."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from tests.support.page_samples import CERTIFICATE, LINK, PROGRESS, STATIC, Sample, order_pages, render
+
+from keystead_kit.http import CSP
+
+pytestmark = pytest.mark.browser
+CHROMIUM = "/usr/bin/chromium"
+
+
+class Order:
+    """One order: its page at /order and its stream at /events, changed by the test."""
+
+    def __init__(self) -> None:
+        self.state = "waiting"
+        self.age = timedelta()
+        self.page_loads = 0
+        self.streams = 0
+        self.refuse_streams = False
+        self._cuts = 0
+        self._changed = threading.Condition()
+
+    def tell(self, state: str) -> None:
+        """Moves the order on and tells every open stream."""
+        with self._changed:
+            self.state = state
+            self._changed.notify_all()
+
+    def cut(self) -> None:
+        """Closes every open stream."""
+        with self._changed:
+            self._cuts += 1
+            self._changed.notify_all()
+
+    def page(self) -> str:
+        """The page as the server draws it now."""
+        self.page_loads += 1
+        sample: Sample = next(each for each in order_pages() if each.name == "order-waiting")
+        since = datetime.now(UTC) - self.age
+        order = sample.context["order"] | {
+            "events_url": "/events",
+            "done_url": "/order",
+            "waiting_since": since,
+            "machine": None if self.state in ("waiting", "approval") else "laptop-042",
+            "launch_url": LINK if self.state == "waiting" else None,
+        }
+        certificate = CERTIFICATE if self.state == "installed" else None
+        changed = {"order": order, "progress": PROGRESS[self.state], "certificate": certificate}
+        return render(replace(sample, context=sample.context | changed))
+
+    def stream(self) -> Iterator[str]:
+        """The state now and at each change, until cut or terminal."""
+        with self._changed:
+            self.streams += 1
+            cuts = self._cuts
+            while True:
+                told = self.state
+                yield f"event: progress\ndata: {json.dumps(PROGRESS[told])}\n\n"
+                if PROGRESS[told]["terminal"]:
+                    return
+                self._changed.wait_for(lambda told=told: self._cuts != cuts or self.state != told, timeout=30)
+                if self._cuts != cuts or self.state == told:
+                    return
+
+
+class Handler(SimpleHTTPRequestHandler):
+    def __init__(self, order: Order, *args: Any) -> None:
+        self.order = order
+        super().__init__(*args, directory=str(STATIC))
+
+    def do_GET(self) -> None:
+        if self.path.rstrip("?") == "/order":
+            self._begin("text/html; charset=utf-8")
+            self.wfile.write(self.order.page().encode())
+        elif self.path == "/ask":
+            self._begin("text/html")
+            self.wfile.write(b"<form action=/order><button>Ask</button></form>")
+        elif self.path == "/events" and not self.order.refuse_streams:
+            self._begin("text/event-stream")
+            for event in self.order.stream():
+                self.wfile.write(event.encode())
+                self.wfile.flush()
+        elif self.path.startswith("/static/"):
+            self.path = self.path.removeprefix("/static")
+            super().do_GET()
+        else:
+            self.send_error(503)
+
+    def _begin(self, media_type: str) -> None:
+        self.send_response(200)
+        self.send_header("content-type", media_type)
+        self.send_header("content-security-policy", CSP)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def order() -> Order:
+    return Order()
+
+
+@pytest.fixture
+def origin(order: Order) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, order)) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        order.cut()
+        server.shutdown()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(locale="en-GB", timezone_id="Asia/Tokyo")
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+def _launches(page: Page) -> list[str]:
+    """What Chromium says of each attempt to open the agent (without a click it refuses, and says so)."""
+    said: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        if "launch" in message.text and "keystead:" in message.text:
+            said.append(message.text)
+
+    page.on("console", hear)
+    return said
+
+
+def _settle(page: Page) -> None:
+    expect(page.locator("[data-key=agent]")).to_be_visible()
+    page.wait_for_timeout(300)
+
+
+def test_lines_change_as_events_arrive_and_the_end_is_drawn_once(order: Order, origin: str, page: Page) -> None:
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{origin}/order")
+    expect(page.locator("[data-key=agent]")).to_have_attribute("data-state", "active")
+    expect(page.get_by_role("link", name="Open the Keystead Agent")).to_be_visible()
+    order.tell("working")
+    for key, state in (("agent", "done"), ("key", "done"), ("request", "done"), ("issued", "active")):
+        expect(page.locator(f"[data-key={key}]")).to_have_attribute("data-state", state)
+    expect(page.locator("[data-key=agent] .step-label")).to_have_text("This computer answered")
+    at = datetime.fromisoformat(PROGRESS["working"]["lines"][1]["at"]) + timedelta(hours=9)
+    expect(page.locator("[data-key=key] time")).to_have_text(f"{at:%H:%M:%S}")
+    expect(page.locator("[data-announce]")).to_have_text("Certificate issued: in progress. The CA signs it now.")
+    expect(page.get_by_role("link", name="Open the Keystead Agent")).to_be_hidden()
+    assert order.page_loads == 1
+    order.tell("installed")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your certificate is installed")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Ada Lovelace")
+    page.wait_for_timeout(300)
+    assert order.page_loads == 2
+    assert errors == []
+
+
+def test_the_agent_is_opened_once_whatever_is_reloaded(order: Order, origin: str, context: BrowserContext) -> None:
+    page = context.new_page()
+    said = _launches(page)
+    page.goto(f"{origin}/order")
+    _settle(page)
+    page.reload()
+    _settle(page)
+    second = context.new_page()
+    said_in_second = _launches(second)
+    second.goto(f"{origin}/order")
+    _settle(second)
+    assert (len(said), len(said_in_second)) == (1, 0)
+
+
+def test_help_comes_after_ten_seconds_without_an_agent(order: Order, origin: str, page: Page) -> None:
+    order.age = timedelta(seconds=8)
+    page.goto(f"{origin}/order")
+    expect(page.get_by_text("Nothing happens?")).to_be_hidden()
+    expect(page.get_by_text("Nothing happens?")).to_be_visible(timeout=4000)
+    order.tell("working")
+    expect(page.get_by_text("Nothing happens?")).to_be_hidden()
+
+
+def test_a_cut_stream_is_opened_again_and_misses_nothing(order: Order, origin: str, page: Page) -> None:
+    page.goto(f"{origin}/order")
+    _settle(page)
+    order.refuse_streams = True
+    order.cut()
+    expect(page.get_by_text("Reconnecting…")).to_be_visible(timeout=8000)
+    order.tell("working")
+    order.refuse_streams = False
+    expect(page.locator("[data-key=issued]")).to_have_attribute("data-state", "active", timeout=15_000)
+    expect(page.get_by_text("Reconnecting…")).to_be_hidden()
+    assert order.page_loads == 1
+    assert order.streams >= 2
+
+
+def test_approval_brings_the_link(order: Order, origin: str, page: Page) -> None:
+    order.tell("approval")
+    page.goto(f"{origin}/order")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Waiting for approval")
+    _settle(page)
+    expect(page.get_by_role("button", name="Cancel this request")).to_be_visible()
+    order.tell("waiting")
+    expect(page.get_by_role("link", name="Open the Keystead Agent")).to_be_visible()
+
+
+def test_without_script_the_page_refreshes_itself(order: Order, origin: str, browser: Browser) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{origin}/order")
+    expect(page.get_by_text("Nothing happens?")).to_be_visible()
+    order.tell("failed")
+    expect(page.get_by_text("It can make RSA 2048 and ECDSA P-256.")).to_be_visible(timeout=8000)
+    context.close()

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from keystead_agent.backoff import FIRST_WAIT, LONGEST_WAIT, Backoff, Stop, Stopped
+
+
+def test_waits_double_up_to_a_limit_and_start_again_after_success() -> None:
+    backoff = Backoff(lambda low, high: high)
+    waits = [backoff.next() for _ in range(10)]
+    assert waits[:3] == [FIRST_WAIT, FIRST_WAIT * 2, FIRST_WAIT * 4]
+    assert waits[-1] == LONGEST_WAIT
+    backoff.reset()
+    assert backoff.next() == FIRST_WAIT
+
+
+def test_a_wait_is_any_part_of_its_limit_and_never_less_than_the_server_asked_for() -> None:
+    drawn: list[tuple[float, float]] = []
+
+    def draw(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return low
+
+    assert Backoff(draw).next(at_least=7.0) == 7.0
+    assert drawn == [(0.0, FIRST_WAIT)]
+
+
+def test_sleeping_ends_when_told_to_stop() -> None:
+    stop = Stop()
+    threading.Timer(0.05, stop.request).start()
+    with pytest.raises(Stopped):
+        stop.sleep(30)
+
+
+def test_no_wait_begins_after_the_order_to_stop() -> None:
+    stop = Stop()
+    stop.request()
+    with pytest.raises(Stopped), stop.waiting():
+        pytest.fail("it waited")

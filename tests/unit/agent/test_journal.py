@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.unit.agent.samples import NOW, SERVER, job
+
+from keystead_agent.errors import StoreUnwritable
+from keystead_agent.journal import DEVICE, KEEP, Journal
+from keystead_contracts.agent import EnrollLink, Removed
+
+
+def opened(state_dir: Path, age: timedelta = timedelta()) -> Journal:
+    journal = Journal(state_dir, lambda: NOW + age)
+    journal.recover()
+    return journal
+
+
+def test_an_answer_is_remembered_over_a_restart(tmp_path: Path) -> None:
+    entry = opened(tmp_path).answer(SERVER, DEVICE, job(), Removed())
+    assert opened(tmp_path).answered(SERVER, "job-1") == entry
+    assert opened(tmp_path).answered(SERVER, "job-2") is None
+    assert opened(tmp_path).answered("https://other.example", "job-1") is None
+
+
+def test_entries_are_kept_apart_by_recipient(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.answer(SERVER, "claim", job(), Removed())
+    journal.answer(SERVER, DEVICE, job(job_id="job-2"), Removed())
+    assert [entry.job_id for entry in journal.entries(SERVER, "claim")] == ["job-1"]
+
+
+def test_a_refusal_is_remembered_with_its_reason(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.settle(journal.answer(SERVER, DEVICE, job(), Removed()), "", "wrong names", "Ask again.")
+    found = journal.answered(SERVER, "job-1")
+    assert found is not None
+    assert (found.settled, found.refusal, found.refusal_advice) == (True, "wrong names", "Ask again.")
+
+
+def test_a_claim_keeps_its_secret(tmp_path: Path) -> None:
+    link = EnrollLink(server=SERVER, claim="c" * 32)
+    first = opened(tmp_path).open_claim(link)
+    assert opened(tmp_path).open_claim(link) == first
+    assert len(first.agent_secret) == 64
+    other = opened(tmp_path).open_claim(EnrollLink(server=SERVER, claim="d" * 32))
+    assert other.agent_secret != first.agent_secret
+
+
+def test_only_open_claims_are_resumed(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    done = journal.open_claim(EnrollLink(server=SERVER, claim="c" * 32))
+    waiting = journal.open_claim(EnrollLink(server=SERVER, claim="d" * 32))
+    journal.close_claim(done, "done")
+    assert journal.open_claims() == [waiting]
+
+
+def test_one_process_at_a_time_works_on_a_claim(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    with journal.holding_claim("abc") as first, journal.holding_claim("abc") as second:
+        assert first
+        assert not second
+    with journal.holding_claim("abc") as again:
+        assert again
+
+
+def test_old_entries_go_unless_they_are_unfinished(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.settle(journal.answer(SERVER, DEVICE, job(), Removed()), "installed")
+    journal.answer(SERVER, DEVICE, job(job_id="unsettled"), Removed())
+    journal.close_claim(journal.open_claim(EnrollLink(server=SERVER, claim="c" * 32)), "done")
+    waiting = journal.open_claim(EnrollLink(server=SERVER, claim="d" * 32))
+    later = opened(tmp_path, KEEP + timedelta(days=1))
+    assert later.answered(SERVER, "job-1") is None
+    assert later.answered(SERVER, "unsettled") is not None
+    assert later.open_claims() == [waiting]
+    assert len(list((tmp_path / "claims").iterdir())) == 1
+
+
+def test_unfinished_writes_are_swept_and_damage_is_named(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    (tmp_path / "jobs" / ".tmp-1").write_text("{")
+    journal.recover()
+    assert not (tmp_path / "jobs" / ".tmp-1").exists()
+    (tmp_path / "jobs" / "x.json").write_text("{")
+    with pytest.raises(StoreUnwritable, match=r"x\.json is damaged"):
+        journal.entries(SERVER, DEVICE)

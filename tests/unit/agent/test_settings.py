@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from keystead_agent.errors import ExitCode, PolicyRefused, SettingsInvalid
+from keystead_agent.settings import load_settings, origin_of
+
+
+def test_defaults_need_nothing_set() -> None:
+    settings = load_settings({"HOME": "/home/alice"}, is_root=False)
+    assert settings.state_dir == Path("/home/alice/.local/share/keystead")
+    assert settings.tcti == "device:/dev/tpmrm0"
+    assert settings.servers == ()
+    assert not settings.allow_software_key
+
+
+def test_root_keeps_its_state_under_var() -> None:
+    assert load_settings({}, is_root=True).state_dir == Path("/var/lib/keystead")
+
+
+def test_all_mistakes_are_listed_at_once() -> None:
+    environ = {
+        "KEYSTEAD_AGENT_STATE_DIR": "relative",
+        "KEYSTEAD_AGENT_SERVERS": "http://example.org",
+        "KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY": "perhaps",
+        "KEYSTEAD_AGENT_COLOUR": "blue",
+        "KEYSTEAD_AGENT_CONFIG": "/nowhere/agent.toml",
+    }
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings(environ, is_root=False)
+    for mistake in (
+        "KEYSTEAD_AGENT_STATE_DIR: must be an absolute path",
+        "KEYSTEAD_AGENT_SERVERS: ",
+        "KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY: ",
+        "KEYSTEAD_AGENT_COLOUR: there is no such setting",
+        "/nowhere/agent.toml: no such file",
+    ):
+        assert mistake in caught.value.detail
+    assert caught.value.exit_code == ExitCode.USAGE
+
+
+def test_the_file_is_read_and_a_variable_wins_over_it(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text('tcti = "swtpm:port=1"\nstate_dir = "/srv/one"\n')
+    environ = {"KEYSTEAD_AGENT_CONFIG": str(file), "KEYSTEAD_AGENT_STATE_DIR": "/srv/two"}
+    settings = load_settings(environ, is_root=False)
+    assert settings.tcti == "swtpm:port=1"
+    assert settings.state_dir == Path("/srv/two")
+
+
+def test_a_policy_in_the_file_cannot_be_loosened_by_a_variable(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text('servers = ["https://enroll.example.org"]\n')
+    environ = {"KEYSTEAD_AGENT_CONFIG": str(file), "KEYSTEAD_AGENT_SERVERS": "https://evil.example"}
+    with pytest.raises(SettingsInvalid, match="sets this already"):
+        load_settings(environ, is_root=False)
+
+
+def test_a_broken_file_and_an_unknown_key_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text("servers = [")
+    with pytest.raises(SettingsInvalid, match=r"agent\.toml"):
+        load_settings({"KEYSTEAD_AGENT_CONFIG": str(file)}, is_root=False)
+    file.write_text("server = 'x'\n")
+    with pytest.raises(SettingsInvalid, match=r"agent\.toml: server"):
+        load_settings({"KEYSTEAD_AGENT_CONFIG": str(file)}, is_root=False)
+
+
+def test_a_server_outside_the_list_is_refused_and_an_empty_list_refuses_none() -> None:
+    listed = load_settings({"KEYSTEAD_AGENT_SERVERS": "https://a.example, https://b.example:8443/"}, is_root=False)
+    listed.require_allowed("https://b.example:8443")
+    with pytest.raises(PolicyRefused) as caught:
+        listed.require_allowed("https://c.example")
+    assert caught.value.exit_code == ExitCode.REFUSED
+    load_settings({}, is_root=False).require_allowed("https://c.example")
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("https://Example.org/", "https://example.org"),
+        ("https://example.org:443", "https://example.org"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_origins_have_one_spelling(given: str, origin: str) -> None:
+    assert origin_of(given) == origin
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["http://example.org", "ftp://example.org", "https://u@example.org", "https://example.org/x", "example.org"],
+)
+def test_what_is_not_a_safe_origin_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match="example"):
+        origin_of(given)

@@ -1,0 +1,69 @@
+"""auth starts with whole settings or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from keystead_auth.settings import AuthSettings, AuthWebSettings
+from keystead_kit.settings import load_settings
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> dict[str, object]:
+    key = tmp_path / "token.pem"
+    key.write_text("PEM")
+    return {
+        "public_origin": "https://enroll.example.org",
+        "database_url": "sqlite:////tmp/x.db",
+        "token_key_file": key,
+        "cookie_key": KEY,
+    }
+
+
+def test_whole_settings_are_taken(good: dict[str, object]) -> None:
+    settings = AuthWebSettings(**good)  # type: ignore[arg-type]
+    assert settings.link_lifetime.total_seconds() == 900
+    assert settings.session_lifetime.total_seconds() == 8 * 3600
+
+
+def test_the_worker_needs_no_keys(good: dict[str, object]) -> None:
+    del good["token_key_file"], good["cookie_key"]
+    AuthSettings(**good)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cookie_key", "too short"),
+        ("cookie_key", "x" * 40),
+        ("token_key_file", "/does/not/exist"),
+        ("link_minutes", 0),
+        ("limit_sign_in_per_email", "often"),
+        ("mailbox_url", "http://localhost:8025"),
+        ("public_origin", "http://enroll.example.org"),
+    ],
+)
+def test_what_is_wrong_in_production_refuses_to_start(good: dict[str, object], name: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=name if name != "mailbox_url" else "refused in production"):
+        AuthWebSettings(**good | {name: value})  # type: ignore[arg-type]
+
+
+def test_a_missing_secret_refuses_to_start_and_every_mistake_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KEYSTEAD_AUTH_PUBLIC_ORIGIN", "https://enroll.example.org")
+    with pytest.raises(SystemExit) as end:
+        load_settings(AuthWebSettings)
+    assert end.value.code == 2
+    told = capsys.readouterr().err
+    for name in ("DATABASE_URL", "TOKEN_KEY_FILE", "COOKIE_KEY"):
+        assert f"KEYSTEAD_AUTH_{name}" in told
+
+
+def test_secrets_do_not_show(good: dict[str, object]) -> None:
+    assert KEY not in repr(AuthWebSettings(**good))  # type: ignore[arg-type]
