@@ -76,7 +76,7 @@ install_packages() {
 }
 
 if [ "${#missing[@]}" -gt 0 ]; then
-  install_packages
+  (install_packages)
 fi
 
 # --- virtualenv --------------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
+from tests.support.person import Person, StepFailed
 
-from keystead_local.person import Person, StepFailed
 from keystead_local.stack import Stack, executable
 
 pytestmark = [pytest.mark.e2e, pytest.mark.tpm]

@@ -136,7 +136,7 @@ def test_a_link_expires(auth: Auth, browser: Browser) -> None:
 
 
 def test_an_unknown_link_is_refused(auth: Auth, browser: Browser) -> None:
-    for token in ("x", "A" * 43, "..", "%00"):
+    for token in ("x", "A" * 43, "...", "%00"):
         answer = browser.get(f"/auth/confirm/{token}")
         assert answer.status_code == 410
         assert "does not work" in answer.text

@@ -71,8 +71,9 @@ class Order:
                 yield f"event: progress\ndata: {json.dumps(PROGRESS[told])}\n\n"
                 if PROGRESS[told]["terminal"]:
                     return
-                self._changed.wait_for(lambda told=told: self._cuts != cuts or self.state != told, timeout=30)
-                if self._cuts != cuts or self.state == told:
+                while self._cuts == cuts and self.state == told:
+                    self._changed.wait()
+                if self._cuts != cuts:
                     return
 
 

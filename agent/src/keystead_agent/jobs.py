@@ -22,6 +22,8 @@ from keystead_agent.keystore.base import PrivateKey, PublicKey
 from keystead_contracts.agent import (
     CsrReady,
     DeviceJob,
+    Failed,
+    FailureCode,
     Install,
     Installed,
     MakeKeyAndCsr,

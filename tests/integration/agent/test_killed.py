@@ -35,7 +35,7 @@ def check_exactly_one(agent: Agent, order: Order, swtpm: Swtpm) -> None:
     (listed,) = agent.certificates()
     assert listed["signing_test"] == "passed"
     assert list((agent.state_dir / "pending").iterdir()) == []
-    assert swtpm.tool("tpm2_getcap", "handles-transient").strip() == ""
+    assert swtpm.tool("tpm2_getcap", "handles-transient").strip() == "", (agent.state_dir / "tpm.lock").read_text()
 
 
 @pytest.mark.parametrize(

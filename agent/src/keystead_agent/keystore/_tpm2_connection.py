@@ -81,11 +81,12 @@ class TpmConnection:
             esys = self._start(doing)
             try:
                 _flush_left_behind(esys, lock)
-                yield esys
+                try:
+                    yield esys
+                except TSS2_Exception:
+                    _flush_left_behind(esys, lock)
+                    raise
                 os.ftruncate(lock, 0)
-            except Exception:
-                os.ftruncate(lock, 0)
-                raise
             finally:
                 esys.close()
 

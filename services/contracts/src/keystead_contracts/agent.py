@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from pydantic import Field, TypeAdapter
 
-from keystead_contracts.base import AwareDatetime, Base64, CertificateType, KeyAlgorithm, Message, TraceId
+from keystead_contracts.base import AwareDatetime, Base64, CertificateType, KeyAlgorithm, Message, PlainText, TraceId
 
 URL_SCHEME = "keystead"
 AGENT_TOKEN_AUDIENCE = "keystead-agent-api"  # noqa: S105 an audience, not a secret
@@ -69,12 +69,12 @@ class KeyProvider(StrEnum):
 class MachineInfo(Message):
     """What the agent says of its machine. Claims, not proof."""
 
-    hostname: Annotated[str, Field(min_length=1, max_length=253)]
-    platform: Annotated[str, Field(max_length=64)]
-    agent_version: Annotated[str, Field(max_length=32)]
+    hostname: Annotated[PlainText, Field(min_length=1, max_length=253)]
+    platform: Annotated[PlainText, Field(max_length=64)]
+    agent_version: Annotated[PlainText, Field(max_length=32)]
     key_provider: KeyProvider
-    tpm_manufacturer: Annotated[str, Field(max_length=16)] = ""
-    tpm_firmware: Annotated[str, Field(max_length=32)] = ""
+    tpm_manufacturer: Annotated[PlainText, Field(max_length=16)] = ""
+    tpm_firmware: Annotated[PlainText, Field(max_length=32)] = ""
 
 
 class ClaimRequest(Message):
@@ -207,8 +207,8 @@ class Installed(Message):
     """Certificate and key are stored; `probe_signature` (DER ECDSA or PKCS#1 v1.5, SHA-256) signs the job's probe."""
 
     outcome: Literal["installed"] = "installed"
-    location: Annotated[str, Field(max_length=1024)]
-    provider: Annotated[str, Field(max_length=128)]
+    location: Annotated[PlainText, Field(max_length=1024)]
+    provider: Annotated[PlainText, Field(max_length=128)]
     probe_signature: Base64
     root_trusted: bool = False
     duration_ms: float = 0.0
@@ -225,8 +225,8 @@ class Failed(Message):
 
     outcome: Literal["failed"] = "failed"
     code: str
-    detail: Annotated[str, Field(max_length=2000)]
-    advice: Annotated[str, Field(max_length=2000)] = ""
+    detail: Annotated[PlainText, Field(max_length=2000)]
+    advice: Annotated[PlainText, Field(max_length=2000)] = ""
 
 
 class FailureCode(StrEnum):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
 __all__ = [
     "AssuranceLevel",
@@ -15,9 +16,12 @@ __all__ = [
     "EmailAddress",
     "KeyAlgorithm",
     "Message",
+    "PlainText",
     "TraceId",
     "UriExtension",
 ]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 class Message(BaseModel):
@@ -41,6 +45,10 @@ EmailAddress = Annotated[
 
 UriExtension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,58}$")]
 """The unguessable end of an enrollment form's address: at most 58 URL-safe characters."""
+
+PlainText = Annotated[str, AfterValidator(lambda text: _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))]
+"""Text that a person will read: control characters but tab and line feed become U+FFFD (a database, a log or a
+letter's header would choke on them)."""
 
 Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=65536)]
 """Standard base64 (RFC 4648 section 4), padded."""

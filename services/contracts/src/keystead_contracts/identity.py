@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
-from keystead_contracts.base import EmailAddress, Message, UriExtension
+from keystead_contracts.base import EmailAddress, Message, PlainText, UriExtension
 
 IDENTITY_ISSUER = "keystead-auth"
 IDENTITY_AUDIENCE = "keystead-enroll"
@@ -30,10 +31,10 @@ class IdentityClaims(Message):
     iss: str = IDENTITY_ISSUER
     aud: str = IDENTITY_AUDIENCE
     sub: EmailAddress
-    jti: str
+    jti: Annotated[str, Field(min_length=16, max_length=64)]
     iat: int
     exp: int
     form: UriExtension
     method: SignInMethod
-    name: str | None = None
+    name: Annotated[PlainText, Field(max_length=256)] | None = None
     attributes: dict[str, list[str]] = Field(default_factory=dict)

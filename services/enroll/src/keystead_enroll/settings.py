@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from keystead_kit.ratelimit import RateLimit
 from keystead_kit.settings import ServiceSettings
 
 
@@ -21,10 +22,10 @@ class EnrollSettings(ServiceSettings):
     access_code_key: SecretStr = Field(min_length=32, description="HMAC key for access codes and registration tokens")
     ca_folder: Path = Field(description="the built-in CA, as `keystead ca init` wrote it")
     ca_key_passphrase: SecretStr | None = None
-    access_code_limit_person: str = "5/15 minutes"
-    access_code_limit_form: str = "100/15 minutes"
-    access_code_limit_address: str = "20/15 minutes"
-    claim_limit_address: str = "60/minute"
+    access_code_limit_person: RateLimit = "5/15 minutes"
+    access_code_limit_form: RateLimit = "100/15 minutes"
+    access_code_limit_address: RateLimit = "20/15 minutes"
+    claim_limit_address: RateLimit = "60/minute"
     keep_alive_seconds: float = Field(15.0, gt=0, le=60)
     stream_life_seconds: float = Field(600.0, gt=0, description="how long an agent's stream lives; jitter is added")
     agent_token_seconds: int = Field(600, ge=60, le=3600)

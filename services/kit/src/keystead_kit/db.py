@@ -62,10 +62,14 @@ class Database:
         if self.is_sqlite:
             if self.url.database:
                 Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-            self.engine = create_engine(self.url, pool_size=pool_size, connect_args={"timeout": 15})
+            self.engine = create_engine(
+                self.url, pool_size=pool_size, connect_args={"timeout": 15}, hide_parameters=True
+            )
             _use_explicit_transactions(self.engine)
         else:
-            self.engine = create_engine(self.url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True)
+            self.engine = create_engine(
+                self.url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, hide_parameters=True
+            )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager

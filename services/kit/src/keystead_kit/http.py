@@ -38,6 +38,7 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = get_logger()
 
 
@@ -61,7 +62,8 @@ def new_app(
     service: str, title: str, *, pages: Pages, ready: Mapping[str, HealthCheck], secure: bool, **kwargs: Any
 ) -> FastAPI:
     """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready."""
-    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, **kwargs)
+    # redirect_slashes would send the browser to whatever the Host header says
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, **kwargs)
     app.mount("/static", _CachedStatic(directory=STATIC), name="static")
     _add_operations(app, ready)
     _add_problems(app, pages)
@@ -150,11 +152,7 @@ def _add_problems(app: FastAPI, pages: Pages) -> None:
     @app.exception_handler(HTTPException)
     def by_status(request: Request, error: HTTPException) -> Response:
         known_codes = {
-            404: (
-                ProblemCode.NOT_FOUND,
-                "There is nothing at this address.",
-                "Check the address, or open the form's link again.",
-            ),
+            404: (_nothing_here().code, _nothing_here().detail, _nothing_here().advice),
             405: (ProblemCode.METHOD_NOT_ALLOWED, "This address does not take that kind of request.", ""),
             413: (
                 ProblemCode.TOO_LARGE,
@@ -166,21 +164,33 @@ def _add_problems(app: FastAPI, pages: Pages) -> None:
             error.status_code,
             (ProblemCode.MALFORMED, "The request could not be understood.", "Correct it and send it again."),
         )
-        return answer(request, ProblemException(error.status_code, code, detail, advice))
+        headers = dict(error.headers or {})
+        return answer(request, ProblemException(error.status_code, code, detail, advice, headers=headers))
 
 
-def _unexpected(pages: Pages, request: Request) -> Response:
-    problem = ProblemException(
+def _unexpected() -> ProblemException:
+    return ProblemException(
         500,
         ProblemCode.INTERNAL,
         "Something went wrong on our side. Nothing you entered was lost or changed.",
         "Try again in a minute. If it happens again, tell your administrator the reference.",
     )
-    return pages.problem(problem) if wants_page(request) else problem_response(problem)
 
 
-class _TooLarge(Exception):
-    pass
+def _nothing_here() -> ProblemException:
+    return ProblemException(
+        404,
+        ProblemCode.NOT_FOUND,
+        "There is nothing at this address.",
+        "Check the address, or open the form's link again.",
+    )
+
+
+class _TooLarge(HTTPException):
+    """An HTTPException, because FastAPI turns any other that is raised while it reads a body into a 400."""
+
+    def __init__(self) -> None:
+        super().__init__(413, headers={"connection": "close"})
 
 
 class _Edge:
@@ -216,19 +226,23 @@ class _Edge:
                 await send(message)
 
             try:
-                await self._app(scope, _limited(incoming, receive), send_with_headers)
-            except _TooLarge:
-                await _refuse_large(scope, receive, send_with_headers)
+                if "\0" in scope["path"]:  # PostgreSQL stores and compares no NUL, so nothing can have that name
+                    await self._answer(_nothing_here(), scope, receive, send_with_headers)
+                else:
+                    await self._app(scope, _limited(incoming, receive), send_with_headers)
             except Exception:
                 _log.exception("request failed", method=scope["method"], route=_route(scope))
                 if status:
                     raise  # the answer had begun: all that is left is to end the connection
-                await _unexpected(self._pages, Request(scope))(scope, receive, send_with_headers)
+                await self._answer(_unexpected(), scope, receive, send_with_headers)
+
+    async def _answer(self, problem: ProblemException, scope: Scope, receive: Receive, send: Send) -> None:
+        page = wants_page(Request(scope))
+        await (self._pages.problem(problem) if page else problem_response(problem))(scope, receive, send)
 
     def _observe(self, scope: Scope, status: int, started: float) -> None:
-        HTTP_REQUESTS.labels(self._service, scope["method"], _route(scope), str(status)).observe(
-            time.perf_counter() - started
-        )
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        HTTP_REQUESTS.labels(self._service, method, _route(scope), str(status)).observe(time.perf_counter() - started)
 
 
 def _route(scope: Scope) -> str:
@@ -255,14 +269,6 @@ def _limited(headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
         return message
 
     return counted
-
-
-async def _refuse_large(scope: Scope, receive: Receive, send: Send) -> None:
-    problem = ProblemException(
-        413, ProblemCode.TOO_LARGE, "The request is too large.", f"Send at most {MOST_BODY_BYTES // 1024} KiB.",
-        headers={"connection": "close"},
-    )  # fmt: skip
-    await problem_response(problem)(scope, receive, send)
 
 
 def run_web(

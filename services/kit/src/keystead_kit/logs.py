@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -14,7 +14,8 @@ from keystead_kit.trace import bound_trace_id
 
 _SECRET_NAME = re.compile(r"(token|secret|password|passphrase|code|claim|cookie|authorization|assertion)$", re.I)
 _SECRET_TEXT = re.compile(
-    r"(keystead://\S+|Bearer \S+|eyJ[\w-]+\.[\w-]+\.[\w-]+|/auth/confirm/[\w-]+|://[^/\s:@]+:[^@/\s]+@"
+    r"(keystead://\S+|(?i:Bearer) \S+|eyJ[\w-]+\.[\w-]+\.[\w-]*|/auth/confirm/[\w-]+|://[^/\s:@]*:[^@/\s]+@"
+    r"|keystead\w*_(?:session|identity|visit)=[^;\s]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$))",
     re.S,
 )
@@ -23,16 +24,28 @@ _SCRUBBED = "[scrubbed]"
 
 
 def scrub(text: str) -> str:
-    """`text` without bearer tokens, JWTs, enrollment links, sign-in links, URL credentials and private keys."""
+    """`text` without bearer tokens, JWTs, enrollment and sign-in links, URL credentials, our cookies, private keys."""
     return _SECRET_TEXT.sub(_SCRUBBED, text)
+
+
+def _scrub_value(name: str, value: Any) -> Any:
+    if _SECRET_NAME.search(name) and name not in _HARMLESS:
+        return _SCRUBBED
+    match value:
+        case str():
+            return scrub(value)
+        case bytes() | Exception():
+            return scrub(repr(value))
+        case Mapping():
+            return {key: _scrub_value(str(key), item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_scrub_value("", item) for item in value]
+    return value
 
 
 def _scrub_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        if _SECRET_NAME.search(key) and key not in _HARMLESS:
-            event[key] = _SCRUBBED
-        elif isinstance(value, str):
-            event[key] = scrub(value)
+        event[key] = _scrub_value(key, value)
     return event
 
 

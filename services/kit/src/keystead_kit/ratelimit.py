@@ -7,14 +7,25 @@ let through uncounted and nobody is locked out because Redis is down.
 from __future__ import annotations
 
 import time
+from typing import Annotated
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
+from pydantic import AfterValidator
 
 from keystead_kit.logs import get_logger
 
 _log = get_logger()
+
+
+def _checked(limit: str) -> str:
+    parse(limit)
+    return limit
+
+
+RateLimit = Annotated[str, AfterValidator(_checked)]
+"""A limit in a setting, such as "5/15 minutes"; refused at start if it cannot be read."""
 
 
 class RateLimiter:

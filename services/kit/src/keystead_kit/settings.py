@@ -6,10 +6,10 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -47,17 +47,17 @@ class ServiceSettings(BaseSettings):
 
     @field_validator("public_origin")
     @classmethod
-    def _plain_origin(cls, value: str) -> str:
+    def _plain_origin(cls, value: str, info: ValidationInfo) -> str:
+        """As a browser writes it in an Origin header (RFC 6454 section 6.1): lower case, no default port."""
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+        plain = not (parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/"))
+        if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
             raise ValueError("must be an origin such as https://enroll.example.org, without a path")
-        return f"{parts.scheme}://{parts.netloc}"
-
-    @model_validator(mode="after")
-    def _production_is_https(self) -> Self:
-        if self.mode is Mode.PRODUCTION and not self.public_origin.startswith("https://"):
-            raise ValueError("public_origin must be https in production mode")
-        return self
+        if info.data.get("mode") is Mode.PRODUCTION and parts.scheme != "https":
+            raise ValueError("must be https in production mode")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        port = "" if parts.port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{parts.port}"
+        return f"{parts.scheme}://{host}{port}"
 
     @property
     def secure(self) -> bool:
@@ -78,8 +78,25 @@ class ServiceSettings(BaseSettings):
         sources = [init_settings, env_settings, _ValueFiles(settings_cls, prefix)]
         toml = os.environ.get(f"{prefix}SETTINGS")
         if toml:
-            sources.append(TomlConfigSettingsSource(settings_cls, Path(toml)))
+            sources.append(_toml_source(settings_cls, f"{prefix}SETTINGS", Path(toml)))
         return tuple(sources)
+
+
+class UnreadableSettings(ValueError):
+    """Files that the environment names and that cannot be read: one line each."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("; ".join(mistakes))
+        self.mistakes = mistakes
+
+
+def _toml_source(settings_cls: type[BaseSettings], variable: str, path: Path) -> TomlConfigSettingsSource:
+    try:
+        path.read_bytes()  # the source below takes a file that is not there for an empty one
+        return TomlConfigSettingsSource(settings_cls, path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UnreadableSettings([f"{variable}: {path}: {reason}"]) from error
 
 
 class _ValueFiles(PydanticBaseSettingsSource):
@@ -97,10 +114,18 @@ class _ValueFiles(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         found = {}
+        mistakes = []
         for name, field in self.settings_cls.model_fields.items():
-            value, key, _ = self.get_field_value(field, name)
+            try:
+                value, key, _ = self.get_field_value(field, name)
+            except (OSError, ValueError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+                mistakes.append(f"{self._prefix}{name}_FILE".upper() + f": {reason}")
+                continue
             if value is not None:
                 found[key] = value
+        if mistakes:
+            raise UnreadableSettings(mistakes)
         return found
 
 
@@ -119,6 +144,8 @@ def load_settings(cls: type[S]) -> S:
             name = f"{prefix}{where.upper()}" if where else f"{prefix}*"
             lines.append(f"  {name}: {mistake['msg']}")
         _refuse(cls, lines)
+    except UnreadableSettings as error:
+        _refuse(cls, [f"  {mistake}" for mistake in error.mistakes])
     except (OSError, ValueError) as error:
         _refuse(cls, [f"  {error}"])
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Select, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -30,6 +31,13 @@ from keystead_kit.clock import Clock
 from keystead_kit.db import Database
 from keystead_kit.secrets import new_id
 from keystead_kit.trace import current_trace_id
+
+T = TypeVar("T")
+
+
+def _locked(query: Select[tuple[T]]) -> Select[tuple[T]]:
+    """`query` with its rows locked and read anew, even if this transaction has read them before."""
+    return query.with_for_update().execution_options(populate_existing=True)
 
 
 class SqlTransaction:
@@ -112,7 +120,7 @@ class SqlTransaction:
 
     def order(self, order_id: str, *, lock: bool = False) -> Order | None:
         query = select(Order).where(t.orders.c.id == order_id)
-        return self.session.scalar(query.with_for_update() if lock else query)
+        return self.session.scalar(_locked(query) if lock else query)
 
     def orders_of(self, form_id: str, email: str) -> Sequence[Order]:
         query = select(Order).where(t.orders.c.form_id == form_id, t.orders.c.person_email == email)
@@ -143,7 +151,7 @@ class SqlTransaction:
 
     def enrollment_claim(self, token_digest: str, *, lock: bool = False) -> Claim | None:
         query = select(Claim).where(t.claims.c.token_digest == token_digest)
-        return self.session.scalar(query.with_for_update() if lock else query)
+        return self.session.scalar(_locked(query) if lock else query)
 
     def claim_of(self, recipient: str) -> Claim | None:
         kind, _, claim_id = recipient.partition(":")
@@ -161,7 +169,7 @@ class SqlTransaction:
 
     def job(self, job_id: str, *, lock: bool = False) -> Job | None:
         query = select(Job).where(t.jobs.c.id == job_id)
-        return self.session.scalar(query.with_for_update() if lock else query)
+        return self.session.scalar(_locked(query) if lock else query)
 
     def open_jobs(self, recipient: str, limit: int = 100) -> Sequence[Job]:
         query = select(Job).where(t.jobs.c.recipient == recipient, t.jobs.c.state == JobState.OPEN)

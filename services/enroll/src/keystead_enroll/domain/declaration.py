@@ -137,6 +137,7 @@ class Declaration(_Declared):
             ("profile", [p.name for p in self.profiles]),
             ("form", [f.name for f in self.forms]),
             ("registration token", [t.name for t in self.registration_tokens]),
+            *((f"account of form “{f.name}”", [a.name for a in f.accounts]) for f in self.forms),
         ):
             twice = {name for name in names if names.count(name) > 1}
             if twice:

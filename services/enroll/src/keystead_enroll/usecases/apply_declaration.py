@@ -110,6 +110,10 @@ class _Apply:
             self.mistakes.append(f"form “{wanted.name}”: its certificate type cannot be changed")
         if existing is not None and existing.uri_extension != fresh.uri_extension:
             self._publish(existing, withdrawn=True)
+        holder = self.tx.form_by_uri(fresh.uri_extension)
+        if holder is not None and holder is not existing:
+            self.mistakes.append(f"form “{wanted.name}”: another form has this uri_extension")
+            return
         names = ("uri_extension", "methods", "help_text", "help_link")
         self.put(existing, fresh, names)
         form = existing or fresh
@@ -193,8 +197,13 @@ class _Apply:
                 continue
             digest = self.secrets.registration_digest(wanted.token)
             owner = wanted.owner.lower() if wanted.owner else None
+            holder = self.tx.registration_token(digest)
+            if holder is not None and holder is not tokens.get(wanted.name):
+                self.mistakes.append(f"registration token “{wanted.name}”: another one has this token; choose another")
+                continue
             fresh = RegistrationToken(new_id(), wanted.name, digest, organization.id, owner)
             self.put(tokens.get(wanted.name), fresh, ("digest", "organization_id", "owner"))
+            self.tx.flush()
 
     def licence(self, declaration: Declaration) -> None:
         wanted = declaration.licence

@@ -63,7 +63,8 @@ def issue_certificates(transactions: Transactions, clock: Clock, issuer: Issuer,
             intent = _intend(tx, order, issuer, linter, now, origin)
             if intent is not None:
                 work.append(intent)
-    signed = [(item.order_id, _sign(issuer, item)) for item in work]
+    tried = [(item.order_id, _sign(issuer, item)) for item in work]
+    signed = [(order_id, result) for order_id, result in tried if result is not None]
     if signed:
         with transactions.write() as tx:
             for order_id, result in signed:
@@ -114,11 +115,15 @@ def _plan(tx: Transaction, order: Order, issuer: Issuer, now: datetime) -> x509.
     return precertify(plan, issuer.issuer_certificate)
 
 
-def _sign(issuer: Issuer, item: _ToSign) -> bytes | Refusal:
+def _sign(issuer: Issuer, item: _ToSign) -> bytes | Refusal | None:
+    """The certificate, the CA's refusal, or None if the CA broke down: the intent is taken up when its lease is over."""
     try:
         return issuer.sign(item.precertificate)
     except Refusal as refusal:
         return refusal
+    except Exception:
+        _log.exception("the CA did not sign, the intent is tried again", order_id=item.order_id)
+        return None
 
 
 def _store(tx: Transaction, order_id: str, result: bytes | Refusal, issuer: Issuer, now: datetime, origin: str) -> None:

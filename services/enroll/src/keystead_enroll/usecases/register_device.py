@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from keystead_contracts.agent import AgentToken, RegistrationReply, RegistrationRequest, registration_proof_input
 from keystead_enroll.domain.errors import Refusal
@@ -15,10 +16,11 @@ from keystead_enroll.domain.orders import Device
 from keystead_enroll.domain.refusals import AssertionInvalid, RegistrationRefused
 from keystead_enroll.domain.tpm_public import judge
 from keystead_enroll.ports import Clock, Secrets, Transactions
-from keystead_kit.secrets import new_id
+from keystead_kit.secrets import new_id, token_digest
 
 ASSERTION_SECONDS = 60
 SKEW_SECONDS = 60
+_ID = re.compile("[0-9a-f]{32}")
 
 
 def register_device(
@@ -48,7 +50,7 @@ def register_device(
                 organization_id=organization.id,
                 name=request.machine.hostname,
                 platform=request.machine.platform,
-                public_key_pem=request.public_key_pem,
+                public_key_pem=key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
                 spki_sha256=spki_sha256(key),
                 owner=token.owner,
                 registered_at=now,
@@ -70,11 +72,11 @@ def exchange_assertion(
     except jwt.InvalidTokenError as error:
         raise AssertionInvalid("The assertion is not a JWT.") from error
     with transactions.write() as tx:
-        device = tx.device(device_id)
+        device = tx.device(device_id) if _ID.fullmatch(device_id) else None
         if device is None:
             raise AssertionInvalid("The device is not registered here.")
         claims = _verified(assertion, device, origin)
-        if not tx.burn_identity(f"{device.id}{claims['jti']}"[:64], now):
+        if not tx.burn_identity(token_digest(f"{device.id}{claims['jti']}"), now):
             raise AssertionInvalid("The assertion was used already.")
         device.last_seen_at = now
         organization, recipient = tx.organization(device.organization_id).name, device.recipient
@@ -93,11 +95,15 @@ def _verified(assertion: str, device: Device, origin: str) -> dict[str, object]:
             leeway=SKEW_SECONDS,
             options={"require": ["iss", "sub", "aud", "iat", "exp", "jti"]},
         )
-    except jwt.InvalidTokenError as error:
+        life = float(str(claims["exp"])) - float(str(claims["iat"]))  # NumericDate may have a fraction
+    except (
+        jwt.PyJWTError,
+        ValueError,
+        TypeError,
+        OverflowError,
+    ) as error:  # also: the header names another kind of key
         raise AssertionInvalid("The assertion is not valid.") from error
-    life = int(str(claims["exp"])) - int(str(claims["iat"]))
-    jti = claims["jti"]
-    if claims["sub"] != device.id or not 0 < life <= ASSERTION_SECONDS or not isinstance(jti, str) or len(jti) != 32:
+    if claims["sub"] != device.id or not 0 < life <= ASSERTION_SECONDS or not _ID.fullmatch(str(claims["jti"])):
         raise AssertionInvalid("The assertion lives too long, or its subject or id is not as agreed.")
     return claims
 

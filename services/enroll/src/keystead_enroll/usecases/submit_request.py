@@ -69,7 +69,7 @@ def submit_request(
         algorithm = _choice(answers.key_algorithm, profile.key_algorithms, "key_algorithm", mistakes)
         term = _choice(answers.term_days, profile.term_days, "term_days", mistakes)
         names = _names(tx, visit, profile, answers, mistakes)
-        _check_licence(tx, answers, mistakes)
+        licence_version = _accepted_licence(tx, answers, mistakes)
         device = None
         if answers.target != BY_LINK:
             devices = tx.devices_of(visit.session.email, visit.organization.id)
@@ -93,7 +93,7 @@ def submit_request(
             recipient=device.recipient if device else "",
             trace_id=current_trace_id(),
             created_at=now,
-            licence_version=answers.licence_version or None,
+            licence_version=licence_version,
             machine=device.name if device else "",
         )
         tx.add(order)
@@ -198,14 +198,15 @@ def _device_facts(
     return facts
 
 
-def _check_licence(tx: Transaction, answers: RequestAnswers, mistakes: _Mistakes) -> None:
+def _accepted_licence(tx: Transaction, answers: RequestAnswers, mistakes: _Mistakes) -> str | None:
     licence = tx.licence()
     if licence is None:
-        return
+        return None
     if not answers.licence_accepted:
         mistakes.add("licence", "Read the terms and accept them to go on.")
     elif answers.licence_version != licence.version:
         mistakes.add("licence", "The terms have changed meanwhile. Read them again and accept them.")
+    return licence.version
 
 
 def _sentence(text: str) -> str:

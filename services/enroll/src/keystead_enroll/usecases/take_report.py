@@ -39,12 +39,12 @@ def take_report(transactions: Transactions, clock: Clock, origin: str, recipient
     now = clock.now()
     refused: Refusal | None = None
     with transactions.write() as tx:
+        found = tx.job(report.job_id)
+        # the order first, then its job, as everyone who locks both does: no two wait for each other
+        order = tx.order(found.order_id, lock=True) if found else None
         job = tx.job(report.job_id, lock=True)
-        if job is None or job.recipient != recipient:
+        if order is None or job is None or job.recipient != recipient:
             raise JobNotYours("There is no such job for this agent.")
-        order = tx.order(job.order_id, lock=True)
-        if order is None:
-            raise LookupError(f"job {job.id} has no order")
         if not job.take_report(report, now):
             if job.refusal:
                 raise _repeated(job.refusal)

@@ -8,36 +8,18 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 
-from keystead_contracts.problems import ProblemCode
 from keystead_enroll.adapters.tables import SERVICE
 from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.domain.errors import Refusal
-from keystead_enroll.domain.refusals import RequestRefused, TooManyAttempts
 from keystead_enroll.web import agent_api, portal, portal_orders
 from keystead_enroll.web.context import WebContext
+from keystead_enroll.web.problems import as_problem
 from keystead_kit.forms import Cookies, FormGuard
-from keystead_kit.http import ProblemException, new_app, problem_response, wants_page
+from keystead_kit.http import new_app, problem_response, wants_page
 from keystead_kit.pages import Pages
 from keystead_kit.wakeups import Wakeups
 
 TEMPLATES = Path(__file__).parent / "templates"
-
-_STATUS = {
-    ProblemCode.NOT_FOUND: 404,
-    ProblemCode.UNAUTHENTICATED: 401,
-    ProblemCode.SESSION_EXPIRED: 401,
-    ProblemCode.ASSERTION_INVALID: 401,
-    ProblemCode.FORBIDDEN: 403,
-    ProblemCode.CLAIM_INVALID: 403,
-    ProblemCode.REGISTRATION_REFUSED: 403,
-    ProblemCode.ACCESS_CODE_WRONG: 403,
-    ProblemCode.JOB_NOT_YOURS: 404,
-    ProblemCode.CONFLICT: 409,
-    ProblemCode.ORDER_REFUSED: 409,
-    ProblemCode.JOB_ALREADY_REPORTED: 409,
-    ProblemCode.RATE_LIMITED: 429,
-    ProblemCode.INTERNAL: 500,
-}
 
 
 def create_app(enroll: Enroll) -> FastAPI:
@@ -83,15 +65,3 @@ def create_app(enroll: Enroll) -> FastAPI:
         return pages.problem(problem) if wants_page(request) else problem_response(problem)
 
     return app
-
-
-def as_problem(refusal: Refusal) -> ProblemException:
-    """A domain refusal as a problem document's content."""
-    code = ProblemCode(refusal.code)
-    detail = f"{refusal.detail[:1].upper()}{refusal.detail[1:]}"
-    problem = ProblemException(_STATUS.get(code, 422), code, detail, refusal.advice)
-    if isinstance(refusal, TooManyAttempts):
-        problem.headers["retry-after"] = str(refusal.retry_after)
-    if isinstance(refusal, RequestRefused):
-        problem.fields = refusal.fields
-    return problem

@@ -17,6 +17,7 @@ from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.refusals import (
     AccessCodeWrong,
     CertificateUnknown,
+    FormUnknown,
     IdentityRefused,
     NoAccount,
     RequestRefused,
@@ -29,6 +30,7 @@ from keystead_enroll.usecases.open_visit import VISIT_HOURS, open_visit
 from keystead_enroll.usecases.submit_request import RequestAnswers, subject_facts, submit_request, usable_profiles
 from keystead_enroll.usecases.visit import Visit, find_visit
 from keystead_enroll.web.context import IDENTITY, SESSION, WebContext
+from keystead_enroll.web.problems import as_problem
 from keystead_enroll.web.views import (
     Context,
     base,
@@ -78,11 +80,14 @@ def router(context: WebContext) -> APIRouter:
             return RedirectResponse(_next_page(tx, visit), 303)
 
     def _sign_in(raw: str, uri: str) -> Response:
+        response: Response
         try:
             verified = context.identities.verify(raw, issuer=IDENTITY_ISSUER, audience=IDENTITY_AUDIENCE)
             token = open_visit(enroll.transactions, enroll.clock, IdentityClaims.model_validate(verified), uri)
         except (jwt.InvalidTokenError, ValidationError, IdentityRefused):
             response = RedirectResponse(f"/auth/sign-in/{uri}", 303)
+        except FormUnknown as refusal:
+            response = context.pages.problem(as_problem(refusal))
         else:
             response = RedirectResponse(f"/e/{uri}", 303)
             context.cookies.put(response, SESSION, token, VISIT_HOURS * 3600)
