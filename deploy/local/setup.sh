@@ -93,7 +93,7 @@ installer() {
     .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: \
       -r deploy/local/uv.txt 2>/dev/null || true
   fi
-  if [ -x .venv/bin/uv ] && .venv/bin/uv pip install --python .venv/bin/python "$@"; then
+  if [ -x .venv/bin/uv ] && .venv/bin/uv pip install --system-certs --python .venv/bin/python "$@"; then
     return
   fi
   .venv/bin/python -m pip install --disable-pip-version-check "$@"

@@ -54,7 +54,7 @@ class Browser:
     """One browser: it keeps cookies, sends Accept and, with a form, Origin."""
 
     def __init__(self, app: Any, address: str) -> None:
-        self.http = _client(app, address)
+        self.http = client_of(app, address)
 
     def get(self, path: str, **kwargs: Any) -> httpx.Response:
         return self.http.request("GET", path, **kwargs)
@@ -131,17 +131,15 @@ class Auth:
 def running_auth(database_url: str, redis_url: str, folder: Path, **settings: Any) -> Iterator[Auth]:
     """auth, migrated, knowing the form of the tests."""
     write_signing_key(folder / "token.pem", folder / "token.pub.pem")
-    chosen = AuthWebSettings(
-        **{
-            "mode": "development",
-            "public_origin": ORIGIN,
-            "database_url": database_url,
-            "redis_url": redis_url,
-            "token_key_file": folder / "token.pem",
-            "cookie_key": COOKIE_KEY,
-        }
-        | settings
-    )
+    values: dict[str, Any] = {
+        "mode": "development",
+        "public_origin": ORIGIN,
+        "database_url": database_url,
+        "redis_url": redis_url,
+        "token_key_file": folder / "token.pem",
+        "cookie_key": COOKIE_KEY,
+    }
+    chosen = AuthWebSettings(**values | settings)
     clock = TestClock()
     parts, worker = web_parts(chosen, clock), worker_parts(chosen, clock)
     migrations(parts.database).upgrade()
@@ -155,7 +153,8 @@ def running_auth(database_url: str, redis_url: str, folder: Path, **settings: An
             each.database.close()
 
 
-def _client(app: Any, address: str) -> httpx.Client:
+def client_of(app: Any, address: str = "192.0.2.1") -> httpx.Client:
+    """An HTTP client of `app` that comes from `address`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Starlette's client prefers a successor of httpx that is not ours to choose
         from starlette.testclient import TestClient

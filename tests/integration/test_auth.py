@@ -136,7 +136,7 @@ def test_a_link_expires(auth: Auth, browser: Browser) -> None:
 
 
 def test_an_unknown_link_is_refused(auth: Auth, browser: Browser) -> None:
-    for token in ("x", "A" * 43, "...", "%00"):
+    for token in ("x", "A" * 43, "..."):
         answer = browser.get(f"/auth/confirm/{token}")
         assert answer.status_code == 410
         assert "does not work" in answer.text
@@ -337,7 +337,6 @@ def test_an_unknown_form_says_so(auth: Auth, browser: Browser) -> None:
     for path in (
         "/auth/sign-in/nothing",
         "/auth/sign-in/nothing/check-mail",
-        "/auth/sign-in/a%00b",
         f"/auth/sign-in/{'x' * 3000}",
     ):
         answer = browser.get(path)
@@ -345,6 +344,11 @@ def test_an_unknown_form_says_so(auth: Auth, browser: Browser) -> None:
         assert "no enrollment form" in answer.text
     token = browser.form_token(FRONT_DOOR)
     assert browser.post("/auth/sign-in/nothing", email="ada@example.org", form_token=token).status_code == 404
+
+
+def test_no_byte_in_an_address_is_a_fault_of_ours(auth: Auth, browser: Browser) -> None:
+    for path in ("/auth/sign-in/a%00b", "/auth/confirm/%00", "/auth/sign-in/%ff", "/auth/confirm/%ed%a0%80"):
+        assert browser.get(path).status_code in (404, 410)
 
 
 def test_a_withdrawn_form_is_closed_and_stays_closed(auth: Auth, browser: Browser) -> None:

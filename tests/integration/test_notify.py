@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,23 +11,18 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.applications import Starlette
-from tests.integration.auth_support import running_auth
+from tests.integration.auth_support import client_of
 from tests.integration.notify_support import (
     ORIGIN,
     Notify,
-    WorkerProcess,
     in_envelope,
     installed,
     login,
     running_notify,
-    settings,
 )
-from tests.support.mailbox import Mailbox
-from tests.support.servers import HOST, RedisServer, end_process, free_port, listening, wait_until
+from tests.support.servers import HOST, end_process, free_port, listening, wait_until
 from tests.support.smtp import PASSWORD, USERNAME, MailServer, write_certificate
 
-from keystead_kit.bus import Bus
 from keystead_notify.bootstrap import migrations, web_parts
 from keystead_notify.settings import NotifySettings
 from keystead_notify.web.app import create_app
@@ -168,6 +161,7 @@ def test_an_hour_without_the_mail_server_ends_in_exactly_one_letter(database_url
         assert len(server.received) == 1
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")  # aiosmtpd does not see that implicit TLS is TLS
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_letters_travel_encrypted_and_logged_in(sqlite_url: str, redis_url: str, tmp_path: Path, security: str) -> None:
     certificate, ca = write_certificate(tmp_path)
@@ -221,138 +215,11 @@ def test_a_wrong_password_loses_nothing(sqlite_url: str, redis_url: str, tmp_pat
     assert "wrong password" not in row.reason
 
 
-def test_a_worker_sends_what_arrives_over_the_bus(
-    database_url: str, redis_url: str, mail: MailServer, tmp_path: Path
-) -> None:
-    with running_notify(database_url, redis_url, mail.port):
-        pass
-    bus = Bus("auth", redis_url)
-    message = in_envelope(login())
-    with WorkerProcess("notify", settings(database_url, redis_url, mail.port), tmp_path / "log"):
-        for _ in range(3):
-            assert bus.tell(message)
-        mail.wait_for(1)
-        time.sleep(1)
-    bus.close()
-    assert len(mail.received) == 1
-    assert message.fact["link"] not in (tmp_path / "log").read_text()
-
-
-def test_a_worker_killed_while_sending_ends_in_one_letter(database_url: str, redis_url: str, tmp_path: Path) -> None:
-    server = MailServer()
-    values = settings(database_url, redis_url, server.port, smtp_timeout_seconds=0.5, lease_seconds=3)
-    with running_notify(database_url, redis_url, server.port) as notify:
-        notify.take(in_envelope(installed()))
-        worker = WorkerProcess("notify", values, tmp_path / "log")
-        # the server has the connection and never gets to the letter's end before the worker is gone
-        server.rcpt["ada@example.org"] = []
-        with _deaf_server(server.port):
-            worker.start()
-            wait_until(lambda: notify.letters()[0].attempts > 0 or "away" in _text(tmp_path / "log"), "an attempt")
-            worker.kill()
-        with server.serving(), worker:
-            server.wait_for(1)
-            time.sleep(1)
-            assert len(server.received) == 1
-            wait_until(lambda: notify.letters()[0].state == "sent", "the letter's end")
-
-
-def test_a_worker_killed_with_the_letter_in_hand_sends_it_after_the_lease(
-    database_url: str, redis_url: str, tmp_path: Path
-) -> None:
-    server = MailServer()
-    values = settings(database_url, redis_url, server.port, smtp_timeout_seconds=0.5, lease_seconds=3)
-    with running_notify(database_url, redis_url, server.port) as notify:
-        notify.take(in_envelope(installed()))
-        server.data["ada@example.org"] = ["451 4.3.0 not this time"]  # for the attempt whose client is gone
-        server.hold = hold = __import__("threading").Event()
-        with server.serving():
-            worker = WorkerProcess("notify", values | {"smtp_timeout_seconds": 0.5}, tmp_path / "log")
-            worker.start()
-            assert server.reached.wait(20)
-            worker.kill()
-            assert notify.letters()[0].state == "sending"
-            hold.set()
-            with worker:
-                server.wait_for(1)
-                wait_until(lambda: notify.letters()[0].state == "sent", "the letter's end")
-                time.sleep(1)
-        assert len(server.received) == 1
-        assert notify.letters()[0].attempts == 2
-
-
-def test_a_mail_server_that_comes_back_gets_exactly_one_letter(
-    database_url: str, redis_url: str, tmp_path: Path
-) -> None:
-    server = MailServer()
-    values = settings(database_url, redis_url, server.port)
-    with running_notify(database_url, redis_url, server.port) as notify:
-        notify.take(in_envelope(login()))
-        with WorkerProcess("notify", values, tmp_path / "log"):
-            wait_until(lambda: notify.letters()[0].attempts >= 2, "a second attempt")
-            with server.serving():
-                server.wait_for(1)
-                wait_until(lambda: notify.letters()[0].state == "sent", "the letter's end")
-        assert len(server.received) == 1
-
-
-def test_redis_emptied_between_sending_and_receipt_loses_and_doubles_nothing(
-    database_url: str, own_redis: RedisServer, mailbox: Mailbox, tmp_path: Path
-) -> None:
-    notify_url = f"sqlite:///{tmp_path}/notify.db"
-    with (
-        running_auth(database_url, own_redis.url, tmp_path) as auth,
-        running_notify(notify_url, own_redis.url, mailbox.port),
-    ):
-        auth.browser().ask("ada@example.org")
-        auth.decide()
-        messenger = auth.worker.messenger
-        assert messenger.relay() == 1
-        own_redis.flush()  # the fact is lost on its way
-        values = settings(notify_url, own_redis.url, mailbox.port)
-        with WorkerProcess("notify", values, tmp_path / "notify.log"):
-            auth.clock.ahead += timedelta(minutes=1)
-            assert messenger.relay() == 1
-            mailbox.wait_for(1)
-            own_redis.flush()  # the receipt is lost on its way
-            auth.clock.ahead += timedelta(minutes=1)
-            assert messenger.relay() == 1
-            auth_values = {
-                "mode": "development", "public_origin": ORIGIN, "database_url": database_url,
-                "redis_url": own_redis.url, "heartbeat_seconds": 0.3,
-            }  # fmt: skip
-            with WorkerProcess("auth", auth_values, tmp_path / "auth.log"):
-                wait_until(lambda: auth.links() == [], "the receipt")
-        assert len(mailbox.messages("ada@example.org")) == 1
-
-
-def test_a_person_gets_the_link_through_both_workers(
-    database_url: str, redis_url: str, mailbox: Mailbox, tmp_path: Path
-) -> None:
-    notify_url = f"sqlite:///{tmp_path}/notify.db"
-    auth_values = {
-        "mode": "development", "public_origin": ORIGIN, "database_url": database_url, "redis_url": redis_url,
-        "heartbeat_seconds": 30,
-    }  # fmt: skip
-    with running_auth(database_url, redis_url, tmp_path) as auth, running_notify(notify_url, redis_url, mailbox.port):
-        with (
-            WorkerProcess("auth", auth_values, tmp_path / "auth.log"),
-            WorkerProcess("notify", settings(notify_url, redis_url, mailbox.port), tmp_path / "notify.log"),
-        ):
-            browser = auth.browser()
-            browser.ask("ada@example.org")
-            auth.browser("192.0.2.9").ask("eve@unknown.org")
-            link = mailbox.sign_in_link("ada@example.org")
-            assert browser.confirm(link.rsplit("/", 1)[1]).status_code == 303
-            wait_until(lambda: auth.links() == [], "the receipt")
-            assert len(mailbox.messages()) == 1
-
-
 def test_development_shows_every_letter_and_production_none(sqlite_url: str, redis_url: str) -> None:
     values = {"database_url": sqlite_url, "redis_url": redis_url}
     development = web_parts(NotifySettings(mode="development", public_origin=ORIGIN, **values))  # type: ignore[arg-type]
     production = web_parts(NotifySettings(public_origin="https://enroll.example.org", **values))  # type: ignore[arg-type]
-    client = _client(create_app(development))
+    client = client_of(create_app(development))
     assert client.get("/health/ready").status_code == 200
     assert "keystead_letters_waiting" in client.get("/metrics").text
     index = client.get("/preview")
@@ -362,7 +229,7 @@ def test_development_shows_every_letter_and_production_none(sqlite_url: str, red
         assert page.status_code == 200 and "sandbox" in page.headers["content-security-policy"]
         assert client.get(f"/preview/{kind}.txt").text
     assert client.get("/preview/nothing.html").status_code == 404
-    assert _client(create_app(production)).get("/preview").status_code == 404
+    assert client_of(create_app(production)).get("/preview").status_code == 404
     for parts in (development, production):
         parts.bus.close()
         parts.database.close()
@@ -402,25 +269,3 @@ def test_the_mailbox_keeps_and_shows_letters(sqlite_url: str, redis_url: str, tm
         assert len(list((tmp_path / "mail").glob("*.eml"))) == 2
     finally:
         end_process(process)
-
-
-def _client(app: Starlette) -> httpx.Client:
-    from tests.integration.auth_support import _client as client
-
-    return client(app, "192.0.2.1")
-
-
-def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
-
-
-@contextlib.contextmanager
-def _deaf_server(port: int) -> Iterator[None]:
-    """Accepts connections and says nothing."""
-    import socket
-
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
-        listener.listen()
-        yield

@@ -192,6 +192,14 @@ class AgentServer:
                 raise TimeoutError(f"{order.order_id} is {order.state}, not {state}")
             time.sleep(0.005)
 
+    def wait_for_stream(self, number: int, seconds: float = 30.0) -> None:
+        """Waits until that many streams were opened. Raises TimeoutError."""
+        deadline = time.monotonic() + seconds
+        while self.streams_opened < number:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.streams_opened} streams were opened, not {number}")
+            time.sleep(0.002)
+
     def add_job(self, order: Order, payload: JobPayload) -> DeviceJob:
         """Sends the order's recipient something to do."""
         job = DeviceJob(

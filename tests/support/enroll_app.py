@@ -206,9 +206,7 @@ class EnrollApp:
         self.web: FastAPI = create_app(enroll)
         self.origin = enroll.settings.public_origin
         tables.metadata.create_all(enroll.database.engine)
-        self.uris = apply_declaration(
-            enroll.transactions, enroll.secrets, Declaration.model_validate(SETUP)
-        ).forms
+        self.uris = apply_declaration(enroll.transactions, enroll.secrets, Declaration.model_validate(SETUP)).forms
 
     def apply(self, declaration: dict[str, Any]) -> dict[str, str]:
         """Declares more; form name → URI extension."""
@@ -359,9 +357,7 @@ class Browser:
         return EnrollLink.parse(html.unescape(found[0]))
 
 
-MACHINE = MachineInfo(
-    hostname="laptop", platform="linux", agent_version="1.0", key_provider=KeyProvider.SOFTWARE
-)
+MACHINE = MachineInfo(hostname="laptop", platform="linux", agent_version="1.0", key_provider=KeyProvider.SOFTWARE)
 
 
 @dataclass

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import redis
@@ -150,7 +151,9 @@ def postgres_server() -> Iterator[PostgresServer]:
     account = pwd.getpwnam("postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name)
     folder = Path(tempfile.mkdtemp(prefix="keystead-postgres-"))
     os.chown(folder, account.pw_uid, account.pw_gid)
-    who = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
+    who: dict[str, Any] = {}
+    if os.getuid() == 0:
+        who = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
     server = PostgresServer(free_port())
     data = folder / "data"
     try:

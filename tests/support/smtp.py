@@ -55,7 +55,7 @@ class MailServer:
         envelope.rcpt_tos.append(address)
         return "250 ok"
 
-    async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
         self.reached.set()
         if self.hold is not None:
             while not self.hold.is_set():
@@ -66,7 +66,7 @@ class MailServer:
         message = message_from_bytes(envelope.content, policy=default)
         assert isinstance(message, EmailMessage)
         self.received.append(message)
-        self.encrypted.append(session.ssl is not None)
+        self.encrypted.append(server.transport.get_extra_info("ssl_object") is not None)
         return "250 kept"
 
     def wait_for(self, count: int, seconds: float = 20.0) -> list[EmailMessage]:
@@ -126,7 +126,11 @@ def write_certificate(folder: Path) -> tuple[Path, Path]:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
         )
 
-    usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False)  # fmt: skip
+    not_used = (
+        "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only",
+        "decipher_only",
+    )  # fmt: skip
+    usage = dict.fromkeys(not_used, False)
     ca = (
         builder(ca_name, ca_key.public_key())
         .add_extension(x509.BasicConstraints(True, 0), True)

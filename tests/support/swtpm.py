@@ -22,9 +22,11 @@ READY_WITHIN = 10.0
 
 
 class Swtpm:
-    """One TPM. `start` and `stop` may alternate: what the TPM keeps persistent stays, as over a power cycle."""
+    """One TPM. `start` and `stop` may alternate: what the TPM keeps persistent stays, as over a power cycle. Unless
+    `started_up`, nobody has sent it TPM2_Startup."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, started_up: bool = True) -> None:
+        self._flags = "not-need-init,startup-clear" if started_up else "not-need-init"
         self.directory = Path(directory).resolve()
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -58,7 +60,7 @@ class Swtpm:
             "--tpmstate", f"dir={self.directory}",
             "--server", f"type=tcp,port={self.port},bindaddr=127.0.0.1",
             "--ctrl", f"type=tcp,port={self.port + 1},bindaddr=127.0.0.1",
-            "--flags", "not-need-init,startup-clear",
+            "--flags", self._flags,
             "--log", f"file={self.directory / 'swtpm.log'},level=1",
         ]  # fmt: skip
         self._process = subprocess.Popen(

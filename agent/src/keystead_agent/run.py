@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 from keystead_agent.backoff import Stop, Stopped
 from keystead_agent.device import DeviceStore
-from keystead_agent.enroll import ClaimHeld, resume
+from keystead_agent.enroll import ClaimHeld, EnrollmentFailed, resume
 from keystead_agent.errors import AgentError, NotRegistered
 from keystead_agent.helper import Helper
 from keystead_agent.journal import DEVICE, ClaimEntry
@@ -25,11 +26,12 @@ def run(machine: Machine, helper: Helper, *, stop: Stop, tell: Tell) -> None:
     except NotRegistered:
         if not claims:
             raise
-        for claim in claims:
-            _finish_claim(machine, helper, claim, stop, tell)
+        finished = [_finish_claim(machine, helper, claim, stop, tell) for claim in claims]
+        if not all(finished):
+            raise EnrollmentFailed("an interrupted enrollment could not be finished", "Enroll again.") from None
         return
     for claim in claims:
-        threading.Thread(target=_finish_claim, args=(machine, helper, claim, stop, tell), daemon=True).start()
+        threading.Thread(target=_finish_beside, args=(machine, helper, claim, stop, tell), daemon=True).start()
     with machine.connect(identity.server) as client:
         tokens = Tokens(lambda: client.device_token(TokenRequest(assertion=helper.assertion(client.origin))))
         worker = Worker(
@@ -52,13 +54,19 @@ def _tidying(tell: Tell, helper: Helper) -> Tell:
     return tell_and_tidy
 
 
-def _finish_claim(machine: Machine, helper: Helper, claim: ClaimEntry, stop: Stop, tell: Tell) -> None:
+def _finish_claim(machine: Machine, helper: Helper, claim: ClaimEntry, stop: Stop, tell: Tell) -> bool:
+    """Whether the claim's order is installed, or another process sees to it."""
     try:
         done = resume(machine, helper, claim, stop=stop, tell=tell, patience=None)
-        tell("enrolled", order=done.order_id, location=done.location)
     except ClaimHeld:
-        return
+        return True
     except AgentError as error:
         tell("enrollment_failed", server=claim.server, reason=error.detail, hint=error.advice)
-    except Stopped:
-        return
+        return False
+    tell("enrolled", order=done.order_id, location=done.location)
+    return True
+
+
+def _finish_beside(machine: Machine, helper: Helper, claim: ClaimEntry, stop: Stop, tell: Tell) -> None:
+    with suppress(Stopped):
+        _finish_claim(machine, helper, claim, stop, tell)

@@ -20,9 +20,9 @@ def main() -> None:
     up.add_argument("--agent", action=argparse.BooleanOptionalAction, default=True, help="also run a registered agent")
     arguments = parser.parse_args()
     if arguments.command == "demo":
-        from keystead_local import demo as command
+        from keystead_local.demo import main as run_demo
 
-        command.main(arguments.folder)
+        run_demo(arguments.folder)
     else:
         from keystead_local.up import main as run_up
 

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import click
 
-_COMMANDS = {
+COMMANDS = {
     "keystead": ("keystead_enroll.cli", "main"),
     "keystead-auth": ("keystead_auth.cli", "main"),
     "keystead-enroll": ("keystead_enroll.cli", "service"),
@@ -76,7 +76,7 @@ class Chores:
 
 def run_command(command: Sequence[str]) -> int:
     """Runs one of the product's commands in this process; its exit code."""
-    module, name = _COMMANDS[command[0]]
+    module, name = COMMANDS[command[0]]
     group: click.Group = getattr(importlib.import_module(module), name)
     try:
         group(list(command[1:]), prog_name=command[0], standalone_mode=False)

@@ -20,11 +20,10 @@ from keystead_local.browser import Browser, PageUnexpected
 from keystead_local.chores import ChoreFailed
 from keystead_local.journey import Journey, Person
 from keystead_local.processes import StartFailed
-from keystead_local.stack import Stack, executable
+from keystead_local.stack import SEED, Stack, executable
 from keystead_local.steps import StepFailed, Steps
 from keystead_local.tpm_key import TpmKey
 
-SEED = Path(__file__).parent.parent / "seed.yaml"
 EMAIL = "ada.lovelace@example.org"
 FORM, ACCESS_CODE = "Staff certificates", "HEART2026"
 AGENT_SECONDS = 60.0

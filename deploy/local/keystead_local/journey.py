@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from keystead_local.browser import Browser, Page
-from keystead_local.steps import Steps, StepFailed
+from keystead_local.steps import StepFailed, Steps
 
 LETTER_SECONDS = 20.0
 LIVE_LINES = {
@@ -134,7 +134,9 @@ class Journey:
         if progress.get("state") != "installed":
             failure = progress.get("failure") or {}
             reason = failure.get("title") or (f"{ended[0]}" if ended and ended[0] else "the live page did not end")
-            raise StepFailed(f"the order is {progress.get('state', 'unknown')}: {reason}", hint=failure.get("advice", ""))
+            raise StepFailed(
+                f"the order is {progress.get('state', 'unknown')}: {reason}", hint=failure.get("advice", "")
+            )
         for key, title in LIVE_LINES.items():
             self.steps.passed(title, seen[key], "since the request" if key == "agent" else "")
         self.outcome.submit_to_installed_ms = round(seen["installed"] * 1000, 1)

@@ -22,6 +22,7 @@ from keystead_local.material import make_secrets, write_secret
 from keystead_local.net import LOOPBACK, answers, free_ports, has_ipv6, is_free, listens
 from keystead_local.processes import Program, Supervisor
 
+SEED = Path(__file__).parent.parent / "seed.yaml"
 SERVICES = ("auth", "enroll", "notify")
 CA_NAME = "Example Hospital"
 TIERS = {"redis": 0, "mailbox": 0, "tpm": 0, "web": 1, "worker": 1, "nginx": 2}
@@ -30,11 +31,10 @@ TIERS = {"redis": 0, "mailbox": 0, "tpm": 0, "web": 1, "worker": 1, "nginx": 2}
 class Stack:
     """One installation in `folder`.
 
-    `port` is the public one (0: a free one), `host` its name in addresses. `databases` maps a service to its
-    SQLAlchemy URL (SQLite files by default), `heartbeat` is in seconds, `environment` adds variables to every
-    service's own, `seed` is a file for `keystead apply`
-    (`forms` has the addresses then), `tpm` adds a software TPM, `grace_seconds` is how long a
-    process may take to end.
+    `port` and `mailbox_port` are the public ones (0: a free one), `host` is their name in addresses. `databases` maps
+    a service to its SQLAlchemy URL (SQLite files by default), `heartbeat` is in seconds, `environment` adds variables
+    to every service's own, `seed` is a file for `keystead apply` (`forms` has the addresses then), `tpm` adds a
+    software TPM, `grace_seconds` is how long a process may take to end.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Stack:
         folder: Path,
         *,
         port: int = 0,
+        mailbox_port: int = 0,
         host: str = "localhost",
         databases: Mapping[str, str] | None = None,
         heartbeat: float = 2.0,
@@ -57,8 +58,7 @@ class Stack:
         self._extra, self._seed, self._tpm, self._grace = dict(environment or {}), seed, tpm, grace_seconds
         names = ["redis", "smtp", "mailbox", *(f"{s}-{part}" for s in SERVICES for part in ("web", "worker"))]
         self.ports = dict(zip([*names, "nginx"], free_ports(len(names) + 1), strict=True))
-        if port:
-            self.ports["nginx"] = port
+        self.ports |= {name: given for name, given in (("nginx", port), ("mailbox", mailbox_port)) if given}
         self.tpm_port = _free_pair() if tpm else 0
         self.origin = f"http://{host}:{self.ports['nginx']}"
         self.mailbox_url = f"http://{host}:{self.ports['mailbox']}"

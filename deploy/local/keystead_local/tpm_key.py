@@ -17,7 +17,7 @@ ATTRIBUTES = ("fixedtpm", "fixedparent", "sensitivedataorigin")
 @dataclass(frozen=True)
 class Told:
     """What the TPM says of the key (TPM2_ReadPublic, TCG TPM 2.0 Part 3, 12.4): the public key as SubjectPublicKeyInfo
-    and as TPM2B_PUBLIC, and which of `ATTRIBUTES` are set: together they mean made in this TPM and never to leave it."""
+    and as TPM2B_PUBLIC, and which of `ATTRIBUTES` are set: all of them mean made in this TPM and never to leave it."""
 
     public_der: bytes
     public_area: bytes

@@ -128,12 +128,13 @@ def test_a_certificate_without_a_key_here_is_not_installed(context: JobContext, 
 def test_a_chain_of_somebody_else_is_not_installed(context: JobContext, ca: Ca) -> None:
     certificate = ca.issue(key_of(make(context)))
     other = Ca()
-    for wrong in (
+    wrongs: tuple[dict[str, object], ...] = (
         {"root_pem": pem(other.root)},
         {"chain_pem": [pem(other.issuing)]},
         {"chain_pem": []},
         {"certificate_pem": "not PEM"},
-    ):
+    )
+    for wrong in wrongs:
         failed(execute(job(parcel(ca, certificate, **wrong)), context))
     assert context.store.all_installed() == []
 

@@ -27,7 +27,7 @@ def test_whole_settings_become_a_mail_server() -> None:
 
 
 def test_web_and_migrate_need_no_mail_server() -> None:
-    NotifySettings(public_origin=GOOD["public_origin"], database_url=GOOD["database_url"])  # type: ignore[arg-type]
+    NotifySettings(public_origin=GOOD["public_origin"], database_url=GOOD["database_url"])
 
 
 @pytest.mark.parametrize(

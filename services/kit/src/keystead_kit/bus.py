@@ -62,6 +62,10 @@ def new_celery(service: str, redis_url: str) -> Celery:
             "interval_start": 0,
             "interval_step": 0.2,
             "interval_max": 0.5,
+            # kombu's own keys, apart for each service: its Redis user may see no other service's messages
+            "unacked_key": f"{queue_name(service)}.unacked",
+            "unacked_index_key": f"{queue_name(service)}.unacked_index",
+            "unacked_mutex_key": f"{queue_name(service)}.unacked_mutex",
         },
     )
     return app

@@ -35,7 +35,7 @@ from keystead_kit.trace import current_trace_id
 T = TypeVar("T")
 
 
-def _locked(query: Select[tuple[T]]) -> Select[tuple[T]]:
+def _locked(query: Select[T]) -> Select[T]:
     """`query` with its rows locked and read anew, even if this transaction has read them before."""
     return query.with_for_update().execution_options(populate_existing=True)
 

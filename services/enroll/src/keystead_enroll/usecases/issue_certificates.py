@@ -116,7 +116,7 @@ def _plan(tx: Transaction, order: Order, issuer: Issuer, now: datetime) -> x509.
 
 
 def _sign(issuer: Issuer, item: _ToSign) -> bytes | Refusal | None:
-    """The certificate, the CA's refusal, or None if the CA broke down: the intent is taken up when its lease is over."""
+    """The certificate, the CA's refusal, or None if the CA broke down: then it is tried again after the lease."""
     try:
         return issuer.sign(item.precertificate)
     except Refusal as refusal:

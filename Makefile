@@ -1,0 +1,77 @@
+# What people and CI run. `make` alone lists the targets.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-run demo up test test-unit test-integration test-e2e check format format-check lint types \
+	imports migrations readme bench requirements clean
+
+BIN := .venv/bin
+LOCAL := PYTHONPATH=deploy/local $(BIN)/python -m keystead_local
+# T narrows the tests: T=tests/unit, T="tests/e2e -k kill"
+T ?= tests
+PORT ?= 8080
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install everything: Debian packages, .venv (also for tests)
+	@deploy/local/setup.sh all
+
+setup-run:
+	@deploy/local/setup.sh run
+
+demo: setup-run ## enroll once, unattended, on this machine alone; leaves var/demo
+	@$(LOCAL) demo
+
+up: setup-run ## keep the demo's stack running for a browser, until Ctrl-C (PORT=8080)
+	@$(LOCAL) up --port $(PORT)
+
+test: setup ## run all tests, or those of T="tests/unit -k csr"
+	@$(BIN)/python -m pytest $(T)
+
+test-unit: setup ## run the tests that need no server
+	@$(BIN)/python -m pytest tests/unit tests/contract tests/attacks
+
+test-integration: setup ## run the tests on real Redis, PostgreSQL, SMTP, swtpm
+	@$(BIN)/python -m pytest tests/integration
+
+test-e2e: setup ## run the tests over processes and in Chromium
+	@$(BIN)/python -m pytest tests/e2e
+
+check: setup format-check lint types imports migrations readme test ## everything that CI runs
+
+format: setup ## format the code
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+format-check: setup
+	@$(BIN)/ruff format --check .
+
+lint: setup ## ruff, shellcheck
+	@$(BIN)/ruff check .
+	@shellcheck .ci/run $$(git ls-files -co --exclude-standard '*.sh')
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy services/*/src agent/src deploy/local tests
+
+imports: setup ## the import contracts between and inside distributions
+	@$(BIN)/lint-imports
+
+migrations: setup ## do migrations and models agree?
+	@$(LOCAL).drift
+
+readme: setup ## does everything exist that the README says to type?
+	@$(LOCAL).readme
+
+bench: setup ## measure, print a table, write var/bench.json
+	@PYTHONPATH=.:deploy/local $(BIN)/python -m tests.load.bench
+
+requirements: setup ## pin requirements/*.txt again from requirements/*.in
+	@for name in services agent dev; do \
+	  $(BIN)/uv pip compile --system-certs --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-annotate --no-emit-index-url --output-file requirements/$$name.txt requirements/$$name.in; \
+	done
+
+clean: ## remove .venv, var and caches
+	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

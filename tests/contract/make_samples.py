@@ -1,0 +1,170 @@
+"""Writes one golden sample of every message into `samples/`, from fixed values.
+
+A sample that exists is never written again: it is what an older release sent, and is parsed for ever. A new message
+class gets its first sample here; a changed one gets a further sample under another name (`Class.2.json`).
+
+    python tests/contract/make_samples.py
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from keystead_contracts import agent, events, identity, problems
+from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm, Message
+
+SAMPLES = Path(__file__).parent / "samples"
+AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+LATER = datetime(2027, 11, 23, 12, 0, tzinfo=UTC)
+ID, OTHER_ID, TRACE = "0" * 31 + "1", "0" * 31 + "2", "4bf92f3577b34da6a3ce929d0e0e4736"
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+CSR = "-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n-----END CERTIFICATE REQUEST-----\n"
+FORM = "v010HR7Lab1lVs55STtkcnoNJ22b_Zse"
+MACHINE = agent.MachineInfo(
+    hostname="pump-42",
+    platform="linux",
+    agent_version="1.0.0",
+    key_provider=agent.KeyProvider.TPM2,
+    tpm_manufacturer="IBM",
+    tpm_firmware="1.59",
+)
+TPM = agent.TpmEvidence(public_area="AAEC", creation_data="AwQF", creation_hash="BgcI")
+MAKE = agent.MakeKeyAndCsr(
+    key_algorithm=KeyAlgorithm.EC_P256, subject="CN=Ada,O=Example", certificate_type=CertificateType.CLIENT
+)
+INSTALL = agent.Install(
+    certificate_pem=PEM, chain_pem=[PEM], root_pem=PEM, certificate_type=CertificateType.CLIENT, probe="AAEC"
+)
+LOGIN = events.LoginRequested(
+    email="ada@example.org",
+    organization="Example",
+    form_name="Staff",
+    link="https://enroll.example.org/auth/confirm/abc",
+    requested_at=AT,
+    expires_at=LATER,
+    requested_from="192.0.2.1",
+    help_link="https://help.example.org",
+)
+
+
+def samples() -> list[Message]:
+    """One message of each class, every field given."""
+    return [
+        agent.EnrollLink(server="https://enroll.example.org", claim="c" * 43),
+        MACHINE,
+        agent.ClaimRequest(claim="c" * 43, agent_secret="a" * 64, machine=MACHINE),
+        agent.AgentToken(
+            access_token="t", expires_in=600, recipient=f"claim:{ID}", organization="Example", trace_id=TRACE
+        ),
+        TPM,
+        agent.SoftwareEvidence(),
+        agent.RegistrationRequest(
+            registration_token="r" * 16, machine=MACHINE, public_key_pem=PEM, proof="AAEC", evidence=TPM
+        ),
+        agent.RegistrationReply(device_id=ID, organization="Example"),
+        agent.TokenRequest(assertion="a.b.c"),
+        MAKE,
+        INSTALL,
+        agent.Remove(reason="superseded"),
+        agent.DeviceJob(
+            job_id=ID,
+            sequence=7,
+            order_id=OTHER_ID,
+            trace_id=TRACE,
+            created_at=AT,
+            organization="Example",
+            profile="Person",
+            payload=INSTALL,
+        ),
+        agent.CsrReady(csr_pem=CSR, evidence=TPM, duration_ms=12.5),
+        agent.Installed(
+            location="CurrentUser\\My", provider="tpm2", probe_signature="AAEC", root_trusted=True, duration_ms=3.0
+        ),
+        agent.Removed(),
+        agent.Failed(code="tpm_full", detail="The TPM has no free slot.", advice="Restart."),
+        agent.Report(job_id=ID, body=agent.CsrReady(csr_pem=CSR, evidence=agent.SoftwareEvidence())),
+        agent.ReportReceipt(order_state="csr_accepted"),
+        events.FormPublished(
+            form=FORM,
+            version=3,
+            name="Staff",
+            organization="Example",
+            certificate_type=CertificateType.CLIENT,
+            methods=[identity.SignInMethod.EMAIL],
+            email_domains=["example.org"],
+            help_text="Ask Grace.",
+            help_link="https://help.example.org",
+            withdrawn=True,
+        ),
+        LOGIN,
+        events.CertificateInstalled(
+            email="ada@example.org",
+            organization="Example",
+            form_name="Staff",
+            order_id=ID,
+            certificate_type=CertificateType.CLIENT,
+            subject="Ada",
+            issuer="Example Issuing CA",
+            serial="0a",
+            not_after=LATER,
+            machine="pump-42",
+            assurance=AssuranceLevel.CLAIMED,
+            installed_at=AT,
+            portal_link="https://enroll.example.org/e/x",
+            help_link=None,
+        ),
+        events.EnrollmentFailed(
+            email="ada@example.org",
+            organization="Example",
+            form_name="Staff",
+            order_id=ID,
+            reason="The TPM is full.",
+            advice="Restart.",
+            failed_at=AT,
+            portal_link="https://enroll.example.org/e/x",
+            help_link=None,
+        ),
+        events.Envelope(
+            message_id=ID,
+            source="auth",
+            destination="notify",
+            recorded_at=AT,
+            trace_id=TRACE,
+            fact=LOGIN.model_dump(mode="json"),
+        ),
+        identity.IdentityClaims(
+            sub="ada@example.org",
+            jti=ID,
+            iat=1795435200,
+            exp=1795435320,
+            form=FORM,
+            method=identity.SignInMethod.EMAIL,
+            name="Ada Lovelace",
+            attributes={"groups": ["staff"]},
+        ),
+        problems.Problem(
+            type="urn:keystead:problem:csr-refused",
+            title="Unprocessable Entity",
+            status=422,
+            detail="The request names another person.",
+            advice="Use the order's names.",
+            reference=TRACE,
+            fields={"profile": "Choose one of these."},
+        ),
+    ]
+
+
+def main() -> None:
+    """Writes the samples that are missing."""
+    SAMPLES.mkdir(exist_ok=True)
+    for message in samples():
+        path = SAMPLES / f"{type(message).__name__}.json"
+        if not path.exists():
+            path.write_text(json.dumps(message.model_dump(mode="json"), indent=2, sort_keys=True) + "\n")
+            print(f"made {path.name}")
+
+
+if __name__ == "__main__":
+    main()

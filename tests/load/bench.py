@@ -1,0 +1,243 @@
+"""`make bench`: figures of this machine, in one run, as a table and in var/bench.json. Nothing here asserts a time.
+
+Run with `python -m tests.load.bench [--orders N] [--database URL-prefix]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from keystead_local.stack import Stack, executable
+
+from tests.support.person import Person
+
+ROOT = Path(__file__).parents[2]
+SEED = ROOT / "deploy/local/seed.yaml"
+REPORT = ROOT / "var/bench.json"
+EMAIL = "ada.lovelace@example.org"
+TOKEN = "example-hospital-laptops"
+CODE = "HEART2026"
+FORBIDDEN = ("celery", "fastapi", "sqlalchemy", "redis")
+
+
+@dataclass
+class Row:
+    """One figure: what, how much, in which unit, what was aimed for."""
+
+    piece: str
+    what: str
+    value: float
+    unit: str
+    aim: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+def quantile(values: list[float], share: float) -> float:
+    """The nearest-rank quantile."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def spread(piece: str, what: str, values: list[float], aims: tuple[str, str] = ("", "")) -> list[Row]:
+    """Median and 99th percentile of `values` in milliseconds."""
+    count = {"runs": len(values)}
+    return [
+        Row(piece, f"{what}, median", round(statistics.median(values), 1), "ms", aims[0], count),
+        Row(piece, f"{what}, p99", round(quantile(values, 0.99), 1), "ms", aims[1], count),
+    ]
+
+
+@contextmanager
+def running_agent(stack: Stack, state: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A registered `keystead-agent run`."""
+    environment = stack.agent_environment(state)
+    subprocess.run(
+        [executable("keystead-agent"), "register", stack.origin, "--token", TOKEN],
+        env=environment, check=True, capture_output=True,
+    )  # fmt: skip
+    agent = subprocess.Popen(
+        [executable("keystead-agent"), "run"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield agent
+    finally:
+        agent.send_signal(signal.SIGTERM)
+        agent.wait(timeout=10)
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process in MiB (proc(5), VmRSS)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(member for child in children for member in family(int(child)))]
+
+
+def enrollments(stack: Stack, folder: Path, orders: int) -> Iterator[Row]:
+    """Submit to installed, and the rest of what a person waits for."""
+    form = next(url for name, url in stack.forms.items() if "Staff" in name).rsplit("/", 1)[1]
+    with Person(stack.origin, stack.mailbox_url, EMAIL) as person:
+        started = time.perf_counter()
+        person.ask_for_link(form)
+        path = person.wait_for_link()
+        yield Row("portal", "address given to letter in the mailbox", _since(started), "ms")
+        person.confirm(path)
+        person.give_access_code(form, CODE)
+        yield from _pushed(stack, folder, person, form, orders)
+        yield from _linked(stack, folder, person, form, max(5, orders // 10))
+
+
+def _pushed(stack: Stack, folder: Path, person: Person, form: str, orders: int) -> Iterator[Row]:
+    for algorithm, count in (("ec-p256", orders), ("rsa-2048", max(5, orders // 5))):
+        with running_agent(stack, folder / "agent") as agent:
+            times, hops = [], []
+            page = person.browser.get(f"/e/{form}/request")
+            device = _device_of(page.text, stack)
+            for turn in range(count + 3):
+                started = time.perf_counter()
+                person.submit(form, key_algorithm=algorithm, target=device)
+                over = person.wait_until_over()
+                if over["state"] != "installed":
+                    raise SystemExit(f"an order ended as {over['state']}: {over['failure']}")
+                if turn >= 3:  # the first ones warm up
+                    times.append(_since(started))
+                    hops.append(over)
+            yield from spread(
+                "flow", f"submit to installed, swtpm, {algorithm}, pushed", times,
+                ("under 400", "under 1000") if algorithm == "ec-p256" else ("", ""),
+            )  # fmt: skip
+            if algorithm == "ec-p256":
+                time.sleep(33)  # its helper process ends after 30 s without work
+                memory = sum(resident_mib(pid) for pid in family(agent.pid))
+                yield Row("agent", "resident memory when idle", round(memory, 1), "MiB", "under 55")
+
+
+def _device_of(_text: str, stack: Stack) -> str:
+    import sqlite3
+
+    with sqlite3.connect(f"file:{stack.folder}/data/enroll.db?mode=ro", uri=True) as database:
+        return str(database.execute("SELECT id FROM devices").fetchone()[0])
+
+
+def _linked(stack: Stack, folder: Path, person: Person, form: str, orders: int) -> Iterator[Row]:
+    times = []
+    for _ in range(orders):
+        started = time.perf_counter()
+        person.submit(form)
+        command = [executable("keystead-agent"), "enroll", person.link(), "--yes"]
+        subprocess.run(command, env=stack.agent_environment(folder / "by-link"), check=True, capture_output=True)
+        if person.wait_until_over()["state"] != "installed":
+            raise SystemExit("an order by link was not installed")
+        times.append(_since(started))
+    yield from spread("flow", "submit to installed, swtpm, ec-p256, by link (starts the agent)", times)
+
+
+def agent_footprint() -> Iterator[Row]:
+    """What the agent alone costs."""
+    names = [line.split("==")[0] for line in (ROOT / "requirements/agent.txt").read_text().splitlines() if "==" in line]
+    bad = sorted(set(names) & set(FORBIDDEN))
+    yield Row("agent", "third-party packages", len(names), "", "at most 20", {"forbidden": bad})
+    for arguments in (["--version"], ["list"]):
+        times = []
+        with tempfile.TemporaryDirectory() as state:
+            environment = {**os.environ, "KEYSTEAD_AGENT_STATE_DIR": state}
+            for _ in range(11):
+                started = time.perf_counter()
+                subprocess.run([executable("keystead-agent"), *arguments], env=environment, capture_output=True)
+                times.append(_since(started))
+        name = f"keystead-agent {' '.join(arguments)}, median"
+        yield Row("agent", name, round(statistics.median(times[1:]), 1), "ms", "under 400", {"runs": 10})
+
+
+def services(stack: Stack) -> Iterator[Row]:
+    """Memory of every process of the stack."""
+    total = 0.0
+    for name in ("redis", "nginx", *(f"{s}-{p}" for s in ("auth", "enroll", "notify") for p in ("web", "worker"))):
+        pid = stack.pid(name)
+        if pid:
+            mebibytes = sum(resident_mib(member) for member in family(pid))
+            total += mebibytes
+            yield Row("stack", f"resident memory of {name}", round(mebibytes, 1), "MiB")
+    yield Row("stack", "resident memory of the whole embedded stack", round(total, 1), "MiB")
+
+
+def demo() -> Iterator[Row]:
+    """`make demo` after set-up."""
+    started = time.perf_counter()
+    done = subprocess.run(["make", "demo"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"make demo failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    yield Row("demo", "make demo after set-up", round(time.perf_counter() - started, 1), "s", "under 60")
+
+
+def _since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 2)
+
+
+def machine() -> dict[str, Any]:
+    """Where the figures come from."""
+    packages = ("cryptography", "fastapi", "celery", "redis", "sqlalchemy", "tpm2-pytss", "uvicorn")
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip(),
+        "cores": os.cpu_count(),
+        "load_before": os.getloadavg()[0],
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+    }
+
+
+def show(rows: list[Row]) -> None:
+    """The table."""
+    width = max(len(row.what) for row in rows)
+    for row in rows:
+        print(f"{row.piece:<7} {row.what:<{width}} {row.value:>9g} {row.unit:<4} {row.aim}", flush=True)
+
+
+def main() -> None:
+    """Measures and reports."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--orders", type=int, default=100)
+    arguments = parser.parse_args()
+    where = machine()
+    rows: list[Row] = list(agent_footprint())
+    folder = Path(tempfile.mkdtemp(prefix="keystead-bench-"))
+    try:
+        with Stack(folder / "stack", seed=SEED, tpm=True) as stack:
+            rows.append(Row("stack", "empty folder to ready", round(stack.seconds_to_ready, 2), "s"))
+            rows.extend(enrollments(stack, folder, arguments.orders))
+            rows.extend(services(stack))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    rows.extend(demo())
+    show(rows)
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(json.dumps({"machine": where, "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
+    print(f"\nwritten to {REPORT.relative_to(ROOT)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
