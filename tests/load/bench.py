@@ -24,9 +24,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from keystead_local.stack import Stack, executable
-
 from tests.support.person import Person
+
+from keystead_local.stack import Stack, executable
 
 ROOT = Path(__file__).parents[2]
 SEED = ROOT / "deploy/local/seed.yaml"
@@ -146,10 +146,14 @@ def _linked(stack: Stack, folder: Path, person: Person, form: str, orders: int) 
         started = time.perf_counter()
         person.submit(form)
         command = [executable("keystead-agent"), "enroll", person.link(), "--yes"]
-        subprocess.run(command, env=stack.agent_environment(folder / "by-link"), check=True, capture_output=True)
+        agent = subprocess.Popen(
+            command, env=stack.agent_environment(folder / "by-link"),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
         if person.wait_until_over()["state"] != "installed":
             raise SystemExit("an order by link was not installed")
         times.append(_since(started))
+        agent.wait(timeout=30)
     yield from spread("flow", "submit to installed, swtpm, ec-p256, by link (starts the agent)", times)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import httpx
@@ -30,14 +31,22 @@ _CONFIRM = re.compile(r"https?://[^\s\"<>]+/auth/confirm/[\w-]+")
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser without a window, its time-outs set. While it lives, this thread cannot run another event loop."""
+    """A browser without a window, its time-outs set. While it lives, this thread cannot run another event loop.
+
+    It knows no program for `keystead:` and says nothing about it: the question would cover the page and take its clicks.
+    """
     expect.set_options(timeout=TIMEOUT_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with TemporaryDirectory(prefix="chromium-") as profile, sync_playwright() as playwright:
+        preferences = Path(profile) / "Default/Preferences"
+        preferences.parent.mkdir()
+        preferences.write_text(json.dumps({"protocol_handler": {"excluded_schemes": {"keystead": True}}}))
+        first = playwright.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = first.browser
+        assert browser is not None
         try:
             yield browser
         finally:
-            browser.close()
+            first.close()
 
 
 @dataclass

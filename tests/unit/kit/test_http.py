@@ -186,8 +186,8 @@ def test_a_length_that_is_no_number_is_refused(client: TestClient, length: str) 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b'{"text": 1}', b"{}", b'{"text": "\\ud800"}', b"[" * 60000, b"1" * 60000, b"\xff\xfe"],
-    ids=["empty", "cut", "list", "null", "number", "absent", "surrogate", "deep", "long-number", "not-utf8"],
+    [b"", b"{", b"[]", b"null", b'{"text": 1}', b"{}", b"[" * 60000, b"1" * 60000, b"\xff\xfe"],
+    ids=["empty", "cut", "list", "null", "number", "absent", "deep", "long-number", "not-utf8"],
 )
 def test_a_malformed_body_is_the_clients_fault(client: TestClient, content: bytes) -> None:
     response = client.post("/json", content=content, headers={"content-type": "application/json"})

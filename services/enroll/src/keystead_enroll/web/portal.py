@@ -44,6 +44,7 @@ from keystead_enroll.web.views import (
 )
 from keystead_kit.http import client_address
 from keystead_kit.secrets import token_digest
+from keystead_kit.trace import current_trace_id
 
 ONLINE_SECONDS = 900
 _FACT_LABELS = {"name": "Name", "email": "E-mail", "organization": "Organization", "department": "Department"}
@@ -69,7 +70,7 @@ def router(context: WebContext) -> APIRouter:
         """The form's address: signs the person in if auth sent them, else sends them to auth or onwards."""
         raw = context.identity_cookies.get(request, IDENTITY)
         if raw is not None:
-            return _sign_in(raw, uri)
+            return _sign_in(request, raw, uri)
         with enroll.transactions.read() as tx:
             try:
                 visit = find_visit(tx, enroll.clock, uri, session_token(request))
@@ -79,13 +80,13 @@ def router(context: WebContext) -> APIRouter:
                 return _no_account(request, tx, uri, refusal)
             return RedirectResponse(_next_page(tx, visit), 303)
 
-    def _sign_in(raw: str, uri: str) -> Response:
+    def _sign_in(request: Request, raw: str, uri: str) -> Response:
         response: Response
         try:
             verified = context.identities.verify(raw, issuer=IDENTITY_ISSUER, audience=IDENTITY_AUDIENCE)
             token = open_visit(enroll.transactions, enroll.clock, IdentityClaims.model_validate(verified), uri)
         except (jwt.InvalidTokenError, ValidationError, IdentityRefused):
-            response = RedirectResponse(f"/auth/sign-in/{uri}", 303)
+            response = _not_signed_in(request, uri)
         except FormUnknown as refusal:
             response = context.pages.problem(as_problem(refusal))
         else:
@@ -93,6 +94,23 @@ def router(context: WebContext) -> APIRouter:
             context.cookies.put(response, SESSION, token, VISIT_HOURS * 3600)
         context.identity_cookies.drop(response, IDENTITY)
         return response
+
+    def _not_signed_in(request: Request, uri: str) -> Response:
+        """A page, not a redirect: auth would send the same person back at once, and so on for ever."""
+        with enroll.transactions.read() as tx:
+            form = tx.form_by_uri(uri)
+        return render(
+            request,
+            "message.html",
+            status=401,
+            form=form_view(form, None) if form else None,
+            title="We could not sign you in",
+            happened="The sign-in was used already, is too old, or was for another form.",
+            why="",
+            what_now="Sign in again. If that does not help, this server's clocks may differ; tell your administrator.",
+            action={"label": "Sign in again", "url": f"/e/{uri}"},
+            reference=current_trace_id(),
+        )
 
     def _no_account(request: Request, tx: Transaction, uri: str, refusal: NoAccount) -> Response:
         form = tx.form_by_uri(uri)

@@ -1,0 +1,539 @@
+"""Enroll from the sign-in to the installed certificate, through its web application, on both databases."""
+
+from __future__ import annotations
+
+import threading
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.verification import PolicyBuilder, Store
+from tests.support.enroll_app import (
+    ADA,
+    BOB,
+    LICENCE,
+    SETUP,
+    EnrollApp,
+    enroll_app,
+    issued,
+    problem_code,
+    settings,
+    started,
+)
+from tests.unit.enroll_pki.samples import evidence, pem_of, tpm2b, tpmt_public
+
+from keystead_contracts.agent import Failed, Install, Removed, Report
+from keystead_enroll.bootstrap import build
+from keystead_enroll.domain.orders import OrderState
+from keystead_enroll.domain.refusals import DeclarationInvalid, OrderClosed, OrderUnknown
+from keystead_enroll.usecases.change_order import decide_order
+
+
+@pytest.fixture
+def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
+    with enroll_app(database_url, redis_url) as app:
+        yield app
+
+
+FORMS = [
+    ("Staff", "Person", {}, []),
+    ("Machines", "Machine", {"device_name": "pump-42.example.org"}, ["pump-42.example.org"]),
+    ("Servers", "Server", {"dns_names": "www.example.org, api.example.org"}, ["www.example.org", "api.example.org"]),
+]
+
+
+@pytest.mark.parametrize(("form", "profile", "fields", "dns"), FORMS, ids=["client", "device", "ssl"])
+def test_a_certificate_of_each_type_is_requested_issued_and_installed(
+    app: EnrollApp, form: str, profile: str, fields: dict[str, str], dns: list[str]
+) -> None:
+    browser = app.browser(form)
+    order_id = browser.order(profile, **fields)
+    agent = app.agent()
+    redeemed = agent.redeem(browser.link(order_id).claim)
+    assert (redeemed.status_code, redeemed.json()["trace_id"]) == (200, app.order(order_id).trace_id)
+    [job] = agent.jobs()
+    assert agent.report(agent.csr_report(job)).json() == {"order_state": "csr_accepted"}
+    assert agent.jobs() == []
+    assert app.work() == 1
+    [job] = agent.jobs()
+    assert isinstance(job.payload, Install)
+    assert agent.report(agent.installed_report(job)).json() == {"order_state": "installed"}
+    leaf, issuing, root = (
+        x509.load_pem_x509_certificate(pem.encode())
+        for pem in (job.payload.certificate_pem, job.payload.chain_pem[0], job.payload.root_pem)
+    )
+    assert leaf.public_key() == agent.key.public_key()
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == dns
+    assert names.get_values_for_type(x509.RFC822Name) == ([ADA] if form == "Staff" else [])
+    leaf.verify_directly_issued_by(issuing)
+    issuing.verify_directly_issued_by(root)
+    if form == "Servers":
+        verifier = PolicyBuilder().store(Store([root])).build_server_verifier(x509.DNSName("api.example.org"))
+        verifier.verify(leaf, [issuing])
+    [fact] = app.facts("certificate_installed")
+    assert (fact["email"], fact["order_id"], fact["machine"]) == (ADA, order_id, "laptop")
+    assert fact["portal_link"].startswith(f"{app.origin}/e/")
+    assert [entry.target for entry in app.order(order_id).log] == [
+        OrderState.SUBMITTED,
+        OrderState.OFFERED,
+        OrderState.CSR_ACCEPTED,
+        OrderState.SIGNING,
+        OrderState.ISSUED,
+        OrderState.INSTALLED,
+    ]
+    [row] = app.certificates()
+    card = browser.get(f"/certificates/{row.id}")
+    assert card.status_code == 200
+    downloads = {name: browser.get(f"/certificates/{row.id}/{name}.pem") for name in ("certificate", "chain", "root")}
+    assert {name: download.text for name, download in downloads.items()} == {
+        "certificate": job.payload.certificate_pem,
+        "chain": job.payload.chain_pem[0],
+        "root": job.payload.root_pem,
+    }
+    assert downloads["chain"].headers["content-disposition"] == 'attachment; filename="chain.pem"'
+    assert browser.get().headers["location"].endswith("/certificates")
+
+
+def test_an_order_may_wait_for_approval(app: EnrollApp) -> None:
+    browser = app.browser("Approved")
+    order_id = browser.order()
+    assert app.order(order_id).state is OrderState.AWAITING_APPROVAL
+    decide_order(app.enroll.transactions, app.clock, order_id, approve=True)
+    agent = app.agent()
+    assert agent.redeem(browser.link(order_id).claim).status_code == 200
+    assert len(agent.jobs()) == 1
+    with pytest.raises(OrderClosed):
+        decide_order(app.enroll.transactions, app.clock, order_id, approve=True)
+
+
+def test_an_order_may_be_declined_with_a_reason_that_the_person_reads(app: EnrollApp) -> None:
+    browser = app.browser("Approved")
+    order_id = browser.order()
+    decide_order(app.enroll.transactions, app.clock, order_id, approve=False, note="Ask <Grace> first.")
+    assert app.order(order_id).state is OrderState.REJECTED
+    assert "Ask &lt;Grace&gt; first." in browser.get(f"/orders/{order_id}").text
+
+
+def test_only_an_order_that_is_there_can_be_decided(app: EnrollApp) -> None:
+    with pytest.raises(OrderUnknown):
+        decide_order(app.enroll.transactions, app.clock, "0" * 32, approve=True)
+
+
+def test_a_cancelled_order_takes_its_work_back(app: EnrollApp) -> None:
+    browser, order_id, agent, job = started(app)
+    assert browser.post(f"/orders/{order_id}/cancel").status_code == 303
+    assert app.order(order_id).state is OrderState.CANCELLED
+    assert agent.jobs() == []
+    late = agent.report(agent.csr_report(job))
+    assert (late.status_code, problem_code(late)) == (409, "job-already-reported")
+    assert app.work() == 0
+
+
+def test_it_is_too_late_to_cancel_a_signed_certificate(app: EnrollApp) -> None:
+    browser, order_id, _, _ = issued(app)
+    assert browser.post(f"/orders/{order_id}/cancel").status_code == 409
+    assert app.order(order_id).state is OrderState.ISSUED
+
+
+def test_a_link_can_be_renewed_until_an_agent_has_it(app: EnrollApp) -> None:
+    browser = app.browser()
+    order_id = browser.order()
+    old = browser.link(order_id)
+    assert browser.post(f"/orders/{order_id}/link").status_code == 303
+    new = browser.link(order_id)
+    assert app.agent().redeem(old.claim).status_code == 403
+    agent = app.agent()
+    assert agent.redeem(new.claim).status_code == 200
+    assert len(agent.jobs()) == 1
+    assert browser.post(f"/orders/{order_id}/link").status_code == 409
+
+
+def test_a_link_that_does_not_lead_here_is_refused_alike_whatever_the_reason(app: EnrollApp) -> None:
+    browser = app.browser()
+    renewed, expired, taken, cancelled = (browser.order() for _ in range(4))
+    claims = {"unknown": "x" * 43}
+    claims["renewed"] = browser.link(renewed).claim
+    browser.post(f"/orders/{renewed}/link")
+    claims["taken"] = browser.link(taken).claim
+    assert app.agent().redeem(claims["taken"]).status_code == 200
+    claims["cancelled"] = browser.link(cancelled).claim
+    browser.post(f"/orders/{cancelled}/cancel")
+    claims["expired"] = browser.link(expired).claim
+    app.clock.shift = timedelta(minutes=16)
+    answers = set()
+    for claim in claims.values():
+        response = app.agent().redeem(claim)
+        assert (response.status_code, problem_code(response)) == (403, "claim-invalid")
+        body = response.json()
+        answers.add((body["detail"], body["advice"], body["title"]))
+    assert len(answers) == 1
+
+
+def test_the_same_agent_may_redeem_again_for_a_day(app: EnrollApp) -> None:
+    browser = app.browser()
+    claim = browser.link(browser.order()).claim
+    agent = app.agent()
+    recipient = agent.redeem(claim).json()["recipient"]
+    app.clock.shift = timedelta(hours=23, minutes=59)
+    assert agent.redeem(claim).json()["recipient"] == recipient
+    app.clock.shift = timedelta(hours=24, minutes=1)
+    assert agent.redeem(claim).status_code == 403
+
+
+def test_two_agents_at_once_get_one_link_once(app: EnrollApp) -> None:
+    browser = app.browser()
+    claim = browser.link(browser.order()).claim
+    with ThreadPoolExecutor(4) as pool:
+        codes = list(pool.map(lambda agent: agent.redeem(claim).status_code, [app.agent() for _ in range(4)]))
+    assert sorted(codes) == [200, 403, 403, 403]
+
+
+def test_a_report_may_be_repeated(app: EnrollApp) -> None:
+    _, order_id, agent, job = started(app)
+    report = agent.csr_report(job)
+    assert agent.report(report).status_code == 200
+    app.work()
+    again = agent.report(report)
+    assert (again.status_code, again.json()) == (200, {"order_state": "issued"})
+    assert len(app.certificates()) == 1
+    measured = report.model_copy(update={"body": report.body.model_copy(update={"duration_ms": 9.0})})
+    assert agent.report(measured).status_code == 200
+    other = agent.report(Report(job_id=job.job_id, body=Failed(code="internal", detail="no")))
+    assert (other.status_code, problem_code(other)) == (409, "job-already-reported")
+    assert app.order(order_id).state is OrderState.ISSUED
+
+
+def test_another_agents_job_is_as_if_it_were_not_there(app: EnrollApp) -> None:
+    _, _, agent, job = started(app)
+    _, _, stranger, _ = started(app, email=BOB)
+    answers = [stranger.report(agent.csr_report(job))]
+    answers.append(stranger.report(Report(job_id="0" * 32, body=Removed())))
+    assert [(a.status_code, problem_code(a), a.json()["detail"]) for a in answers] == [
+        (404, "job-not-yours", "There is no such job for this agent.")
+    ] * 2
+    assert agent.report(agent.csr_report(job)).status_code == 200
+
+
+def test_a_report_that_answers_another_kind_of_job_leaves_the_job_open(app: EnrollApp) -> None:
+    _, order_id, agent, job = started(app)
+    response = agent.report(Report(job_id=job.job_id, body=Removed()))
+    assert (response.status_code, problem_code(response)) == (422, "report-refused")
+    assert app.order(order_id).state is OrderState.OFFERED
+    assert agent.report(agent.csr_report(job)).status_code == 200
+
+
+def test_a_report_at_another_jobs_address_is_refused(app: EnrollApp) -> None:
+    _, _, agent, job = started(app)
+    body = agent.csr_report(job).model_dump(mode="json")
+    response = agent.client.post(f"/api/agent/jobs/{'0' * 32}/report", json=body, headers=agent.headers)
+    assert (response.status_code, problem_code(response)) == (422, "malformed")
+
+
+CN = x509.NameOID.COMMON_NAME
+BAD_REQUESTS = ["other algorithm", "other curve", "other names", "bad signature", "not a request", "two requests"]
+
+
+def _bad_csr(agent: Any, job: Any, what: str) -> str:
+    pem = agent.csr(job)
+    match what:
+        case "other algorithm":
+            return agent.csr(job, rsa.generate_private_key(65537, 2048))
+        case "other curve":
+            return agent.csr(job, ec.generate_private_key(ec.SECP384R1()))
+        case "other names":
+            return agent.csr(job, subject=x509.Name([x509.NameAttribute(CN, "Grace")]))
+        case "bad signature":
+            der = bytearray(x509.load_pem_x509_csr(pem.encode()).public_bytes(Encoding.DER))
+            der[-1] ^= 1
+            return pem_of(bytes(der))
+        case "two requests":
+            return pem + pem
+    return "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"
+
+
+@pytest.mark.parametrize("what", BAD_REQUESTS)
+def test_a_bad_request_ends_the_order_with_the_reason(app: EnrollApp, what: str) -> None:
+    browser, order_id, agent, job = started(app)
+    report = agent.csr_report(job, csr_pem=_bad_csr(agent, job, what))
+    first = agent.report(report)
+    assert (first.status_code, problem_code(first)) == (422, "csr-refused")
+    assert first.json()["detail"]
+    assert first.json()["advice"]
+    order = app.order(order_id)
+    assert (order.state, order.failure_code) == (OrderState.FAILED, "csr-refused")
+    assert order.failure_reason.lower() == first.json()["detail"].lower()
+    again = agent.report(report)
+    same = ("status", "type", "detail", "advice")
+    assert [again.json()[name] for name in same] == [first.json()[name] for name in same]
+    good = agent.report(agent.csr_report(job))
+    assert (good.status_code, problem_code(good)) == (409, "job-already-reported")
+    assert len(app.facts("enrollment_failed")) == 1
+    assert app.work() == 0
+    assert order.trace_id in browser.get(f"/orders/{order_id}").text
+
+
+def test_an_oversized_request_is_malformed_and_can_be_sent_again(app: EnrollApp) -> None:
+    _, order_id, agent, job = started(app)
+    body = agent.csr_report(job).model_dump(mode="json")
+    body["body"]["csr_pem"] = "x" * 16385
+    response = agent.client.post(f"/api/agent/jobs/{job.job_id}/report", json=body, headers=agent.headers)
+    assert (response.status_code, problem_code(response)) == (422, "malformed")
+    assert app.order(order_id).state is OrderState.OFFERED
+
+
+def test_evidence_for_another_key_ends_the_order(app: EnrollApp) -> None:
+    _, order_id, agent, job = started(app)
+    other = ec.generate_private_key(ec.SECP256R1()).public_key()
+    response = agent.report(agent.csr_report(job, evidence=evidence(tpm2b(tpmt_public(other)))))
+    assert (response.status_code, problem_code(response)) == (422, "evidence-refused")
+    assert app.order(order_id).failure_code == "evidence-refused"
+
+
+def test_evidence_for_the_key_is_recorded(app: EnrollApp) -> None:
+    browser = app.browser()
+    order_id = browser.order("Person in TPM")
+    agent = app.agent()
+    agent.redeem(browser.link(order_id).claim)
+    [job] = agent.jobs()
+    shown = evidence(tpm2b(tpmt_public(agent.key.public_key())))
+    assert agent.report(agent.csr_report(job, evidence=shown)).status_code == 200
+    app.work()
+    assert [row.assurance for row in app.certificates()] == ["claimed"]
+
+
+def test_a_software_key_is_refused_where_a_tpm_is_demanded(app: EnrollApp) -> None:
+    browser = app.browser()
+    order_id = browser.order("Person in TPM")
+    agent = app.agent()
+    agent.redeem(browser.link(order_id).claim)
+    [job] = agent.jobs()
+    assert job.payload.allow_software_key is False  # type: ignore[union-attr]
+    response = agent.report(agent.csr_report(job))
+    assert (response.status_code, problem_code(response)) == (422, "evidence-refused")
+
+
+@pytest.mark.parametrize("forged", ["other key", "other probe", "no base64"])
+def test_a_wrong_probe_signature_fails_the_order_and_retires_the_certificate(app: EnrollApp, forged: str) -> None:
+    _, order_id, agent, job = issued(app)
+    key = ec.generate_private_key(ec.SECP256R1()) if forged == "other key" else agent.key
+    probe = b"other" if forged == "other probe" else b64decode(job.payload.probe)  # type: ignore[union-attr]
+    signature = "AAAAA" if forged == "no base64" else b64encode(key.sign(probe, ec.ECDSA(hashes.SHA256()))).decode()
+    report = agent.installed_report(job, probe_signature=signature)
+    for _ in range(2):
+        response = agent.report(report)
+        assert (response.status_code, problem_code(response)) == (422, "report-refused")
+    assert app.order(order_id).state is OrderState.FAILED
+    [row] = app.certificates()
+    assert row.revoked_at is not None
+    assert app.facts("certificate_installed") == []
+    assert len(app.facts("enrollment_failed")) == 1
+
+
+@pytest.mark.parametrize("code", ["tpm_full", "made_up_by_a_newer_agent"])
+def test_an_agents_failure_ends_the_order_with_its_words(app: EnrollApp, code: str) -> None:
+    browser, order_id, agent, job = started(app)
+    failed = Failed(code=code, detail="No <room> left.\0")
+    response = agent.report(Report(job_id=job.job_id, body=failed))
+    assert (response.status_code, response.json()) == (200, {"order_state": "failed"})
+    order = app.order(order_id)
+    assert order.failure_code == ("tpm_full" if code == "tpm_full" else "internal")
+    assert order.failure_advice
+    assert "No &lt;room&gt; left." in browser.get(f"/orders/{order_id}").text
+    assert len(app.facts("enrollment_failed")) == 1
+
+
+def test_two_reports_of_one_installation_at_once_are_one_fact(app: EnrollApp) -> None:
+    _, order_id, agent, job = issued(app)
+    report = agent.installed_report(job)
+    barrier = threading.Barrier(4)
+
+    def send(_: int) -> int:
+        client = app.agent()
+        client.token = agent.token
+        barrier.wait(10)
+        return client.report(report).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(send, range(4))) == [200] * 4
+    assert len(app.facts("certificate_installed")) == 1
+    assert app.order(order_id).state is OrderState.INSTALLED
+
+
+def test_a_cancel_and_a_report_at_once_end_in_one_of_both(app: EnrollApp) -> None:
+    for _ in range(5):
+        browser, order_id, agent, job = started(app)
+        report = agent.csr_report(job)
+        barrier = threading.Barrier(2)
+
+        def cancel(browser: Any = browser, order_id: str = order_id, barrier: Any = barrier) -> int:
+            barrier.wait(10)
+            return browser.post(f"/orders/{order_id}/cancel").status_code
+
+        def send(agent: Any = agent, report: Report = report, barrier: Any = barrier) -> int:
+            barrier.wait(10)
+            return agent.report(report).status_code
+
+        with ThreadPoolExecutor(2) as pool:
+            cancelled, reported = pool.submit(cancel), pool.submit(send)
+        assert cancelled.result() == 303
+        assert reported.result() in (200, 409)
+        assert app.order(order_id).state is OrderState.CANCELLED
+
+
+def test_every_mistake_in_a_request_is_named(app: EnrollApp) -> None:
+    browser = app.browser("Servers")
+    response = browser.request(
+        "Server",
+        key_algorithm="dsa-512",
+        term_days="99999",
+        target="0" * 32,
+        licence="",
+        dns_names="www.elsewhere.example",
+    )
+    assert response.status_code == 422
+    assert response.text.count('aria-invalid="true"') >= 4
+    assert "www.elsewhere.example is not in a domain of your organization" in response.text
+    assert app.browser("Servers").request("Server", dns_names="  ").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"profile": "0" * 32},
+        {"licence": ""},
+        {"licence_version": "2020-01"},
+        {"key_algorithm": "rsa-4096"},
+        {"term_days": "366"},
+        {"term_days": "-1"},
+        {"target": "0" * 32},
+    ],
+)
+def test_a_request_beyond_what_is_offered_is_refused(app: EnrollApp, fields: dict[str, str]) -> None:
+    assert app.browser().request(**fields).status_code == 422
+
+
+@pytest.mark.parametrize("name", ["", "PUMP 42", "pump-42.elsewhere.example", "pump\n42", "pump\0"])
+def test_a_device_name_outside_the_rules_is_refused(app: EnrollApp, name: str) -> None:
+    assert app.browser("Machines").request("Machine", device_name=name).status_code == 422
+
+
+def test_the_accepted_licence_is_recorded(app: EnrollApp) -> None:
+    assert app.order(app.browser().order()).licence_version == LICENCE
+
+
+def test_a_person_chooses_between_accounts(app: EnrollApp) -> None:
+    browser = app.browser("Two doors")
+    assert browser.get().headers["location"].endswith("/account")
+    assert browser.get("/request").status_code == 303
+    page = browser.get("/account")
+    assert "Front door" in page.text
+    assert browser.post("/account", account="0" * 32).status_code == 422
+    with app.enroll.transactions.read() as tx:
+        form = tx.form_by_uri(browser.uri)
+        assert form is not None
+        back = next(a.id for a in tx.accounts(form.id) if a.name == "Back door")
+    assert browser.post("/account", account=back).status_code == 303
+    assert app.order(browser.order()).account_id == back
+
+
+def test_applying_the_same_set_up_again_changes_and_tells_nothing(app: EnrollApp) -> None:
+    told = app.facts("form_published")
+    assert len(told) == len(SETUP["forms"])
+    assert app.apply(SETUP) == app.uris
+    assert app.facts("form_published") == told
+
+
+def test_a_changed_set_up_is_told_with_a_higher_version(app: EnrollApp) -> None:
+    changed = SETUP["organizations"][0] | {"email_domains": ["example.org", "example.com"]}
+    app.apply({"organizations": [changed]})
+    told = [fact for fact in app.facts("form_published") if fact["form"] == app.uris["Staff"]]
+    assert sorted((f["version"], f["email_domains"]) for f in told) == [
+        (2, ["example.org"]),
+        (3, ["example.com", "example.org"]),
+    ]
+
+
+def test_a_form_that_moves_is_withdrawn_at_its_old_address(app: EnrollApp) -> None:
+    moved = SETUP["forms"][0] | {"uri_extension": "new-address"}
+    assert app.apply({"forms": [moved]}) == {"Staff": "new-address"}
+    told = {(f["form"], f["withdrawn"]) for f in app.facts("form_published")}
+    assert {(app.uris["Staff"], True), ("new-address", False)} <= told
+
+
+def test_all_mistakes_against_the_stored_set_up_are_told_and_nothing_is_changed(app: EnrollApp) -> None:
+    account = {"name": "New", "organization": "Nobody", "profiles": ["Person"]}
+    with pytest.raises(DeclarationInvalid) as refused:
+        app.apply(
+            {
+                "organizations": [{"name": "Left out"}],
+                "licence": {"version": LICENCE, "text": "Be bad."},
+                "forms": [
+                    {"name": "A", "type": "client", "accounts": [account]},
+                    {
+                        "name": "B",
+                        "type": "ssl",
+                        "accounts": [
+                            account | {"organization": "Example Hospital", "department": "None", "profiles": ["X"]},
+                            account | {"name": "Second", "organization": "Example Hospital"},
+                        ],
+                    },
+                    {"name": "Staff", "type": "ssl"},
+                    {"name": "C", "type": "client", "uri_extension": app.uris["Coded"]},
+                    {
+                        "name": "D",
+                        "type": "client",
+                        "accounts": [
+                            account
+                            | {
+                                "organization": "Example Hospital",
+                                "authorization": "access_code",
+                                "access_code": "RAD2026",
+                            }
+                        ],
+                    },
+                ],
+                "registration_tokens": [
+                    {"name": "a", "token": "z" * 16, "organization": "Nobody"},
+                    {"name": "b", "token": "0123456789abcdef", "organization": "Example Hospital"},
+                ],
+            }
+        )
+    told = "\n".join(refused.value.mistakes)
+    for text in (
+        "licence 2026-11",
+        "there is no organization “Nobody”",
+        "there is no department “None”",
+        "there is no profile “X”",
+        "is for client certificates",
+        "its certificate type cannot be changed",
+        "another form has this uri_extension",
+        "this access code is in use already",
+        "registration token “a”",
+        "another one has this token",
+    ):
+        assert text in told
+    assert "RAD2026" not in told
+    assert "Radiology staff" not in told
+    with app.enroll.transactions.read() as tx:
+        assert "Left out" not in {o.name for o in tx.organizations()}
+
+
+@pytest.mark.postgres
+def test_migrations_from_nothing_give_the_models_schema(database_url: str, redis_url: str) -> None:
+    enroll = build(settings(database_url, redis_url))
+    migrations = enroll.migrations()
+    assert migrations.drift() != []
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(migrations.upgrade) for _ in range(1 if enroll.database.is_sqlite else 2)]:
+            done.result()
+    migrations.upgrade()
+    assert migrations.drift() == []
+    enroll.close()
