@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import Browser
-from tests.support.browser import chromium
+from tests.support.browser import Desktop, chromium
 
 from keystead_local.stack import Stack
 
@@ -38,8 +38,14 @@ def _wait_for_forms(stack: Stack) -> None:
             time.sleep(0.05)
 
 
+@pytest.fixture(scope="session")
+def desktop(tmp_path_factory: pytest.TempPathFactory) -> Desktop:
+    """Takes what the browser opens outside of itself."""
+    return Desktop(tmp_path_factory.mktemp("desktop"))
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(stack: Stack, desktop: Desktop) -> Iterator[Browser]:
     """Chromium, for one file of tests: while it runs, no test in the same process may run an event loop."""
-    with chromium() as running:
+    with chromium(stack.origin, desktop) as running:
         yield running

@@ -22,10 +22,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.tpm, pytest.mark.browser]
 PICTURES = Path(__file__).parents[2] / "var/screenshots"
 WIDTHS = (1100, 360)
 PAGES = {
-    "sign-in", "sign-in-error", "check-mail", "confirm", "link-used", "link-unknown", "access-code", "access-code-error",
-    "request", "request-error", "request-device", "request-ssl", "live-waiting", "live-late", "live-expired", "cancelled",
-    "failed", "installed", "certificates", "certificate", "no-such-form", "no-such-request", "signed-out",
-    "mailbox", "mailbox-sign-in", "mailbox-installed",
+    "sign-in", "sign-in-error", "check-mail", "confirm", "link-used", "link-unknown", "access-code",
+    "access-code-error", "request", "request-error", "request-device", "request-ssl", "live-waiting",
+    "live-late", "live-expired", "cancelled", "failed", "installed", "certificates", "certificate",
+    "no-such-form", "no-such-request", "signed-out", "mailbox", "mailbox-sign-in", "mailbox-installed",
 }  # fmt: skip
 
 
@@ -112,9 +112,11 @@ def _enroll(seen: Walk, person: Visitor, folder: Path) -> None:
     person.press("Request certificate")
     page.wait_for_selector(".error")
     seen.look(page, "request-error")
+    page.clock.install()
     link = person.submit()
     seen.live_region = page.locator("#live [aria-live]").get_attribute("aria-live")
     seen.look(page, "live-waiting")
+    page.clock.fast_forward(10_000)
     page.locator(".late.shown").wait_for()
     seen.look(page, "live-late")
     with Agent(person.stack, folder, link):

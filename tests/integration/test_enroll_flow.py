@@ -42,6 +42,13 @@ def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
         yield app
 
 
+@pytest.fixture
+def lite(sqlite_url: str, redis_url: str) -> Iterator[EnrollApp]:
+    """For refusals that no database has a part in."""
+    with enroll_app(sqlite_url, redis_url) as app:
+        yield app
+
+
 FORMS = [
     ("Staff", "Person", {}, []),
     ("Machines", "Machine", {"device_name": "pump-42.example.org"}, ["pump-42.example.org"]),
@@ -260,14 +267,14 @@ def _bad_csr(agent: Any, job: Any, what: str) -> str:
 
 
 @pytest.mark.parametrize("what", BAD_REQUESTS)
-def test_a_bad_request_ends_the_order_with_the_reason(app: EnrollApp, what: str) -> None:
-    browser, order_id, agent, job = started(app)
+def test_a_bad_request_ends_the_order_with_the_reason(lite: EnrollApp, what: str) -> None:
+    browser, order_id, agent, job = started(lite)
     report = agent.csr_report(job, csr_pem=_bad_csr(agent, job, what))
     first = agent.report(report)
     assert (first.status_code, problem_code(first)) == (422, "csr-refused")
     assert first.json()["detail"]
     assert first.json()["advice"]
-    order = app.order(order_id)
+    order = lite.order(order_id)
     assert (order.state, order.failure_code) == (OrderState.FAILED, "csr-refused")
     assert order.failure_reason.lower() == first.json()["detail"].lower()
     again = agent.report(report)
@@ -275,8 +282,8 @@ def test_a_bad_request_ends_the_order_with_the_reason(app: EnrollApp, what: str)
     assert [again.json()[name] for name in same] == [first.json()[name] for name in same]
     good = agent.report(agent.csr_report(job))
     assert (good.status_code, problem_code(good)) == (409, "job-already-reported")
-    assert len(app.facts("enrollment_failed")) == 1
-    assert app.work() == 0
+    assert len(lite.facts("enrollment_failed")) == 1
+    assert lite.work() == 0
     assert order.trace_id in browser.get(f"/orders/{order_id}").text
 
 
@@ -321,8 +328,8 @@ def test_a_software_key_is_refused_where_a_tpm_is_demanded(app: EnrollApp) -> No
 
 
 @pytest.mark.parametrize("forged", ["other key", "other probe", "no base64"])
-def test_a_wrong_probe_signature_fails_the_order_and_retires_the_certificate(app: EnrollApp, forged: str) -> None:
-    _, order_id, agent, job = issued(app)
+def test_a_wrong_probe_signature_fails_the_order_and_retires_the_certificate(lite: EnrollApp, forged: str) -> None:
+    _, order_id, agent, job = issued(lite)
     key = ec.generate_private_key(ec.SECP256R1()) if forged == "other key" else agent.key
     probe = b"other" if forged == "other probe" else b64decode(job.payload.probe)  # type: ignore[union-attr]
     signature = "AAAAA" if forged == "no base64" else b64encode(key.sign(probe, ec.ECDSA(hashes.SHA256()))).decode()
@@ -330,11 +337,11 @@ def test_a_wrong_probe_signature_fails_the_order_and_retires_the_certificate(app
     for _ in range(2):
         response = agent.report(report)
         assert (response.status_code, problem_code(response)) == (422, "report-refused")
-    assert app.order(order_id).state is OrderState.FAILED
-    [row] = app.certificates()
+    assert lite.order(order_id).state is OrderState.FAILED
+    [row] = lite.certificates()
     assert row.revoked_at is not None
-    assert app.facts("certificate_installed") == []
-    assert len(app.facts("enrollment_failed")) == 1
+    assert lite.facts("certificate_installed") == []
+    assert len(lite.facts("enrollment_failed")) == 1
 
 
 @pytest.mark.parametrize("code", ["tpm_full", "made_up_by_a_newer_agent"])
@@ -399,7 +406,7 @@ def test_every_mistake_in_a_request_is_named(app: EnrollApp) -> None:
         dns_names="www.elsewhere.example",
     )
     assert response.status_code == 422
-    assert response.text.count('aria-invalid="true"') >= 4
+    assert "Read the terms and accept them to go on." in response.text
     assert "www.elsewhere.example is not in a domain of your organization" in response.text
     assert app.browser("Servers").request("Server", dns_names="  ").status_code == 422
 
@@ -416,13 +423,13 @@ def test_every_mistake_in_a_request_is_named(app: EnrollApp) -> None:
         {"target": "0" * 32},
     ],
 )
-def test_a_request_beyond_what_is_offered_is_refused(app: EnrollApp, fields: dict[str, str]) -> None:
-    assert app.browser().request(**fields).status_code == 422
+def test_a_request_beyond_what_is_offered_is_refused(lite: EnrollApp, fields: dict[str, str]) -> None:
+    assert lite.browser().request(**fields).status_code == 422
 
 
 @pytest.mark.parametrize("name", ["", "PUMP 42", "pump-42.elsewhere.example", "pump\n42", "pump\0"])
-def test_a_device_name_outside_the_rules_is_refused(app: EnrollApp, name: str) -> None:
-    assert app.browser("Machines").request("Machine", device_name=name).status_code == 422
+def test_a_device_name_outside_the_rules_is_refused(lite: EnrollApp, name: str) -> None:
+    assert lite.browser("Machines").request("Machine", device_name=name).status_code == 422
 
 
 def test_the_accepted_licence_is_recorded(app: EnrollApp) -> None:

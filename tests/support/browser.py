@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -29,18 +30,48 @@ CODES = {"Staff": "HEART2026", "Device": "DEVICE2026", "Server": "SERVER2026"}
 _CONFIRM = re.compile(r"https?://[^\s\"<>]+/auth/confirm/[\w-]+")
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """A browser without a window, its time-outs set. While it lives, this thread cannot run another event loop.
+class Desktop:
+    """The folder of a desktop whose program for `keystead:` links notes each link that the browser opens."""
 
-    It knows no program for `keystead:` and says nothing about it: the question would cover the page and take its clicks.
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._opened = folder / "opened"
+        self._opened.touch()
+        program = folder / "xdg-open"
+        program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$1" >> "{self._opened}"\n')
+        program.chmod(0o700)
+
+    def times_opened(self, link: str) -> int:
+        """How often the browser has opened this link."""
+        return self._opened.read_text().splitlines().count(link)
+
+    def wait_until_opened(self, link: str, times: int = 1) -> None:
+        """Waits until that has happened so many times."""
+        ends = time.monotonic() + TIMEOUT_MS / 1000
+        while self.times_opened(link) < times:
+            assert time.monotonic() < ends, "the browser did not open the keystead: link"
+            time.sleep(0.02)
+
+
+@contextmanager
+def chromium(origin: str, desktop: Desktop) -> Iterator[Browser]:
+    """A browser without a window, its time-outs set, whose user once let `origin` open `keystead:` links always.
+
+    (Without that the question would cover the page and take its clicks.) While the browser lives, this thread cannot
+    run another event loop.
     """
     expect.set_options(timeout=TIMEOUT_MS)
+    allowed = {"protocol_handler": {"allowed_origin_protocol_pairs": {origin: {"keystead": True}}}}
     with TemporaryDirectory(prefix="chromium-") as profile, sync_playwright() as playwright:
         preferences = Path(profile) / "Default/Preferences"
         preferences.parent.mkdir()
-        preferences.write_text(json.dumps({"protocol_handler": {"excluded_schemes": {"keystead": True}}}))
-        first = playwright.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=ARGUMENTS)
+        preferences.write_text(json.dumps(allowed))
+        first = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=CHROMIUM,
+            args=ARGUMENTS,
+            env={**os.environ, "PATH": f"{desktop.folder}:{os.environ['PATH']}"},
+        )
         browser = first.browser
         assert browser is not None
         try:
@@ -81,7 +112,19 @@ class Visitor:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes every tab and forgets the profile."""
         self._context.close()
+
+    def cookies(self) -> list[Any]:
+        """Every cookie of the profile, for `put_cookies`."""
+        return self._context.cookies()
+
+    def put_cookies(self, cookies: list[Any]) -> None:
+        """Brings cookies back."""
+        self._context.add_cookies(cookies)
 
     def new_tab(self) -> Page:
         """Another tab of the same browser profile."""

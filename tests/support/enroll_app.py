@@ -287,7 +287,9 @@ def served(database_url: str, redis_url: str, **changes: Any) -> Iterator[Enroll
     """The same behind a real HTTP server on 127.0.0.1, for streams: `origin` is where it listens."""
     port = free_port()
     with enroll_app(database_url, redis_url, public_origin=f"http://127.0.0.1:{port}", **changes) as app:
-        server = uvicorn.Server(uvicorn.Config(app.web, host="127.0.0.1", port=port, log_config=None))
+        server = uvicorn.Server(
+            uvicorn.Config(app.web, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1)
+        )
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         wait_until(lambda: server.started, "the web server")
@@ -329,7 +331,7 @@ class Browser:
         data = {"form_token": self.form_token} | fields
         return self.client.post(f"/e/{self.uri}{path}", data=data, headers=PAGE | {"origin": self.app.origin})
 
-    def request(self, profile: str = "Person", **fields: str) -> httpx.Response:
+    def request(self, profile: str = "Person", /, **fields: str) -> httpx.Response:
         """Fills in and sends the request form."""
         if not self.form_token:
             self.get("/request")
@@ -344,7 +346,7 @@ class Browser:
         }
         return self.post("/request", **(answers | fields))
 
-    def order(self, profile: str = "Person", **fields: str) -> str:
+    def order(self, profile: str = "Person", /, **fields: str) -> str:
         """Requests a certificate; the order's id."""
         response = self.request(profile, **fields)
         assert response.status_code == 303, response.text

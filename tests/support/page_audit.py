@@ -1,4 +1,4 @@
-"""What a page in a real browser lacks: names of controls, structure, contrast, room on a phone. Sentences, none if fine."""
+"""What a page in a real browser lacks: names of controls, structure, contrast, room on a phone. Nothing if fine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from typing import Any
 from playwright.sync_api import Page
 
 CONTROLS = frozenset(
-    {"button", "link", "textbox", "searchbox", "checkbox", "radio", "combobox", "listbox", "DisclosureTriangle", "Iframe"}
+    {
+        "button",
+        "link",
+        "textbox",
+        "searchbox",
+        "checkbox",
+        "radio",
+        "combobox",
+        "listbox",
+        "DisclosureTriangle",
+        "Iframe",
+    }
 )
 LANDMARKS = ("banner", "main", "contentinfo")
 MOST_BYTES = 150_000
@@ -43,7 +54,8 @@ _STRUCTURE = """() => {
 _CONTRAST = """(least) => {
   const parse = (text) => {
     const n = text.match(/[\\d.]+/g).map(Number);
-    return text.startsWith("color(") ? [...n.slice(0, 3).map((v) => v * 255), n[3] ?? 1] : [...n.slice(0, 3), n[3] ?? 1];
+    const rgb = n.slice(0, 3).map((v) => (text.startsWith("color(") ? v * 255 : v));
+    return [...rgb, n[3] ?? 1];
   };
   const over = (top, under) => top.slice(0, 3).map((v, i) => v * top[3] + under[i] * (1 - top[3]));
   const luminance = (rgb) => {

@@ -101,7 +101,7 @@ def _prove(stack: Stack, steps: Steps, journey: Journey) -> dict[str, Any]:
     certificate = x509.load_pem_x509_certificate(outcome.certificate)
     public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     with steps.step("openssl verify, to the root") as step:
-        _openssl_verify(folder)
+        openssl_verify(folder)
         step.note = certificate.subject.rfc4514_string()
     with steps.step("keystead-agent list: the signing test passed"):
         listed = json.loads(_run_agent(stack, "list", "--json"))
@@ -146,7 +146,8 @@ def _prove(stack: Stack, steps: Steps, journey: Journey) -> dict[str, Any]:
     }
 
 
-def _openssl_verify(folder: Path) -> None:
+def openssl_verify(folder: Path) -> None:
+    """Verifies certificate.pem in `folder` to root.pem over chain.pem. Raises StepFailed."""
     done = subprocess.run(
         ["openssl", "verify", "-x509_strict", "-CAfile", "root.pem", "-untrusted", "chain.pem", "certificate.pem"],
         cwd=folder,

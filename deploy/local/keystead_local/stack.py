@@ -20,11 +20,12 @@ from keystead_local import proxy
 from keystead_local.chores import Chores
 from keystead_local.material import make_secrets, write_secret
 from keystead_local.net import LOOPBACK, answers, free_ports, has_ipv6, is_free, listens
-from keystead_local.processes import Program, Supervisor
+from keystead_local.processes import POLL_SECONDS, Program, StartFailed, Supervisor
 
 SEED = Path(__file__).parent.parent / "seed.yaml"
 SERVICES = ("auth", "enroll", "notify")
 CA_NAME = "Example Hospital"
+PUBLISHED_SECONDS = 20.0
 TIERS = {"redis": 0, "mailbox": 0, "tpm": 0, "web": 1, "worker": 1, "nginx": 2}
 
 
@@ -110,6 +111,16 @@ class Stack:
                 self.forms = self.apply(self._seed)
         self._chores = None
         self._supervisor.wait_ready()
+        for address in self.forms.values():
+            self._wait_until_published(address.rsplit("/", 1)[-1])
+
+    def _wait_until_published(self, uri: str) -> None:
+        """A form can be used once auth has taken in the fact that it was published."""
+        deadline = time.monotonic() + PUBLISHED_SECONDS
+        while not answers(self.ports["auth-web"], f"/auth/sign-in/{uri}"):
+            if time.monotonic() > deadline:
+                raise StartFailed("auth-worker", self.logs("auth-worker", 25))
+            time.sleep(POLL_SECONDS)
 
     def _prepare(self, service: str) -> None:
         keys = self.folder / "keys"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,8 +40,8 @@ class Pages:
         )
         return HTMLResponse(body, status, headers={"cache-control": "no-store"})
 
-    def problem(self, problem: ProblemException) -> HTMLResponse:
-        """The page for a refusal that has no page of its own."""
+    def problem(self, problem: ProblemException, action: Mapping[str, str] | None = None) -> HTMLResponse:
+        """The page for a refusal that has no page of its own. `action` (label, url): the one useful next step."""
         response = self.render(
             "problem.html",
             status=problem.status,
@@ -50,6 +51,7 @@ class Pages:
             reference=bound_trace_id() or "",
             help_link=problem.help_link,
             fields=problem.fields,
+            action=action,
         )
         response.headers.update(problem.headers)
         return response

@@ -33,22 +33,17 @@ def new_token() -> str:
 
 def token_digest(token: str) -> str:
     """How a random token is stored: SHA-256, hex. Enough for 256 random bits; never for what a person chose."""
-    return hashlib.sha256(_octets(token)).hexdigest()
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def keyed_digest(key: bytes, purpose: str, text: str) -> str:
     """HMAC-SHA-256 (RFC 2104) of `text` under `key`, hex; `purpose` keeps uses of one key apart."""
-    return hmac.new(key, _octets(f"{purpose}\n{text}"), hashlib.sha256).hexdigest()
+    return hmac.new(key, f"{purpose}\n{text}".encode(), hashlib.sha256).hexdigest()
 
 
 def same(a: str, b: str) -> bool:
     """Whether two secrets are equal, in constant time."""
-    return hmac.compare_digest(_octets(a), _octets(b))
-
-
-def _octets(text: str) -> bytes:
-    """UTF-8, also of what a JSON escape can say and UTF-8 cannot: such a text is a wrong secret, not an error."""
-    return text.encode(errors="surrogatepass")
+    return hmac.compare_digest(a.encode(), b.encode())
 
 
 class TokenSigner:

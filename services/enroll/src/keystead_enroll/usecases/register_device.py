@@ -69,7 +69,7 @@ def exchange_assertion(
     now = clock.now()
     try:
         device_id = str(jwt.decode(assertion, options={"verify_signature": False}).get("iss", ""))
-    except (jwt.InvalidTokenError, ValueError) as error:
+    except jwt.InvalidTokenError as error:
         raise AssertionInvalid("The assertion is not a JWT.") from error
     with transactions.write() as tx:
         device = tx.device(device_id) if _ID.fullmatch(device_id) else None

@@ -13,7 +13,7 @@ from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.web import agent_api, portal, portal_orders
 from keystead_enroll.web.context import WebContext
-from keystead_enroll.web.problems import as_problem
+from keystead_enroll.web.problems import as_problem, next_step
 from keystead_kit.forms import Cookies, FormGuard
 from keystead_kit.http import new_app, problem_response, wants_page
 from keystead_kit.pages import Pages
@@ -62,6 +62,8 @@ def create_app(enroll: Enroll) -> FastAPI:
     @app.exception_handler(Refusal)
     def refused(request: Request, refusal: Refusal) -> Response:
         problem = as_problem(refusal)
-        return pages.problem(problem) if wants_page(request) else problem_response(problem)
+        if not wants_page(request):
+            return problem_response(problem)
+        return pages.problem(problem, next_step(refusal, request.path_params.get("uri")))
 
     return app

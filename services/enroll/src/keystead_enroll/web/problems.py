@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from keystead_contracts.problems import ProblemCode
 from keystead_enroll.domain.errors import Refusal
-from keystead_enroll.domain.refusals import RequestRefused, TooManyAttempts
+from keystead_enroll.domain.refusals import (
+    CertificateUnknown,
+    NoAccount,
+    OrderClosed,
+    OrderUnknown,
+    RequestRefused,
+    SessionExpired,
+    TooManyAttempts,
+)
 from keystead_kit.http import ProblemException
 
 _STATUS = {
@@ -35,3 +43,14 @@ def as_problem(refusal: Refusal) -> ProblemException:
     if isinstance(refusal, RequestRefused):
         problem.fields = refusal.fields
     return problem
+
+
+def next_step(refusal: Refusal, uri_extension: str | None) -> dict[str, str] | None:
+    """The button of a portal page that cannot be had, where trying it again leads nowhere; None elsewhere."""
+    if uri_extension is None:
+        return None
+    if isinstance(refusal, SessionExpired):
+        return {"label": "Sign in again", "url": f"/e/{uri_extension}"}
+    if isinstance(refusal, NoAccount | OrderUnknown | CertificateUnknown | OrderClosed):
+        return {"label": "Go to the form", "url": f"/e/{uri_extension}"}
+    return None

@@ -1,0 +1,214 @@
+"""Issuance: whatever breaks between its steps, an order has one certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import select
+from tests.support.enroll_app import ADA, EnrollApp, enroll_app, started
+
+from keystead_enroll.adapters import tables
+from keystead_enroll.adapters.store import SqlTransactions
+from keystead_enroll.domain.certificate_record import IntentState
+from keystead_enroll.domain.errors import IntentNotSignable
+from keystead_enroll.domain.lint import Finding, Severity
+from keystead_enroll.domain.orders import OrderState
+from keystead_enroll.usecases.issue_certificates import issue_certificates
+
+KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture
+def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
+    with enroll_app(database_url, redis_url) as app:
+        yield app
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Ca:
+    """The real CA, until its n-th signature: then it does something else."""
+
+    def __init__(self, real: Any, instead: BaseException, *, after: int = 0) -> None:
+        self._real, self._instead, self._left = real, instead, after
+        self.signed: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def sign(self, precertificate_der: bytes) -> bytes:
+        """Signs, or raises."""
+        if self._left == 0:
+            raise self._instead
+        self._left -= 1
+        self.signed.append(self._real.sign(precertificate_der))
+        return self.signed[-1]
+
+
+class DiesBeforeStoring:
+    """Transactions of a process that is killed when it opens its second one to write."""
+
+    def __init__(self, real: SqlTransactions) -> None:
+        self._real, self._opened = real, 0
+
+    def write(self) -> AbstractContextManager[Any]:
+        self._opened += 1
+        if self._opened > 1:
+            raise Killed
+        return self._real.write()
+
+    def read(self) -> AbstractContextManager[Any]:
+        return self._real.read()
+
+
+class Linter:
+    """Finds what it is told to find."""
+
+    def __init__(self, *findings: Finding) -> None:
+        self._findings = findings
+
+    def lint(self, der: bytes) -> tuple[Finding, ...]:
+        return self._findings
+
+
+def accepted(app: EnrollApp, email: str = ADA) -> str:
+    _, order_id, agent, job = started(app, email=email)
+    assert agent.report(agent.csr_report(job)).status_code == 200
+    return order_id
+
+
+def issue(app: EnrollApp, ca: Any = None, linter: Any = None, transactions: Any = None) -> int:
+    return issue_certificates(
+        transactions or app.enroll.transactions, app.clock, ca or app.ca, linter or app.linter, app.origin
+    )
+
+
+def intents(app: EnrollApp) -> list[Any]:
+    with app.enroll.database.read() as session:
+        return list(session.execute(select(tables.intents)).all())
+
+
+def lease_ends(app: EnrollApp) -> None:
+    app.clock.shift += timedelta(seconds=16)
+
+
+def test_killed_between_intent_and_signature(app: EnrollApp) -> None:
+    order_id = accepted(app)
+    with pytest.raises(Killed):
+        issue(app, Ca(app.ca, Killed()))
+    assert app.order(order_id).state is OrderState.SIGNING
+    assert app.certificates() == []
+    [intent] = intents(app)
+    assert app.work() == 0, "the lease is not over"
+    lease_ends(app)
+    assert app.work() == 1
+    [row] = app.certificates()
+    assert row.serial == intent.serial
+    assert app.order(order_id).state is OrderState.ISSUED
+    assert [i.state for i in intents(app)] == [IntentState.SIGNED]
+
+
+def test_killed_between_signature_and_storing(app: EnrollApp) -> None:
+    order_id = accepted(app)
+    ca = Ca(app.ca, Killed(), after=1)
+    with pytest.raises(Killed):
+        issue(app, ca, transactions=DiesBeforeStoring(app.enroll.transactions))
+    assert app.certificates() == []
+    lease_ends(app)
+    assert app.work() == 1
+    [row] = app.certificates()
+    lost, stored = (x509.load_der_x509_certificate(der) for der in (ca.signed[0], row.der))
+    assert lost.tbs_certificate_bytes == stored.tbs_certificate_bytes
+    assert app.order(order_id).state is OrderState.ISSUED
+    lease_ends(app)
+    assert app.work() == 0
+
+
+def test_a_worker_that_was_thought_dead_does_not_store_a_second_certificate(app: EnrollApp) -> None:
+    accepted(app)
+
+    class Slow(Ca):
+        def sign(self, precertificate_der: bytes) -> bytes:
+            lease_ends(app)
+            assert app.work() == 1  # another worker takes it up meanwhile
+            return super().sign(precertificate_der)
+
+    issue(app, Slow(app.ca, Killed(), after=1))
+    assert len(app.certificates()) == 1
+
+
+def test_a_ca_that_breaks_down_holds_nobody_else_up(app: EnrollApp) -> None:
+    orders = [accepted(app), accepted(app)]
+    assert issue(app, Ca(app.ca, ConnectionError("HSM away"), after=1)) == 2
+    assert sorted(app.order(o).state for o in orders) == [OrderState.ISSUED, OrderState.SIGNING]
+    lease_ends(app)
+    assert app.work() == 1
+    assert {app.order(o).state for o in orders} == {OrderState.ISSUED}
+    assert len({row.serial for row in app.certificates()}) == 2
+
+
+def test_a_refusal_of_the_ca_ends_the_order(app: EnrollApp) -> None:
+    order_id = accepted(app)
+    issue(app, Ca(app.ca, IntentNotSignable("tell-nobody")))
+    order = app.order(order_id)
+    assert (order.state, order.failure_reason) == (OrderState.FAILED, "The certificate could not be signed.")
+    assert [i.state for i in intents(app)] == [IntentState.VOID]
+    [fact] = app.facts("enrollment_failed")
+    assert "tell-nobody" not in str(fact)
+    lease_ends(app)
+    assert app.work() == 0
+
+
+def test_a_certificate_that_the_linter_refuses_is_never_signed(app: EnrollApp) -> None:
+    order_id = accepted(app)
+    ca = Ca(app.ca, Killed())
+    issue(app, ca, Linter(Finding(Severity.ERROR, "made.up", "certificate", "")))
+    order = app.order(order_id)
+    assert (order.state, order.failure_reason) == (OrderState.FAILED, "The certificate could not be issued.")
+    assert order.failure_advice
+    assert ca.signed == intents(app) == app.certificates() == []
+    assert len(app.facts("enrollment_failed")) == 1
+
+
+def test_one_refused_order_does_not_keep_the_others(app: EnrollApp) -> None:
+    orders = [accepted(app) for _ in range(3)]
+
+    class Once(Linter):
+        def lint(self, der: bytes) -> tuple[Finding, ...]:
+            found, self._findings = self._findings, ()
+            return found
+
+    assert issue(app, linter=Once(Finding(Severity.ERROR, "made.up", "certificate", ""))) == 2
+    assert sorted(app.order(o).state for o in orders) == [OrderState.FAILED, OrderState.ISSUED, OrderState.ISSUED]
+
+
+@pytest.mark.parametrize("workers", [2])
+def test_workers_side_by_side_issue_each_order_once(app: EnrollApp, workers: int) -> None:
+    browser = app.browser()
+    orders = []
+    for _ in range(50):
+        order_id = browser.order()
+        with app.enroll.transactions.write() as tx:
+            order = tx.order(order_id, lock=True)
+            assert order is not None
+            agent = app.agent()
+            job = tx.open_jobs(order.recipient)[0].to_wire()
+            order.csr_pem, order.assurance = agent.csr(job, KEY), "software"
+            order.advance(OrderState.CSR_ACCEPTED, app.clock.now())
+        orders.append(order_id)
+    with ThreadPoolExecutor(workers) as pool:
+        done = sum(pool.map(lambda _: app.work(), range(workers)))
+    assert done == 50
+    rows = app.certificates()
+    assert {row.order_id for row in rows} == set(orders)
+    assert len({row.serial for row in rows}) == len(rows) == 50
+    assert {app.order(o).state for o in orders} == {OrderState.ISSUED}
