@@ -9,6 +9,8 @@ BIN := .venv/bin
 LOCAL := PYTHONPATH=deploy/local $(BIN)/python -m keystead_local
 # T narrows the tests: T=tests/unit, T="tests/e2e -k kill"
 T ?= tests
+# two at once, each file's tests in one process: files share servers, processes do not
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 PORT ?= 8080
 
 help: ## list the targets
@@ -27,16 +29,16 @@ up: setup-run ## keep the demo's stack running for a browser, until Ctrl-C (PORT
 	@$(LOCAL) up --port $(PORT)
 
 test: setup ## run all tests, or those of T="tests/unit -k csr"
-	@$(BIN)/python -m pytest $(T)
+	@$(PYTEST) $(T)
 
 test-unit: setup ## run the tests that need no server
-	@$(BIN)/python -m pytest tests/unit tests/contract tests/attacks
+	@$(PYTEST) tests/unit tests/contract tests/attacks
 
 test-integration: setup ## run the tests on real Redis, PostgreSQL, SMTP, swtpm
-	@$(BIN)/python -m pytest tests/integration
+	@$(PYTEST) tests/integration
 
 test-e2e: setup ## run the tests over processes and in Chromium
-	@$(BIN)/python -m pytest tests/e2e
+	@$(PYTEST) tests/e2e
 
 check: setup format-check lint types imports migrations readme test ## everything that CI runs
 
