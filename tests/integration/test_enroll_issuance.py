@@ -202,7 +202,7 @@ def test_workers_side_by_side_issue_each_order_once(app: EnrollApp, workers: int
             assert order is not None
             agent = app.agent()
             job = tx.open_jobs(order.recipient)[0].to_wire()
-            order.csr_pem, order.assurance = agent.csr(job, KEY), "software"
+            order.csr_pem, order.assurance = agent.csr(job, KEY), "software"  # type: ignore[assignment]
             order.advance(OrderState.CSR_ACCEPTED, app.clock.now())
         orders.append(order_id)
     with ThreadPoolExecutor(workers) as pool:
