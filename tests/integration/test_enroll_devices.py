@@ -212,8 +212,8 @@ WRONG: dict[str, Callable[[EnrollApp, Registered], str]] = {
     "HS256 with the public key": lambda app, device: hs256(app, device),
     "unsigned": lambda app, device: jwt.encode(
         {"iss": device.id, "sub": device.id, "aud": app.origin, "exp": int(time.time()) + 60},
-        None,
-        algorithm="none",  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]
+        algorithm="none",
     ),
 }
 
