@@ -234,6 +234,11 @@ def test_an_address_guesses_codes_for_a_limited_number_of_persons(sqlite_url: st
         assert [tries(app, f"p{n}@example.org") for n in range(4)] == [422, 422, 422, 429]
 
 
+def test_right_codes_use_nothing_up_for_the_others(sqlite_url: str, redis_url: str) -> None:
+    with enroll_app(sqlite_url, redis_url, access_code_limit_address="2/hour", access_code_limit_form="2/hour") as app:
+        assert [tries(app, f"p{n}@example.org", CODE) for n in range(4)] == [303] * 4
+
+
 def test_a_form_takes_a_limited_number_of_guesses(sqlite_url: str, redis_url: str) -> None:
     with enroll_app(sqlite_url, redis_url, access_code_limit_form="3/hour") as app:
         assert [tries(app, f"p{n}@example.org") for n in range(4)] == [422, 422, 422, 429]

@@ -10,15 +10,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser
 from tests.support.browser import Desktop, chromium
+from tests.support.person import UNHURRIED
 
 from keystead_local.stack import Stack
 
 SEED = Path(__file__).parents[2] / "deploy/local/seed.yaml"
-UNHURRIED = {  # every test signs in from the same address
-    "KEYSTEAD_AUTH_LIMIT_SIGN_IN_PER_CLIENT": "1000/15 minutes",
-    "KEYSTEAD_ENROLL_ACCESS_CODE_LIMIT_ADDRESS": "1000/15 minutes",
-    "KEYSTEAD_ENROLL_ACCESS_CODE_LIMIT_FORM": "1000/15 minutes",
-}
 
 
 @pytest.fixture(scope="session")

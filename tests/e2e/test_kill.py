@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
-from tests.support.person import Person, StepFailed
+from tests.support.person import UNHURRIED, Person, StepFailed
 
 from keystead_local.stack import Stack, executable
 
@@ -39,7 +39,7 @@ _people = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("kill"), seed=SEED, tpm=True, heartbeat=0.5) as running:
+    with Stack(tmp_path_factory.mktemp("kill"), seed=SEED, tpm=True, heartbeat=0.5, environment=UNHURRIED) as running:
         yield running
 
 

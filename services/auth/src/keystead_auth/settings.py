@@ -43,7 +43,7 @@ class AuthSettings(ServiceSettings):
     cookie_key: SecretStr | None = Field(None, min_length=32, description="key of form tokens, 32 characters or more")
     link_minutes: int = Field(15, ge=1, le=60, description="how long a sign-in link works")
     session_hours: float = Field(8, gt=0, le=24, description="how long a session lasts")
-    limit_sign_in_per_client: Limit = "20/15 minutes"
+    limit_sign_in_per_client: Limit = "60/15 minutes"
     limit_sign_in_per_email: Limit = "5/15 minutes"
     limit_sign_in_per_form: Limit = "300/15 minutes"
     limit_confirm_per_client: Limit = "120/15 minutes"

@@ -157,6 +157,10 @@ class RateLimits(Protocol):
         """Counts one; None if it may go on, else the seconds to wait."""
         ...
 
+    def check(self, limit: str, *key: str) -> int | None:
+        """As `hit`, and counts nothing."""
+        ...
+
 
 class Secrets(Protocol):
     """Keyed digests and tokens, under the service's keys."""

@@ -7,6 +7,7 @@ let through uncounted and nobody is locked out because Redis is down.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Annotated
 
 from limits import RateLimitItem, parse
@@ -28,6 +29,10 @@ RateLimit = Annotated[str, AfterValidator(_checked)]
 """A limit in a setting, such as "5/15 minutes"; refused at start if it cannot be read."""
 
 
+Question = Callable[..., bool]
+"""`hit` or `test` of a limiter."""
+
+
 class RateLimiter:
     """Counts attempts per key in sliding windows."""
 
@@ -40,16 +45,25 @@ class RateLimiter:
 
     def hit(self, limit: str, *key: str) -> int | None:
         """Counts one attempt against `limit` ("5/15 minutes") for `key`; None if it may go on, else seconds to wait."""
+        return self._ask(SlidingWindowCounterRateLimiter.hit, limit, key)
+
+    def check(self, limit: str, *key: str) -> int | None:
+        """As `hit`, and counts nothing: for limits on what turns out to be wrong."""
+        return self._ask(SlidingWindowCounterRateLimiter.test, limit, key)
+
+    def _ask(self, question: Question, limit: str, key: tuple[str, ...]) -> int | None:
         item = parse(limit)
         try:
-            return self._count(self._shared, item, key)
+            return self._answer(self._shared, question, item, key)
         except Exception as error:
             _log.warning("rate limits count in this process only", error=str(error))
-            return self._count(self._own, item, key)
+            return self._answer(self._own, question, item, key)
 
     @staticmethod
-    def _count(limiter: SlidingWindowCounterRateLimiter, item: RateLimitItem, key: tuple[str, ...]) -> int | None:
-        if limiter.hit(item, *key):
+    def _answer(
+        limiter: SlidingWindowCounterRateLimiter, question: Question, item: RateLimitItem, key: tuple[str, ...]
+    ) -> int | None:
+        if question(limiter, item, *key):
             return None
         reset = limiter.get_window_stats(item, *key).reset_time
         return max(1, int(reset - time.time()) + 1)

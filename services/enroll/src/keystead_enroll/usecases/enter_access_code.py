@@ -31,20 +31,29 @@ def enter_access_code(
     code: str,
     address: str,
 ) -> None:
-    """Unlocks the chosen account for this visit. Raises AccessCodeWrong, TooManyAttempts."""
-    with transactions.write() as tx:
+    """Unlocks the chosen account for this visit. Raises AccessCodeWrong, TooManyAttempts.
+
+    A person's tries all count; against the form and the address count the wrong ones, so that a department behind one
+    address is not locked out by its own right codes. No database transaction is open while the tries are counted.
+    """
+    with transactions.read() as tx:
         visit = find_visit(tx, clock, uri_extension, token)
-        account = visit.account
-        if account is None or account.access_code_digest is None:
-            raise SessionExpired("Choose first what you want to enroll for.")
-        for limit, key in (
-            (allowed.person, ("person", visit.form.id, visit.session.email)),
-            (allowed.form, ("form", visit.form.id)),
-            (allowed.address, ("address", address)),
-        ):
-            retry_after = limits.hit(limit, "access-code", *key)
-            if retry_after is not None:
-                raise TooManyAttempts("The access code was tried too often.", retry_after)
-        if not same(secrets.access_code_digest(code.strip()), account.access_code_digest):
-            raise AccessCodeWrong("That is not the access code.")
-        visit.session.account_id = visit.session.unlocked_account_id = account.id
+    account = visit.account
+    if account is None or account.access_code_digest is None:
+        raise SessionExpired("Choose first what you want to enroll for.")
+    shared = ((allowed.form, ("form", visit.form.id)), (allowed.address, ("address", address)))
+    _go_on(limits.hit(allowed.person, "access-code", "person", visit.form.id, visit.session.email))
+    for limit, key in shared:
+        _go_on(limits.check(limit, "access-code", *key))
+    if not same(secrets.access_code_digest(code.strip()), account.access_code_digest):
+        for limit, key in shared:
+            limits.hit(limit, "access-code", *key)
+        raise AccessCodeWrong("That is not the access code.")
+    with transactions.write() as tx:
+        session = find_visit(tx, clock, uri_extension, token).session
+        session.account_id = session.unlocked_account_id = account.id
+
+
+def _go_on(retry_after: int | None) -> None:
+    if retry_after is not None:
+        raise TooManyAttempts("The access code was tried too often.", retry_after)
