@@ -138,10 +138,22 @@ def test_a_cancelled_order_takes_its_work_back(app: EnrollApp) -> None:
     browser, order_id, agent, job = started(app)
     assert browser.post(f"/orders/{order_id}/cancel").status_code == 303
     assert app.order(order_id).state is OrderState.CANCELLED
-    assert agent.jobs() == []
+    (withdrawal,) = agent.jobs()
+    assert withdrawal.payload.kind == "remove", "the agent that began is told"
     late = agent.report(agent.csr_report(job))
     assert (late.status_code, problem_code(late)) == (409, "job-already-reported")
+    assert agent.report(Report(job_id=withdrawal.job_id, body=Removed())).status_code == 200
+    assert agent.jobs() == []
+    assert app.order(order_id).state is OrderState.CANCELLED
     assert app.work() == 0
+
+
+def test_a_request_cancelled_before_an_agent_came_leaves_no_job(app: EnrollApp) -> None:
+    browser = app.browser()
+    order_id = browser.order()
+    assert browser.post(f"/orders/{order_id}/cancel").status_code == 303
+    with app.enroll.transactions.read() as tx:
+        assert list(tx.open_jobs_of_order(order_id)) == []
 
 
 def test_it_is_too_late_to_cancel_a_signed_certificate(app: EnrollApp) -> None:

@@ -179,6 +179,43 @@ def test_a_certificate_that_the_linter_refuses_is_never_signed(app: EnrollApp) -
     assert len(app.facts("enrollment_failed")) == 1
 
 
+class Stumbles:
+    """A linter that breaks at its first certificate, in a way that nobody foresaw."""
+
+    def __init__(self, real: Any) -> None:
+        self._real, self._broken = real, False
+
+    def lint(self, der: bytes) -> tuple[Finding, ...]:
+        """Lints, or raises."""
+        if not self._broken:
+            self._broken = True
+            raise OverflowError("date value out of range")
+        found: tuple[Finding, ...] = self._real.lint(der)
+        return found
+
+
+def test_what_nobody_foresaw_ends_one_order_alone(app: EnrollApp) -> None:
+    orders = [accepted(app, f"p{n}@example.org") for n in range(3)]
+    issue(app, linter=Stumbles(app.linter))
+    states = sorted(app.order(order).state.value for order in orders)
+    assert states == ["failed", "issued", "issued"]
+    assert len(app.certificates()) == 2
+
+
+def test_what_cannot_be_stored_keeps_nobody_else(app: EnrollApp) -> None:
+    orders = [accepted(app, f"p{n}@example.org") for n in range(3)]
+    with app.enroll.transactions.write() as tx:
+        tx.order(orders[0]).assurance = None  # what no code path writes
+    issue(app)
+    assert [app.order(order).state for order in orders] == [OrderState.SIGNING, OrderState.ISSUED, OrderState.ISSUED]
+    with app.enroll.transactions.write() as tx:
+        tx.order(orders[0]).assurance = app.order(orders[1]).assurance
+    lease_ends(app)
+    issue(app)
+    assert app.order(orders[0]).state is OrderState.ISSUED
+    assert len(app.certificates()) == 3
+
+
 def test_one_refused_order_does_not_keep_the_others(app: EnrollApp) -> None:
     orders = [accepted(app) for _ in range(3)]
 

@@ -85,7 +85,8 @@ def running_agent(stack: Stack, state: Path) -> Iterator[subprocess.Popen[bytes]
 def resident_mib(pid: int) -> float:
     """Resident memory of a process in MiB (proc(5), VmRSS)."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+    resident = next((line for line in status.splitlines() if line.startswith("VmRSS")), "VmRSS: 0")  # a zombie has none
+    return int(resident.split()[1]) / 1024
 
 
 def family(pid: int) -> list[int]:

@@ -36,6 +36,10 @@ Entry = TypeVar("Entry", bound=BaseModel)
 Clock = Callable[[], datetime]
 
 
+class JournalDamaged(StoreUnwritable):
+    """A journal file does not hold what the agent writes."""
+
+
 class JobEntry(BaseModel):
     """A job and its answer. `settled` means that the server has the answer, or refused it for good: then `refusal`
     says why."""
@@ -190,7 +194,15 @@ class Journal:
         try:
             return kind.model_validate_json(content)
         except ValidationError as error:
-            raise StoreUnwritable(f"{path} is damaged", "Restore it from a backup, or remove it.") from error
+            raise JournalDamaged(f"{path} is damaged", "Restore it from a backup, or remove it.") from error
 
     def _read_all(self, directory: Path, kind: type[Entry]) -> list[Entry]:
-        return [self._read(path, kind) for path in sorted(directory.glob("*.json"))]
+        """Every entry that can be read; a damaged one is moved aside, so that one does not stop all the others."""
+        found = []
+        for path in sorted(directory.glob("*.json")):
+            try:
+                found.append(self._read(path, kind))
+            except JournalDamaged:
+                with unwritable(path):
+                    path.replace(path.with_suffix(".damaged"))
+        return found

@@ -3,6 +3,7 @@ reconnections."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from keystead_contracts.problems import ProblemCode
 
 RENEW_AT = 0.8
 """The part of a token's life after which it is renewed."""
+LASTING_SECONDS = 5.0
+"""A stream that lasted so long was a good one: what ends sooner, without a job, is tried again with growing waits."""
 MOST_REFUSALS = 2
 """Fresh tokens in a row that a server may refuse before the agent gives up."""
 
@@ -95,14 +98,20 @@ class Worker:
         enough closes the generator. Raises ServerRefused if the server refuses the token for good."""
         last_id = ""
         while True:
+            connected = math.inf
             with self._retrying() as attempt:
                 token = self._tokens.current()
                 with self._client.jobs(token, last_id, self._stop.waiting) as jobs:
                     self._tell("connected", server=self._client.origin)
-                    self._reached()
+                    connected = time.monotonic()
+                    self._tokens.accepted()
+                    self._give_up_at = None
                     for event in jobs:
+                        self._backoff.reset()
                         yield from self._handle(event)
                         last_id = event.event_id
+            if time.monotonic() - connected > LASTING_SECONDS:
+                self._backoff.reset()
             if attempt.failure is None:
                 self._tell("stream_closed", server=self._client.origin)
                 self._stop.sleep(self._backoff.next())
@@ -183,13 +192,21 @@ class Worker:
             attempt.failure = error
             if self._give_up_at is not None and time.monotonic() >= self._give_up_at:
                 raise
-            wait = self._backoff.next(error.retry_after)
-            self._tell("unreachable", reason=error.detail, hint=error.advice, retry_in=round(wait, 1))
-            self._stop.sleep(wait)
+            self._wait_for_server(error, error.retry_after)
         except ServerRefused as error:
+            if not error.problem and self._give_up_at is None:
+                # not Keystead's answer: a proxy or a captive portal stands in the way, and may go
+                attempt.failure = error
+                self._wait_for_server(error)
+                return
             if error.status != 401 or not self._tokens.refused():
                 raise
             attempt.failure = error
+
+    def _wait_for_server(self, error: AgentError, retry_after: float = 0.0) -> None:
+        wait = self._backoff.next(retry_after)
+        self._tell("unreachable", reason=error.detail, hint=error.advice, retry_in=round(wait, 1))
+        self._stop.sleep(wait)
 
 
 class _Attempt:

@@ -17,5 +17,5 @@ if [ -n "${SERVER:-}" ] && [ -e /run/secrets/registration-token ]; then
   register_and_run &
   agent=$!
 fi
-# Without its TPM the computer is of no use: the container ends with it and is started again.
-wait "$tpm"
+# Without its TPM or its agent the computer is of no use: the container ends with either and is started again.
+wait -n

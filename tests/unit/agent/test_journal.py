@@ -3,10 +3,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
 from tests.unit.agent.samples import NOW, SERVER, job
 
-from keystead_agent.errors import StoreUnwritable
 from keystead_agent.journal import DEVICE, KEEP, Journal
 from keystead_contracts.agent import EnrollLink, Removed
 
@@ -78,11 +76,11 @@ def test_old_entries_go_unless_they_are_unfinished(tmp_path: Path) -> None:
     assert len(list((tmp_path / "claims").iterdir())) == 1
 
 
-def test_unfinished_writes_are_swept_and_damage_is_named(tmp_path: Path) -> None:
+def test_unfinished_writes_are_swept_and_damage_is_set_aside(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     (tmp_path / "jobs" / ".tmp-1").write_text("{")
     journal.recover()
     assert not (tmp_path / "jobs" / ".tmp-1").exists()
     (tmp_path / "jobs" / "x.json").write_text("{")
-    with pytest.raises(StoreUnwritable, match=r"x\.json is damaged"):
-        journal.entries(SERVER, DEVICE)
+    assert journal.entries(SERVER, DEVICE) == []
+    assert (tmp_path / "jobs" / "x.damaged").exists()

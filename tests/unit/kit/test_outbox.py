@@ -362,3 +362,23 @@ def test_one_round_at_a_time() -> None:
     for thread in threads:
         thread.join(10)
     assert most == 1
+
+
+def test_a_bell_during_a_round_does_not_wait_and_the_round_looks_again() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    looks = []
+
+    def duty() -> int:
+        looks.append(1)
+        begun.set()
+        go_on.wait(10)
+        return 0
+
+    rounds = Rounds({"duty": duty})
+    busy = threading.Thread(target=rounds.run)
+    busy.start()
+    begun.wait(10)
+    assert rounds.run() == 0, "it comes back although the round still runs"
+    go_on.set()
+    busy.join(10)
+    assert len(looks) == 2

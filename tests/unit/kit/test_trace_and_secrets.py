@@ -93,9 +93,14 @@ def test_a_signed_token_verifies(signer: TokenSigner) -> None:
     assert signer.verifier().verify(signer.sign(given), issuer="i", audience="a") == given
 
 
+def test_a_signers_clock_may_be_a_little_ahead(signer: TokenSigner) -> None:
+    ahead = claims(iat=int(time.time()) + 10)
+    assert signer.verifier().verify(signer.sign(ahead), issuer="i", audience="a") == ahead
+
+
 @pytest.mark.parametrize(
     "changes",
-    [{"iss": "x"}, {"aud": "x"}, {"exp": 1}, {"iat": 9999999999}, {"nbf": 9999999999}],
+    [{"iss": "x"}, {"aud": "x"}, {"exp": 1}, {"iat": 9999999999}, {"iat": "soon"}, {"nbf": 9999999999}],
 )
 def test_a_token_for_others_or_another_time_is_refused(signer: TokenSigner, changes: dict[str, object]) -> None:
     with pytest.raises(jwt.InvalidTokenError):

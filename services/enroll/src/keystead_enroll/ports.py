@@ -90,6 +90,10 @@ class Transaction(Protocol):
         """Deletes an entity."""
         ...
 
+    def savepoint(self) -> AbstractContextManager[object]:
+        """A block whose changes alone are taken back if it raises."""
+        ...
+
     def flush(self) -> None:
         """Writes what was added so far, so that the database's own checks and numbers apply."""
         ...

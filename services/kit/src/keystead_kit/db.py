@@ -68,7 +68,12 @@ class Database:
             _use_explicit_transactions(self.engine)
         else:
             self.engine = create_engine(
-                self.url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, hide_parameters=True
+                self.url,
+                pool_size=pool_size,
+                max_overflow=20,
+                pool_pre_ping=True,
+                hide_parameters=True,
+                connect_args={"connect_timeout": 5, "options": "-c lock_timeout=15s -c statement_timeout=30s"},
             )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 

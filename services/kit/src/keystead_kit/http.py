@@ -106,7 +106,7 @@ class _CachedStatic(StaticFiles):
 
 def _add_operations(app: FastAPI, ready: Mapping[str, HealthCheck]) -> None:
     @app.get("/health/live", include_in_schema=False)
-    def live() -> dict[str, str]:
+    async def live() -> dict[str, str]:
         return {"status": "ok"}
 
     @app.get("/health/ready", include_in_schema=False)

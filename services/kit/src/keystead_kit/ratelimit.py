@@ -6,6 +6,7 @@ let through uncounted and nobody is locked out because Redis is down.
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections.abc import Callable
 from typing import Annotated
@@ -67,3 +68,16 @@ class RateLimiter:
             return None
         reset = limiter.get_window_stats(item, *key).reset_time
         return max(1, int(reset - time.time()) + 1)
+
+
+def network_of(client: str) -> str:
+    """What counts as one client: an IPv4 address, or the /64 that one IPv6 subscriber has to himself."""
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return client
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,10 @@ class TokenSigner:
         return TokenVerifier(self._key.public_key())
 
 
+LEEWAY = 30
+"""Seconds by which the clock of the machine that signed may be ahead."""
+
+
 class TokenVerifier:
     """Verifies ES256 JWTs with one public key."""
 
@@ -85,14 +90,17 @@ class TokenVerifier:
 
     def verify(self, token: str, *, issuer: str, audience: str) -> dict[str, Any]:
         """The claims of a valid, unexpired token. Raises jwt.InvalidTokenError."""
-        return jwt.decode(
+        claims = jwt.decode(
             token,
             self._key,
             algorithms=["ES256"],
             issuer=issuer,
             audience=audience,
-            options={"require": ["exp", "iat", "iss", "aud", "sub"]},
+            options={"require": ["exp", "iat", "iss", "aud", "sub"], "verify_iat": False},
         )
+        if not isinstance(claims["iat"], int) or claims["iat"] > time.time() + LEEWAY:
+            raise jwt.ImmatureSignatureError("the token is from the future: compare the machines' clocks")
+        return claims
 
 
 def write_signing_key(private_path: Path, public_path: Path) -> bool:

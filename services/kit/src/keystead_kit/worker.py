@@ -104,16 +104,31 @@ class Rounds:
     def __init__(self, duties: Mapping[str, Duty]) -> None:
         self._duties = duties
         self._lock = threading.Lock()
+        self._again = threading.Event()
 
     def run(self) -> int:
-        """Does all there is to do; how many rows that was. A duty that raises is logged, the others go on."""
+        """Does all there is to do; how many rows that was. A duty that raises is logged, the others go on.
+
+        While another thread is at it, it is told to look once more and this one does not wait: a bell never keeps the
+        consumer from its queue.
+        """
         done = 0
-        with self._lock:
-            for _ in range(MOST_ROUNDS):
-                found = sum(self._one(name, duty) for name, duty in self._duties.items())
-                done += found
-                if not found:
-                    break
+        self._again.set()
+        while self._again.is_set() and self._lock.acquire(blocking=False):
+            try:
+                self._again.clear()
+                done += self._until_nothing_is_found()
+            finally:
+                self._lock.release()
+        return done
+
+    def _until_nothing_is_found(self) -> int:
+        done = 0
+        for _ in range(MOST_ROUNDS):
+            found = sum(self._one(name, duty) for name, duty in self._duties.items())
+            done += found
+            if not found:
+                break
         return done
 
     @staticmethod
@@ -167,17 +182,16 @@ def run_worker(settings: ServiceSettings, bus: Bus, messenger: Messenger, duties
 
 
 class _Ears:
-    """When this worker last heard anything from the queue."""
+    """For how long this worker has waited without hearing anything from the queue; work does not count as waiting."""
 
     def __init__(self) -> None:
-        self.last_heard = time.monotonic()
+        self.silence = 0.0
 
     def heard(self) -> None:
-        self.last_heard = time.monotonic()
+        self.silence = 0.0
 
-    @property
-    def silence(self) -> float:
-        return time.monotonic() - self.last_heard
+    def waited(self, seconds: float) -> None:
+        self.silence += seconds
 
 
 def _register(app: Celery, bus: Bus, messenger: Messenger, rounds: Rounds, ears: _Ears) -> None:
@@ -204,6 +218,7 @@ def _heartbeat(
     """Looks for work unasked, and ends a process whose consumer went deaf while Redis is well (it is started again)."""
     since_ring = 0.0
     while not stopping.wait(seconds):
+        ears.waited(seconds)
         rounds.run()
         try:
             messenger.observe()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 
-from keystead_kit.ratelimit import RateLimiter
+from keystead_kit.ratelimit import RateLimiter, network_of
 from keystead_kit.secrets import keyed_digest
 
 
@@ -43,16 +42,3 @@ class RedisAttempts:
 
     def _hit(self, limit: str, kind: str, who: str) -> int | None:
         return self._limiter.hit(limit, kind, keyed_digest(self._key, kind, who))
-
-
-def network_of(client: str) -> str:
-    """What counts as one client: an IPv4 address, or the /64 that one IPv6 subscriber has to himself."""
-    try:
-        address = ipaddress.ip_address(client)
-    except ValueError:
-        return client
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -186,6 +186,9 @@ class SqlTransaction:
 
     def remove(self, entity: object) -> None:
         self.session.delete(entity)
+
+    def savepoint(self) -> AbstractContextManager[object]:
+        return self.session.begin_nested()
 
     def flush(self) -> None:
         self.session.flush()

@@ -53,7 +53,7 @@ class ProfileDeclaration(_Declared):
     subject_alternative_names: list[str] = Field(default_factory=list)
     minimum_assurance: AssuranceLevel = AssuranceLevel.CLAIMED
     device_name_pattern: str = ""
-    renewal_window_days: int = Field(30, ge=1)
+    renewal_window_days: int = Field(30, ge=1, le=3650)
     policy_oids: list[Annotated[str, StringConstraints(pattern=r"^[0-2](\.\d+)+$")]] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -111,7 +111,7 @@ class RegistrationTokenDeclaration(_Declared):
     name: Name
     token: Annotated[str, StringConstraints(min_length=16, max_length=128)]
     organization: Name
-    owner: str | None = None
+    owner: str | None = Field(None, max_length=254)
 
 
 class LicenceDeclaration(_Declared):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from keystead_enroll.domain.jobs import JobState
+from datetime import datetime
+
+from keystead_contracts.agent import Remove
+from keystead_enroll.domain.jobs import Job, JobState
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import OrderClosed, OrderUnknown
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
 from keystead_enroll.usecases.links import add_link, offer
 from keystead_enroll.usecases.visit import Visit, find_visit
+from keystead_kit.secrets import new_id
 
 
 def own_order(tx: Transaction, visit: Visit, order_id: str, *, lock: bool = False) -> Order:
@@ -38,7 +42,7 @@ def cancel_order(
     with transactions.write() as tx:
         order = own_order(tx, find_visit(tx, clock, uri_extension, token), order_id, lock=True)
         order.advance(OrderState.CANCELLED, clock.now(), "by the person")
-        void_jobs(tx, order)
+        withdraw(tx, order, clock.now(), "The person who asked for it has cancelled the request.")
         tx.wake(f"order:{order.id}")
 
 
@@ -58,7 +62,23 @@ def decide_order(transactions: Transactions, clock: Clock, order_id: str, *, app
             tx.wake(f"order:{order.id}")
 
 
-def void_jobs(tx: Transaction, order: Order) -> None:
-    """Takes the order's open jobs back: an agent that reports one hears that it is too late."""
+def withdraw(tx: Transaction, order: Order, now: datetime, reason: str) -> None:
+    """Takes an ended order's open jobs back, and has an agent that began on it remove what it made for it."""
     for job in tx.open_jobs_of_order(order.id):
         job.state = JobState.VOID
+    if order.agent_seen_at is None and order.recipient.startswith("claim:"):
+        return
+    payload = Remove(reason=reason)
+    tx.add(
+        Job(
+            id=new_id(),
+            recipient=order.recipient,
+            order_id=order.id,
+            trace_id=order.trace_id,
+            kind=payload.kind,
+            payload=payload.model_dump(mode="json"),
+            created_at=now,
+            organization=tx.organization(order.organization_id).name,
+        )
+    )
+    tx.wake(f"recipient:{order.recipient}")

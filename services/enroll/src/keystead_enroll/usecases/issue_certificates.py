@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from keystead_contracts.agent import Install
+from keystead_contracts.problems import ProblemCode
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent, renewal_time
 from keystead_enroll.domain.certificates import (
     DEFAULT_EXTENDED_KEY_USAGES,
@@ -60,15 +61,15 @@ def issue_certificates(transactions: Transactions, clock: Clock, issuer: Issuer,
     with transactions.write() as tx:
         work = [_resume(tx, intent, now) for intent in tx.claim_stale_intents(now, BATCH)]
         for order in tx.claim_accepted_orders(BATCH):
-            intent = _intend(tx, order, issuer, linter, now, origin)
+            intent = _intend_alone(tx, order, issuer, linter, now, origin)
             if intent is not None:
                 work.append(intent)
     tried = [(item.order_id, _sign(issuer, item)) for item in work]
     signed = [(order_id, result) for order_id, result in tried if result is not None]
     if signed:
         with transactions.write() as tx:
-            for order_id, result in signed:
-                _store(tx, order_id, result, issuer, clock.now(), origin)
+            for order_id, result in sorted(signed, key=lambda pair: pair[0]):  # two workers lock in the same order
+                _store_alone(tx, order_id, result, issuer, clock.now(), origin)
     return len(work)
 
 
@@ -76,6 +77,30 @@ def _resume(_tx: Transaction, intent: IssuanceIntent, now: datetime) -> _ToSign:
     intent.leased_until = now + LEASE
     _log.warning("an interrupted issuance is taken up", order_id=intent.order_id, serial=intent.serial)
     return _ToSign(intent.order_id, intent.precertificate)
+
+
+def _intend_alone(
+    tx: Transaction, order: Order, issuer: Issuer, linter: Linter, now: datetime, origin: str
+) -> _ToSign | None:
+    """`_intend`; what it did not foresee ends this order alone, and the others of the batch go on."""
+    try:
+        with tx.savepoint():
+            return _intend(tx, order, issuer, linter, now, origin)
+    except Exception:
+        _log.exception("order not issuable, for a reason that nobody foresaw", order_id=order.id)
+        fail_order(tx, order, ProblemCode.INTERNAL, "The certificate could not be issued.", _SORRY, now, origin)
+        return None
+
+
+def _store_alone(
+    tx: Transaction, order_id: str, result: bytes | Refusal, issuer: Issuer, now: datetime, origin: str
+) -> None:
+    """`_store`; if it fails the intent stays, is tried again after its lease, and the others of the batch go on."""
+    try:
+        with tx.savepoint():
+            _store(tx, order_id, result, issuer, now, origin)
+    except Exception:
+        _log.exception("certificate not stored, the intent is tried again", order_id=order_id)
 
 
 def _intend(

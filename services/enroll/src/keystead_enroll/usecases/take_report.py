@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from keystead_contracts.agent import CsrReady, Failed, FailureCode, Installed, Report, ReportReceipt
+from keystead_contracts.agent import CsrReady, Failed, FailureCode, Installed, Removed, Report, ReportReceipt
 from keystead_contracts.events import CertificateInstalled, EnrollmentFailed
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.csr import CheckedCsr, check_csr
@@ -20,7 +20,7 @@ from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import JobNotYours, OrderClosed, ReportRefused
 from keystead_enroll.domain.tpm_public import Judgement, judge
 from keystead_enroll.ports import Clock, Transaction, Transactions
-from keystead_enroll.usecases.change_order import void_jobs
+from keystead_enroll.usecases.change_order import withdraw
 
 _ADVICE = {
     FailureCode.TPM_MISSING: "Run “keystead-agent doctor” on that computer; it says how to switch the TPM on.",
@@ -76,6 +76,10 @@ def _apply(tx: Transaction, order: Order, job: Job, report: Report, now: datetim
             _take_csr(tx, order, body, now)
         case Installed() as body, "install":
             _take_installation(tx, order, body, job, now, origin)
+        case Removed(), "remove":
+            pass
+        case Failed(), "remove":
+            pass  # the order has ended; the agent's own log says what it could not remove
         case Failed() as body, _:
             known = body.code in set(FailureCode)
             code = FailureCode(body.code) if known else FailureCode.INTERNAL
@@ -150,7 +154,7 @@ def _check_probe(certificate: Certificate, body: Installed, probe: str) -> None:
 def fail_order(tx: Transaction, order: Order, code: str, reason: str, advice: str, now: datetime, origin: str) -> None:
     """Ends the order as failed, takes its jobs back, retires a certificate that nobody can use, tells the person."""
     order.fail(code, reason, advice, now)
-    void_jobs(tx, order)
+    withdraw(tx, order, now, reason)
     certificate = tx.certificate_of(order.id)
     if certificate is not None and certificate.revoked_at is None:
         certificate.revoked_at, certificate.revocation_reason = now, "cessationOfOperation"

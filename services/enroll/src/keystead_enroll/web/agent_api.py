@@ -29,6 +29,7 @@ from keystead_enroll.usecases.take_report import take_report
 from keystead_enroll.web.context import WebContext
 from keystead_enroll.web.streams import SentEvent, event_stream
 from keystead_kit.http import ProblemException, client_address
+from keystead_kit.ratelimit import network_of
 
 JITTER = 0.2
 
@@ -40,7 +41,7 @@ def router(context: WebContext) -> APIRouter:
     origin = enroll.settings.public_origin
 
     def limit(request: Request, what: str) -> None:
-        retry_after = enroll.limits.hit(enroll.settings.claim_limit_address, what, client_address(request))
+        retry_after = enroll.limits.hit(enroll.settings.claim_limit_address, what, network_of(client_address(request)))
         if retry_after is not None:
             raise TooManyAttempts("Too many attempts from this address.", retry_after)
 

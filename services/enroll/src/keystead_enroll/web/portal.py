@@ -43,6 +43,7 @@ from keystead_enroll.web.views import (
     visit_view,
 )
 from keystead_kit.http import client_address
+from keystead_kit.ratelimit import network_of
 from keystead_kit.secrets import token_digest
 from keystead_kit.trace import current_trace_id
 
@@ -203,7 +204,8 @@ def router(context: WebContext) -> APIRouter:
         try:
             enter_access_code(
                 enroll.transactions, enroll.clock, enroll.limits, enroll.code_limits, enroll.secrets,
-                uri_extension=uri, token=session_token(request), code=access_code, address=client_address(request),
+                uri_extension=uri, token=session_token(request), code=access_code,
+                address=network_of(client_address(request)),
             )  # fmt: skip
         except AccessCodeWrong as refusal:
             with enroll.transactions.read() as tx:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keystead_auth.adapters.attempts import network_of
+from keystead_kit.ratelimit import network_of
 
 
 @pytest.mark.parametrize(
