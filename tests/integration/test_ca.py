@@ -23,8 +23,8 @@ from keystead_enroll.adapters.builtin_ca import BuiltinCa, CaFolder
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
 from keystead_enroll.domain.certificates import (
     DEFAULT_EXTENDED_KEY_USAGES,
+    DEFAULT_KEY_USAGES,
     CertificatePlan,
-    default_key_usages,
     der,
     key_usage,
     new_serial,
@@ -96,7 +96,7 @@ def _plan(ca: BuiltinCa, kind: CertificateType, algorithm: KeyAlgorithm = KeyAlg
         serial=new_serial(os.urandom),
         not_before=begin,
         not_after=end,
-        key_usages=default_key_usages(kind, algorithm),
+        key_usages=DEFAULT_KEY_USAGES,
         extended_key_usages=DEFAULT_EXTENDED_KEY_USAGES[kind],
         policies=("1.3.6.1.4.1.32473.1",),
         ca_issuers_url="http://ca.example.org/issuing.cer",

@@ -7,6 +7,7 @@ A policy that the file sets (`servers`, `allow_software_key`) cannot be loosened
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from keystead_agent.errors import PolicyRefused, SettingsInvalid
 PREFIX = "KEYSTEAD_AGENT_"
 DEFAULT_FILE = Path("/etc/keystead/agent.toml")
 POLICY = ("servers", "allow_software_key")
+HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
@@ -32,10 +34,25 @@ def origin_of(server: str) -> str:
         raise ValueError(f"{server!r} has more in it than a scheme, a host and a port")
     if parts.scheme == "http" and parts.hostname not in LOCAL_HOSTS:
         raise ValueError(f"{server!r} is not encrypted: http is accepted only for this machine itself, use https")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else _a_labels(parts.hostname)
     port = parts.port
     standard = {"https": 443, "http": 80}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, standard) else "")
+
+
+def _a_labels(host: str) -> str:
+    """The host name in A-labels (RFC 5890): what looks like another name shows that it is not. Raises ValueError."""
+    name = host
+    if not host.isascii():
+        import idna
+
+        try:
+            name = idna.encode(host, uts46=True).decode()
+        except idna.IDNAError as error:
+            raise ValueError(f"{host!r} is not a host name: {error}") from error
+    if not HOST_NAME.fullmatch(name):
+        raise ValueError(f"{host!r} is not a host name")
+    return name
 
 
 def _split(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -87,8 +88,22 @@ def _tell(steps: Steps, stack: Stack, with_agent: bool) -> None:
     environment = stack.agent_environment(stack.folder / "agent")
     settings = " \\\n     ".join(f"{name}='{environment[name]}'" for name in variables)
     steps.say(f"     {settings} \\\n     {executable('keystead-agent')} enroll 'keystead://…'")
+    steps.say("\nAdministrator", "1")
+    steps.say(f"   . {_administrator(stack)}")
+    steps.say("   keystead apply -f FILE     keystead order approve ORDER     keystead --help")
     steps.say(f"\nLogs       {stack.folder / 'log'}/", "1")
     steps.say("Ctrl-C stops everything; what was issued is there again next time.")
+
+
+def _administrator(stack: Stack) -> Path:
+    """A file for a shell to read, readable by its owner only: the command `keystead` on its path, and its settings."""
+    file = stack.folder / "admin.env"
+    settings = {k: v for k, v in stack.environment("enroll").items() if k.startswith("KEYSTEAD_ENROLL_")}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in settings.items()]
+    lines.append(f'export PATH={shlex.quote(str(Path(executable("keystead")).parent))}:"$PATH"')
+    file.touch(mode=0o600)
+    file.write_text("\n".join(lines) + "\n")
+    return file
 
 
 def main(folder: Path, port: int, with_agent: bool) -> None:

@@ -90,6 +90,19 @@ def test_origins_have_one_spelling(given: str, origin: str) -> None:
     assert origin_of(given) == origin
 
 
+def test_a_name_that_looks_like_another_shows_that_it_is_not() -> None:
+    assert origin_of("https://enroll.ex\N{CYRILLIC SMALL LETTER A}mple.org") == "https://enroll.xn--exmple-4nf.org"
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["https://.", "https://enroll..example.org", f"https://{'a' * 300}", "https://a\N{RIGHT-TO-LEFT OVERRIDE}b"],
+)
+def test_what_is_no_host_name_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match="not a"):
+        origin_of(given)
+
+
 @pytest.mark.parametrize(
     "given",
     ["http://example.org", "ftp://example.org", "https://u@example.org", "https://example.org/x", "example.org"],

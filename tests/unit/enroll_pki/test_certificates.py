@@ -15,10 +15,10 @@ from tests.unit.enroll_pki.samples import ADA, PUMP, WEB, key_of
 from keystead_contracts.base import CertificateType, KeyAlgorithm
 from keystead_enroll.domain.certificates import (
     DEFAULT_EXTENDED_KEY_USAGES,
+    DEFAULT_KEY_USAGES,
     CertificatePlan,
     KeyUsage,
     SigningKey,
-    default_key_usages,
     der,
     extended_key_usage_oid,
     final_builder,
@@ -70,7 +70,7 @@ def _plan(names: CertificateNames = ADA, kind: CertificateType = CertificateType
         serial=new_serial(lambda count: bytes(range(count))),
         not_before=begin,
         not_after=end,
-        key_usages=default_key_usages(kind, KeyAlgorithm.EC_P256),
+        key_usages=DEFAULT_KEY_USAGES,
         extended_key_usages=DEFAULT_EXTENDED_KEY_USAGES[kind],
         policies=("1.3.6.1.4.1.32473.1",),
         ca_issuers_url="http://ca.example.org/issuing.cer",
@@ -128,11 +128,12 @@ def test_each_type_has_its_purposes(kind: CertificateType, purposes: list[x509.O
     assert list(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == purposes
 
 
-def test_only_rsa_keys_of_people_and_servers_encipher_keys() -> None:
-    for kind in CertificateType:
-        assert default_key_usages(kind, KeyAlgorithm.EC_P384) == {KeyUsage.DIGITAL_SIGNATURE}
-        enciphers = KeyUsage.KEY_ENCIPHERMENT in default_key_usages(kind, KeyAlgorithm.RSA_2048)
-        assert enciphers is (kind is not CertificateType.DEVICE)
+def test_a_key_that_only_signs_is_not_said_to_encipher() -> None:
+    certificate = precertify(_plan(), ISSUER)
+    usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    assert usage.digital_signature
+    assert not usage.key_encipherment
+    assert not usage.key_agreement
 
 
 def test_a_purpose_is_a_name_or_an_oid() -> None:

@@ -165,7 +165,7 @@ class SqlTransaction:
 
     def devices_of(self, email: str, organization_id: str) -> Sequence[Device]:
         query = select(Device).where(t.devices.c.owner == email, t.devices.c.organization_id == organization_id)
-        return self.session.scalars(query.order_by(t.devices.c.name)).all()
+        return self.session.scalars(query.order_by(t.devices.c.last_seen_at.desc().nulls_last(), t.devices.c.id)).all()
 
     def job(self, job_id: str, *, lock: bool = False) -> Job | None:
         query = select(Job).where(t.jobs.c.id == job_id)

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
-from keystead_contracts.base import CertificateType, KeyAlgorithm
+from keystead_contracts.base import CertificateType
 from keystead_enroll.domain.errors import CaUnusable, TemplateInvalid
 from keystead_enroll.domain.keys import RSA_EXPONENT, PublicKey, supported_key
 from keystead_enroll.domain.names import CertificateNames
@@ -55,13 +55,9 @@ DEFAULT_EXTENDED_KEY_USAGES: Mapping[CertificateType, tuple[str, ...]] = {
 """What a profile's certificates are for if it does not say."""
 
 
-def default_key_usages(certificate_type: CertificateType, algorithm: KeyAlgorithm) -> frozenset[KeyUsage]:
-    """digitalSignature; keyEncipherment as well for RSA keys of people (S/MIME) and servers (RFC 8551, RFC 8446 clients
-    need none, older ones do). An EC key never has keyEncipherment (RFC 8813)."""
-    usages = {KeyUsage.DIGITAL_SIGNATURE}
-    if algorithm.startswith("rsa") and certificate_type is not CertificateType.DEVICE:
-        usages.add(KeyUsage.KEY_ENCIPHERMENT)
-    return frozenset(usages)
+DEFAULT_KEY_USAGES = frozenset({KeyUsage.DIGITAL_SIGNATURE})
+"""What a certificate's key may do (RFC 5280 section 4.2.1.3). The agent makes keys that sign and cannot decrypt, so
+none is said to encipher keys; TLS 1.3, and TLS 1.2 with (EC)DHE, need no more (RFC 8446)."""
 
 
 def extended_key_usage_oid(text: str) -> x509.ObjectIdentifier:

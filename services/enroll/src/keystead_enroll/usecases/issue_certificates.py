@@ -19,8 +19,8 @@ from keystead_contracts.problems import ProblemCode
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent, renewal_time
 from keystead_enroll.domain.certificates import (
     DEFAULT_EXTENDED_KEY_USAGES,
+    DEFAULT_KEY_USAGES,
     CertificatePlan,
-    default_key_usages,
     der,
     new_serial,
     pem_from_der,
@@ -133,7 +133,7 @@ def _plan(tx: Transaction, order: Order, issuer: Issuer, now: datetime) -> x509.
         serial=new_serial(randomness.token_bytes),
         not_before=not_before,
         not_after=not_after,
-        key_usages=default_key_usages(profile.certificate_type, checked.key_algorithm),
+        key_usages=DEFAULT_KEY_USAGES,
         extended_key_usages=DEFAULT_EXTENDED_KEY_USAGES[profile.certificate_type],
         policies=tuple(profile.policy_oids),
     )
