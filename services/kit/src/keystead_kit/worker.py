@@ -39,8 +39,8 @@ from keystead_kit.trace import tracing
 Duty = Callable[[], int]
 TakeFact = Callable[[Session, Fact, Envelope], None]
 MOST_ROUNDS = 1000
-SELF_RING_SECONDS = 20.0
-DEAF_AFTER_SECONDS = 90.0
+SELF_RING_SECONDS = 10.0
+DEAF_AFTER_SECONDS = 40.0
 EXIT_DEAF = 70
 
 _log = get_logger()
@@ -182,7 +182,8 @@ def run_worker(settings: ServiceSettings, bus: Bus, messenger: Messenger, duties
 
 
 class _Ears:
-    """For how long this worker has waited without hearing anything from the queue; work does not count as waiting."""
+    """For how long this worker has waited, with Redis well, without hearing anything from the queue. Its own work does
+    not count as waiting. A Redis that dies between a message and its acknowledgement can leave a consumer deaf."""
 
     def __init__(self) -> None:
         self.silence = 0.0
@@ -228,7 +229,9 @@ def _heartbeat(
         if since_ring >= SELF_RING_SECONDS:
             since_ring = 0.0
             bus.ring()
-        if ears.silence > DEAF_AFTER_SECONDS and _redis_is_well(bus):
+        if not _redis_is_well(bus):
+            ears.heard()
+        elif ears.silence > DEAF_AFTER_SECONDS:
             _log.error("the consumer went deaf, the worker ends to be started again", silence_seconds=ears.silence)
             ears.heard()
             os.kill(os.getpid(), signal.SIGTERM)
