@@ -251,9 +251,12 @@ def test_signing_out_ends_both_sessions(person: Visitor) -> None:
         person.sees("Sign in to Staff certificates")
 
 
-def test_an_expired_link_is_replaced_by_a_new_one_that_works(person: Visitor, stack: Stack, tmp_path: Path) -> None:
+def test_an_expired_link_is_replaced_by_a_new_one_that_works(
+    person: Visitor, desktop: Desktop, stack: Stack, tmp_path: Path
+) -> None:
     person.reach_request()
     old = person.submit()
+    desktop.wait_until_opened(old)  # a reload while the browser opens the link would be aborted
     with sqlite3.connect(f"{stack.folder}/data/enroll.db", timeout=10) as database:
         expired = database.execute(
             "UPDATE enrollment_claims SET expires_at = '2026-01-01 00:00:00.000000' WHERE order_id = ?",
