@@ -157,9 +157,12 @@ def test_a_malformed_address_is_told_beside_its_field_and_kept(person: Visitor) 
     expect(person.page.get_by_label("e-mail address")).to_have_value("ada.example.org")
 
 
-def test_progress_survives_a_reload_and_shows_in_a_second_tab(person: Visitor, stack: Stack, tmp_path: Path) -> None:
+def test_progress_survives_a_reload_and_shows_in_a_second_tab(
+    person: Visitor, desktop: Desktop, stack: Stack, tmp_path: Path
+) -> None:
     person.reach_request()
     link = person.submit()
+    desktop.wait_until_opened(link)  # a reload while the browser opens the link would be aborted
     person.page.reload()
     expect(person.step("agent")).to_have_attribute("data-state", "active")
     second = person.new_tab()
