@@ -1,7 +1,8 @@
 """The agent's settings and policy: an administrator's TOML file, then `KEYSTEAD_AGENT_…` variables. The one home of
 `os.environ`.
 
-A policy that the file sets (`servers`, `allow_software_key`) cannot be loosened by a variable.
+A policy that a file sets (`servers`, `allow_software_key`) can only be made stricter by a variable. That of the default
+file holds even if `KEYSTEAD_AGENT_CONFIG` names another file for everything else.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -22,18 +23,24 @@ PREFIX = "KEYSTEAD_AGENT_"
 DEFAULT_FILE = Path("/etc/keystead/agent.toml")
 POLICY = ("servers", "allow_software_key")
 HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+Checked = TypeVar("Checked", bound=BaseModel)
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
+class NotEncrypted(ValueError):
+    """The address is http and not this machine's own."""
+
+
 def origin_of(server: str) -> str:
-    """`server` as a plain origin (RFC 6454): scheme, host, port if it is not the scheme's own. Raises ValueError."""
+    """`server` as a plain origin (RFC 6454): scheme, host, port if it is not the scheme's own. Raises ValueError,
+    of the kind NotEncrypted for http to another machine."""
     parts = urlsplit(server.strip())
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise ValueError(f"{server!r} is not a server's address such as https://enroll.example.org")
     if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username is not None:
         raise ValueError(f"{server!r} has more in it than a scheme, a host and a port")
     if parts.scheme == "http" and parts.hostname not in LOCAL_HOSTS:
-        raise ValueError(f"{server!r} is not encrypted: http is accepted only for this machine itself, use https")
+        raise NotEncrypted(f"{server} is not encrypted, and http is only for this computer itself")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else _a_labels(parts.hostname)
     port = parts.port
     standard = {"https": 443, "http": 80}[parts.scheme]
@@ -73,17 +80,29 @@ def _readable(path: Path) -> Path:
     return path
 
 
-class Settings(BaseModel):
-    """What the agent runs with. `servers` lists the origins that may use this machine; empty means any, after asking.
-    `tcti` is a tpm2-tss TCTI ("device:/dev/tpmrm0", "swtpm:host=…,port=…"). `allow_software_key` lets a server ask
-    for a key in a file where there is no TPM. `ca_file` holds further TLS roots (PEM)."""
+class Policy(BaseModel):
+    """What an administrator allows. `servers` lists the origins that may use this machine; empty means any, after
+    asking. `allow_software_key` lets a server ask for a key in a file where there is no TPM."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    state_dir: Annotated[Path, AfterValidator(_absolute)]
     servers: Annotated[tuple[Annotated[str, AfterValidator(origin_of)], ...], BeforeValidator(_split)] = ()
-    tcti: Annotated[str, Field(pattern=r"^[a-z-]+(:.*)?$")] = "device:/dev/tpmrm0"
     allow_software_key: bool = False
+
+    def looser(self, than: Policy) -> Iterator[str]:
+        """The names of what this policy allows and `than`, where it says something, does not."""
+        if than.servers and not (self.servers and set(self.servers) <= set(than.servers)):
+            yield "servers"
+        if "allow_software_key" in than.model_fields_set and self.allow_software_key > than.allow_software_key:
+            yield "allow_software_key"
+
+
+class Settings(Policy):
+    """What the agent runs with, besides the policy: `tcti` is a tpm2-tss TCTI ("device:/dev/tpmrm0",
+    "swtpm:host=…,port=…"), `ca_file` holds further TLS roots (PEM)."""
+
+    state_dir: Annotated[Path, AfterValidator(_absolute)]
+    tcti: Annotated[str, Field(pattern=r"^[a-z-]+(:.*)?$")] = "device:/dev/tpmrm0"
     ca_file: Annotated[Path, AfterValidator(_readable)] | None = None
 
     def require_allowed(self, origin: str) -> None:
@@ -91,42 +110,68 @@ class Settings(BaseModel):
         if self.servers and origin not in self.servers:
             raise PolicyRefused(
                 f"{origin} is not a server that this computer's policy allows",
-                f"Allowed: {', '.join(self.servers)}. An administrator can add it to `servers`.",
+                f"Allowed: {', '.join(self.servers)}. An administrator can add it to the setting servers.",
             )
 
 
-def load_settings(environ: Mapping[str, str] | None = None, *, is_root: bool | None = None) -> Settings:
-    """The settings from `environ` (the process's own by default) and the file that it names. Raises SettingsInvalid
-    with every mistake in one list."""
+def load_settings(
+    environ: Mapping[str, str] | None = None, *, is_root: bool | None = None, default_file: Path = DEFAULT_FILE
+) -> Settings:
+    """The settings from `environ` (the process's own by default), the file that it names, and `default_file`, whose
+    policy always holds. Raises SettingsInvalid with every mistake in one list."""
     environ = os.environ if environ is None else environ
     is_root = os.geteuid() == 0 if is_root is None else is_root
     mistakes: list[str] = []
-    file = Path(environ.get(f"{PREFIX}CONFIG", DEFAULT_FILE))
-    from_file = _read_file(file, f"{PREFIX}CONFIG" in environ, mistakes)
-    values: dict[str, Any] = {"state_dir": _default_state_dir(environ, is_root), **from_file}
-    for name in sorted(environ):
-        if not name.startswith(PREFIX) or name == f"{PREFIX}CONFIG":
-            continue
-        field = name.removeprefix(PREFIX).lower()
-        if field not in Settings.model_fields:
-            mistakes.append(f"{name}: there is no such setting")
-        elif field in POLICY and field in from_file:
-            mistakes.append(f"{name}: the policy in {file} sets this already")
-        else:
-            values[field] = environ[name]
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        for item in error.errors():
-            field = str(item["loc"][0])
-            where = f"{file}: {field}" if field in from_file else f"{PREFIX}{field.upper()}"
-            mistakes.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
-    if mistakes:
+    named = environ.get(f"{PREFIX}CONFIG")
+    files = {default_file: _read_file(default_file, False, mistakes)}
+    if named is not None and Path(named) != default_file:
+        files = {default_file: _policy_of(files[default_file]), Path(named): _read_file(Path(named), True, mistakes)}
+    values: dict[str, Any] = {"state_dir": _default_state_dir(environ, is_root)}
+    sources: dict[str, str] = {"state_dir": f"{PREFIX}STATE_DIR"}
+    for file, content in files.items():
+        values |= content
+        sources |= {field: f"{file}: {field}" for field in content}
+    for name, field in _variables(environ, mistakes):
+        values[field], sources[field] = environ[name], name
+    settings = _validated(Settings, values, sources, mistakes)
+    for file, content in files.items():
+        stated = _validated(Policy, _policy_of(content), {field: f"{file}: {field}" for field in POLICY}, mistakes)
+        if settings and stated:
+            mistakes += [f"{sources[field]}: looser than the policy in {file}" for field in settings.looser(stated)]
+    if settings is None or mistakes:
         raise SettingsInvalid(
-            "the settings cannot be used:\n" + "\n".join(f"  {mistake}" for mistake in mistakes),
-            f"Settings are {', '.join(sorted(Settings.model_fields))}.",
+            "the settings cannot be used:\n" + "\n".join(f"  {mistake}" for mistake in dict.fromkeys(mistakes)),
+            f"Settings are {', '.join(sorted(Settings.model_fields))}; keystead-agent --help says where they are set.",
         )
     return settings
+
+
+def _policy_of(content: dict[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in content.items() if field in POLICY}
+
+
+def _variables(environ: Mapping[str, str], mistakes: list[str]) -> Iterator[tuple[str, str]]:
+    """The agent's variables, each with its setting."""
+    for name in sorted(environ):
+        field = name.removeprefix(PREFIX).lower()
+        if not name.startswith(PREFIX) or field == "config":
+            continue
+        if field in Settings.model_fields:
+            yield name, field
+        else:
+            mistakes.append(f"{name}: there is no such setting")
+
+
+def _validated(
+    kind: type[Checked], values: dict[str, Any], sources: dict[str, str], mistakes: list[str]
+) -> Checked | None:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        for item in error.errors():
+            where = sources[str(item["loc"][0])]
+            mistakes.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
+        return None
 
 
 def silence_tss_log() -> None:

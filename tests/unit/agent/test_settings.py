@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from keystead_agent.errors import ExitCode, PolicyRefused, SettingsInvalid
-from keystead_agent.settings import load_settings, origin_of
+from keystead_agent.settings import Settings, load_settings, origin_of
 
 
 def test_defaults_need_nothing_set() -> None:
@@ -54,8 +54,57 @@ def test_a_policy_in_the_file_cannot_be_loosened_by_a_variable(tmp_path: Path) -
     file = tmp_path / "agent.toml"
     file.write_text('servers = ["https://enroll.example.org"]\n')
     environ = {"KEYSTEAD_AGENT_CONFIG": str(file), "KEYSTEAD_AGENT_SERVERS": "https://evil.example"}
-    with pytest.raises(SettingsInvalid, match="sets this already"):
+    with pytest.raises(SettingsInvalid, match="looser than the policy"):
         load_settings(environ, is_root=False)
+
+
+POLICY = 'servers = ["https://a.example", "https://b.example"]\nallow_software_key = false\n'
+
+
+def under_policy(folder: Path, own: str = "", **environ: str) -> Settings:
+    """The settings where an administrator wrote POLICY and somebody else names a file with `own`."""
+    (folder / "policy.toml").write_text(POLICY)
+    (folder / "own.toml").write_text(own)
+    named = {"KEYSTEAD_AGENT_CONFIG": str(folder / "own.toml")}
+    return load_settings(named | environ, is_root=False, default_file=folder / "policy.toml")
+
+
+def test_naming_another_file_does_not_lift_the_default_files_policy(tmp_path: Path) -> None:
+    settings = under_policy(tmp_path, 'tcti = "swtpm:port=1"')
+    assert settings.tcti == "swtpm:port=1"
+    assert settings.servers == ("https://a.example", "https://b.example")
+    for own, environ in (
+        ('servers = ["https://evil.example"]', {}),
+        ("servers = []", {}),
+        ("allow_software_key = true", {}),
+        ("", {"KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY": "true"}),
+        ("", {"KEYSTEAD_AGENT_SERVERS": ""}),
+        ('servers = ["https://a.example"]', {"KEYSTEAD_AGENT_SERVERS": "https://b.example"}),
+    ):
+        with pytest.raises(SettingsInvalid, match="looser than the policy"):
+            under_policy(tmp_path, own, **environ)
+
+
+def test_a_policy_can_be_made_stricter(tmp_path: Path) -> None:
+    assert under_policy(tmp_path, 'servers = ["https://b.example"]').servers == ("https://b.example",)
+    assert under_policy(tmp_path, KEYSTEAD_AGENT_SERVERS="https://a.example").servers == ("https://a.example",)
+    file = tmp_path / "loose.toml"
+    file.write_text("allow_software_key = true")
+    environ = {"KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY": "false"}
+    assert not load_settings(environ, is_root=False, default_file=file).allow_software_key
+
+
+def test_what_the_policy_does_not_speak_of_may_be_set(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text('servers = ["https://a.example"]')
+    environ = {"KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY": "true"}
+    assert load_settings(environ, is_root=False, default_file=file).allow_software_key
+
+
+def test_a_policy_that_cannot_be_read_stops_everything(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").mkdir()
+    with pytest.raises(SettingsInvalid, match=r"policy\.toml"):
+        load_settings({}, is_root=False, default_file=tmp_path / "policy.toml")
 
 
 def test_a_broken_file_and_an_unknown_key_are_named(tmp_path: Path) -> None:
