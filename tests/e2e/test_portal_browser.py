@@ -13,13 +13,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.support.browser import Agent, Desktop, Visitor
 from tests.support.page_audit import focus_is_visible
+from tests.support.swtpm import Swtpm
 
 from keystead_local.stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.tpm, pytest.mark.browser]
 
 LINES = ["agent", "key", "request", "issued", "installed"]
-NO_TPM = {"KEYSTEAD_AGENT_TCTI": "swtpm:host=127.0.0.1,port=9"}
 _people = itertools.count(1)
 _WATCH = """() => {
   const note = (line) => window.noted(`${line.dataset.key} ${line.dataset.state}`);
@@ -190,8 +190,10 @@ def test_without_script_everything_works_and_progress_comes_with_each_refresh(
 
 def test_a_failure_says_why_what_to_do_and_leads_on(person: Visitor, stack: Stack, tmp_path: Path) -> None:
     person.reach_request()
-    with Agent(stack, tmp_path, person.submit(), **NO_TPM):
-        person.sees("Your certificate could not be installed")
+    with Swtpm(tmp_path / "tpm") as tpm:
+        tpm.fill()
+        with Agent(stack, tmp_path, person.submit(), KEYSTEAD_AGENT_TCTI=tpm.tcti):
+            person.sees("Your certificate could not be installed")
     box = person.page.locator("#failure")
     expect(box).to_contain_text("TPM")
     assert box.locator("h2").inner_text() and box.locator("p").first.inner_text()

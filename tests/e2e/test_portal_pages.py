@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from tests.support import page_audit
 from tests.support.browser import Agent, Visitor
+from tests.support.swtpm import Swtpm
 
 from keystead_local.stack import Stack
 
@@ -171,13 +172,11 @@ def _troubles(seen: Walk, person: Visitor, folder: Path) -> None:
     person.sees("Your request was cancelled")
     seen.look(page, "cancelled")
     person.press("Make a new request")
-    with Agent(person.stack, folder, person.submit(), **WITHOUT_TPM):
-        person.sees("Your certificate could not be installed")
+    with Swtpm(folder / "tpm") as tpm:
+        tpm.fill()
+        with Agent(person.stack, folder, person.submit(), KEYSTEAD_AGENT_TCTI=tpm.tcti):
+            person.sees("Your certificate could not be installed")
     seen.look(page, "failed")
-
-
-WITHOUT_TPM = {"KEYSTEAD_AGENT_TCTI": "swtpm:host=127.0.0.1,port=9"}
-"""An agent's environment in which no TPM answers: nothing listens on the discard port."""
 
 
 def expire_links(stack: Stack, order_address: str) -> None:

@@ -11,6 +11,8 @@ from types import FrameType
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 60.0
+NOTICE_SECONDS = 2.0
+"""Whoever waits longer than this is told what for."""
 
 
 class Backoff:
@@ -30,6 +32,18 @@ class Backoff:
         wait = at_least + self._draw(0.0, self._limit)
         self._limit = min(self._limit * 2, LONGEST_WAIT)
         return wait
+
+
+@contextmanager
+def noticing(say: Callable[[], object]) -> Iterator[None]:
+    """Calls `say`, in another thread, if what is inside takes longer than NOTICE_SECONDS."""
+    timer = threading.Timer(NOTICE_SECONDS, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Stopped(BaseException):

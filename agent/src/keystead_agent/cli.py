@@ -19,9 +19,22 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-EXIT_CODES = """\b
-Exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused by policy or by you,
-4 server not reachable.
+EPILOG = """\b
+Settings, each an environment variable or a line of /etc/keystead/agent.toml:
+  KEYSTEAD_AGENT_STATE_DIR           state_dir           where keys and certificates are kept
+  KEYSTEAD_AGENT_TCTI                tcti                the TPM: device:/dev/tpmrm0, or
+                                                         swtpm:host=127.0.0.1,port=2321
+  KEYSTEAD_AGENT_SERVERS             servers             the only servers that may use this computer
+  KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY  allow_software_key  true: without a TPM, a key in a file
+  KEYSTEAD_AGENT_CA_FILE             ca_file             more TLS roots (PEM)
+  KEYSTEAD_AGENT_CONFIG              another file than /etc/keystead/agent.toml. Whatever that one says
+                                     of servers and allow_software_key can only be made stricter.
+
+\b
+Without a setting, state is kept in /var/lib/keystead (root) or ~/.local/share/keystead.
+
+\b
+Exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused by policy or by you, 4 server not reachable.
 """
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
 
@@ -38,9 +51,19 @@ def _settings() -> Settings:
 
 
 def _machine() -> Machine:
+    """For commands that only read."""
     from keystead_agent.machine import Machine
 
-    return Machine.open(_settings(), _now)
+    return Machine.of(_settings(), _now)
+
+
+def _own_machine() -> Machine:
+    """For commands that write: the state directory is there, and tidy."""
+    from keystead_agent.output import say_who_works
+
+    machine = _machine()
+    machine.recover(say_who_works)
+    return machine
 
 
 def explained(command: F) -> F:
@@ -64,7 +87,7 @@ def explained(command: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="keystead-agent")
 def main() -> None:
     """Certificates whose private key is made in this computer's TPM and never leaves it.
@@ -89,30 +112,42 @@ def enroll(link: str, yes: bool, wait: float, as_json: bool) -> None:
     Shows which server asks, makes the key in the TPM, installs the certificate, proves that both work. A run that was
     interrupted goes on when it is started again with the same link.
 
+    With - in place of the LINK it is read from standard input. Other users of this computer can see a LINK that is
+    typed in the list of processes while the command runs, and it stays in the shell's history; what comes by standard
+    input they cannot see.
+
     \b
-    Example:
-      keystead-agent enroll --yes 'keystead://enroll?server=https%3A%2F%2Fenroll.example.org&claim=…'
+    Examples:
+      keystead-agent enroll 'keystead://enroll?server=https%3A%2F%2Fenroll.example.org&claim=…'
+      keystead-agent enroll --yes - < link.txt
     """
     from keystead_agent.backoff import Stop
     from keystead_agent.enroll import enroll as do_enroll
     from keystead_agent.enroll import read_link
     from keystead_agent.errors import ConsentRefused
-    from keystead_agent.output import show_enrolled, teller
+    from keystead_agent.output import say_who_works, show_enrolled, teller
 
-    target = read_link(link)
+    target = read_link(_from_stdin() if link == "-" else link)
     machine = _machine()
     machine.settings.require_allowed(target.server)
     if not yes and target.server not in machine.settings.servers:
         _ask(target.server, ConsentRefused)
+    machine.recover(say_who_works)
     done: Enrolled = do_enroll(machine, target, stop=Stop(), tell=teller(as_json=as_json, log=False), patience=wait)
     show_enrolled(done, as_json=as_json)
+
+
+def _from_stdin() -> str:
+    if sys.stdin.isatty():
+        click.echo("Paste the link: ", nl=False, err=True)
+    return sys.stdin.readline()
 
 
 def _ask(server: str, refused: type[Exception]) -> None:
     if not sys.stdin.isatty():
         raise refused(
             f"{server} asks to make a key on this computer, and nobody is there to agree",
-            "Add --yes, or list the server in the setting `servers`.",
+            "Add --yes, or let an administrator list the server in the setting servers (see keystead-agent --help).",
         )
     click.echo(f"{server} asks this computer to make a key in its TPM and to store a certificate for it.", err=True)
     if not click.confirm("Go on?", default=False, err=True):
@@ -123,9 +158,9 @@ def _ask(server: str, refused: type[Exception]) -> None:
 @json_option
 @explained
 def run(as_json: bool) -> None:
-    """Work for the server that this computer is registered with, until stopped (SIGTERM, Ctrl-C).
+    """Work for the server that this computer is registered with.
 
-    Also finishes enrollments that were interrupted. One log line an event, on stderr.
+    Ends on SIGTERM or Ctrl-C. Also finishes enrollments that were interrupted. One log line an event, on stderr.
 
     \b
     Example:
@@ -138,7 +173,7 @@ def run(as_json: bool) -> None:
 
     stop = Stop()
     stop.on_signals()
-    machine = _machine()
+    machine = _own_machine()
     with Helper(machine) as helper:
         do_run(machine, helper, stop=stop, tell=teller(as_json=as_json, log=True))
 
@@ -159,7 +194,7 @@ def register(server: str, token: str | None, token_file: Any, replace: bool, as_
     Example:
       keystead-agent register https://enroll.example.org --token-file token.txt
     """
-    from keystead_agent.output import show
+    from keystead_agent.output import say_who_works, show
     from keystead_agent.register import register as do_register
     from keystead_agent.settings import origin_of
 
@@ -169,7 +204,8 @@ def register(server: str, token: str | None, token_file: Any, replace: bool, as_
         origin = origin_of(server)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="SERVER") from error
-    reply = do_register(_machine(), origin, (token or token_file.read()).strip(), replace=replace)
+    secret = (token or token_file.read()).strip()
+    reply = do_register(_own_machine(), origin, secret, replace=replace, waiting=say_who_works)
     show(
         {"device_id": reply.device_id, "organization": reply.organization, "server": origin},
         f"Registered as device {reply.device_id} of {reply.organization}. Next: keystead-agent run",
@@ -182,16 +218,23 @@ def register(server: str, token: str | None, token_file: Any, replace: bool, as_
 @json_option
 @explained
 def list_(test: bool, as_json: bool) -> None:
-    """Show the certificates that the agent installed.
+    """Show the installed certificates; sign with each key.
+
+    Ends with 1 if a signing test failed or a certificate's folder is damaged.
 
     \b
     Example:
       keystead-agent list --json
     """
-    from keystead_agent.listing import list_certificates
-    from keystead_agent.output import show_certificates
+    from keystead_agent.backoff import noticing
+    from keystead_agent.listing import all_work, list_certificates
+    from keystead_agent.output import say, show_certificates
 
-    show_certificates(list(list_certificates(_machine(), test=test)), as_json=as_json)
+    with noticing(lambda: say("Waiting for the TPM …")):
+        found = list(list_certificates(_machine(), test=test))
+    show_certificates(found, as_json=as_json)
+    if not all_work(found):
+        sys.exit(1)
 
 
 @main.command()
@@ -199,21 +242,24 @@ def list_(test: bool, as_json: bool) -> None:
 @json_option
 @explained
 def doctor(servers: tuple[str, ...], as_json: bool) -> None:
-    """Check that this computer is ready, and say what to do if it is not.
+    """Check that this computer is ready; change nothing.
+
+    Says what to do about what is not ready. Ends with 1 if something has to be done.
 
     \b
     Example:
       keystead-agent doctor --server https://enroll.example.org
     """
+    from keystead_agent.backoff import noticing
     from keystead_agent.doctor import Mark, examine
-    from keystead_agent.output import show_findings
+    from keystead_agent.output import say, show_findings
     from keystead_agent.settings import origin_of
 
     try:
         origins = tuple(origin_of(server) for server in servers)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--server") from error
-    findings = examine(_settings(), _now, origins)
-    marks = show_findings(findings, as_json=as_json)
+    with noticing(lambda: say("Waiting for the TPM or a server …")):
+        marks = show_findings(examine(_settings(), _now, origins), as_json=as_json)
     if Mark.BAD in marks:
         sys.exit(1)

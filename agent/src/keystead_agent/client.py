@@ -7,6 +7,7 @@ where it will not (other 4xx).
 from __future__ import annotations
 
 import email.utils
+import re
 import secrets
 import ssl
 import time
@@ -48,6 +49,7 @@ ANSWER_LIMIT = 30.0
 SILENCE_LIMIT = 45.0
 """Seconds without a byte after which a stream is dead: three of the server's keep-alive comments."""
 LONGEST_RETRY_AFTER = 3600.0
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 
 class UnknownJob(Message):
@@ -192,11 +194,11 @@ def _reachable(origin: str) -> Iterator[None]:
     try:
         yield
     except (httpx.TransportError, EventTooLong) as error:
-        words = str(error) or type(error).__name__
+        words = _ERRNO.sub("", str(error)) or type(error).__name__
         if "CERTIFICATE_VERIFY_FAILED" in words:
             raise ServerUnreachable(
                 f"{origin} shows a TLS certificate that this computer does not trust: {words}",
-                "Check the address and this computer's clock; a private CA is named by the setting `ca_file`.",
+                "Check the address and this computer's clock; a private CA is named by the setting ca_file.",
             ) from error
         raise ServerUnreachable(
             f"{origin} cannot be reached: {words}", "Check the network and the server's address."

@@ -51,7 +51,8 @@ class DeviceStore:
         if known is None:
             raise NotRegistered(
                 "this computer is not registered as a device",
-                "keystead-agent register https://SERVER --token-file FILE; an administrator gives the token.",
+                "Register it: keystead-agent register https://SERVER --token-file FILE. An administrator gives the "
+                "token.",
             )
         return known
 
@@ -75,9 +76,9 @@ class DeviceStore:
 
     @staticmethod
     def _load(directory: Path) -> tuple[DeviceIdentity, bytes] | None:
-        if not directory.is_dir():
-            return None
         with unwritable(directory):
+            if not directory.is_dir():
+                return None
             try:
                 identity = DeviceIdentity.model_validate_json((directory / _FILE).read_bytes())
             except ValueError as error:

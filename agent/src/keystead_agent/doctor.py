@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterator
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from keystead_agent.client import ServerClient
 from keystead_agent.device import DeviceStore
 from keystead_agent.errors import AgentError, PolicyRefused, ServerUnreachable
-from keystead_agent.files import private_directory, write_file
+from keystead_agent.files import require_folder
 from keystead_agent.journal import Clock
 from keystead_agent.keystore import KeyStores
 from keystead_agent.keystore.base import KeyStore
@@ -61,7 +61,7 @@ def _tpm(settings: Settings) -> Iterator[Finding]:
             subject="policy",
             mark=Mark.WARNING,
             found="keys outside the TPM are allowed",
-            advice="Unset `allow_software_key` unless a server needs it: such keys can be copied.",
+            advice="Unset allow_software_key unless a server needs it: such keys can be copied.",
         )
 
 
@@ -103,14 +103,21 @@ def _tpm_facts(store: KeyStore) -> Iterator[Finding]:
 
 
 def _state(settings: Settings) -> Finding:
-    probe = settings.state_dir / f"probe-{secrets.token_hex(4)}"
+    """Looks only: the folder is made when something is to be kept."""
+    subject = "state directory"
     try:
-        private_directory(settings.state_dir)
-        write_file(probe, b"")
-        probe.unlink()
+        nearest = require_folder(settings.state_dir)
     except AgentError as error:
-        return Finding(subject="state directory", mark=Mark.BAD, found=error.detail, advice=error.advice)
-    return Finding(subject="state directory", mark=Mark.GOOD, found=f"{settings.state_dir} is writable")
+        return Finding(subject=subject, mark=Mark.BAD, found=error.detail, advice=error.advice)
+    if not os.access(nearest, os.R_OK | os.W_OK | os.X_OK):
+        return Finding(
+            subject=subject,
+            mark=Mark.BAD,
+            found=f"This account may not write in {nearest}",
+            advice="Check its owner and permissions, or change the setting state_dir (KEYSTEAD_AGENT_STATE_DIR).",
+        )
+    found = "is writable" if nearest == settings.state_dir else "will be made when needed"
+    return Finding(subject=subject, mark=Mark.GOOD, found=f"{settings.state_dir} {found}")
 
 
 def _known_servers(settings: Settings) -> tuple[str, ...]:
@@ -123,7 +130,7 @@ def _known_servers(settings: Settings) -> tuple[str, ...]:
 
 
 def _server(settings: Settings, server: str, now: Clock) -> Iterator[Finding]:
-    subject = f"server {server}"
+    subject = "server"
     try:
         settings.require_allowed(server)
         with ServerClient(server, settings.ca_file) as client:
@@ -132,7 +139,7 @@ def _server(settings: Settings, server: str, now: Clock) -> Iterator[Finding]:
         yield Finding(subject=subject, mark=Mark.BAD, found=error.detail, advice=error.advice)
         return
     kind = "reachable, certificate trusted" if server.startswith("https:") else "reachable, on this computer"
-    yield Finding(subject=subject, mark=Mark.GOOD, found=kind)
+    yield Finding(subject=subject, mark=Mark.GOOD, found=f"{server} {kind}")
     if server_time is None:
         return
     off = (now() - server_time).total_seconds()

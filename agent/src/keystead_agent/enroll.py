@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
-from keystead_agent.backoff import Stop
-from keystead_agent.errors import AgentError, LinkUnusable, ServerRefused
+from keystead_agent.backoff import Stop, noticing
+from keystead_agent.errors import (
+    AgentError,
+    LinkMalformed,
+    LinkUnusable,
+    PolicyRefused,
+    ServerRefused,
+    ServerUnreachable,
+)
 from keystead_agent.journal import ClaimEntry, JobEntry
 from keystead_agent.machine import Machine
-from keystead_agent.settings import origin_of
+from keystead_agent.settings import NotEncrypted, origin_of
 from keystead_agent.worker import Tell, Tokens, Worker
 from keystead_contracts.agent import ClaimRequest, DeviceJob, EnrollLink, Failed, Installed, MachineInfo
 from keystead_contracts.problems import ProblemCode
@@ -37,12 +44,18 @@ class ClaimHeld(AgentError):
 
 
 def read_link(text: str) -> EnrollLink:
-    """The link in `text`, its server a plain origin. Raises LinkUnusable."""
+    """The link in `text`, its server a plain origin. Raises LinkMalformed; PolicyRefused if the link's server would be
+    talked to unencrypted."""
     try:
         link = EnrollLink.parse(text)
         return EnrollLink(server=origin_of(link.server), claim=link.claim)
+    except NotEncrypted as error:
+        raise PolicyRefused(
+            f"the link cannot be used: {error}",
+            "Nothing was sent. Ask whoever runs the server for a page with an https address.",
+        ) from error
     except ValueError as error:
-        raise LinkUnusable(
+        raise LinkMalformed(
             f"the link cannot be used: {error}",
             "Copy the whole link from the enrollment page, in quotes: keystead-agent enroll 'keystead://enroll?…'",
         ) from error
@@ -60,9 +73,12 @@ class Keeper(Protocol):
 
 def enroll(machine: Machine, link: EnrollLink, *, stop: Stop, tell: Tell, patience: float) -> Enrolled:
     """Opens the link's claim and works until its order is installed. A link that was interrupted goes on where it
-    was. Raises PolicyRefused, LinkUnusable, ClaimHeld, EnrollmentFailed; ServerUnreachable if the server was not
-    reached once within `patience` seconds."""
+    was. Asks the key store first: without one that works the server hears nothing, and the link stays good. Raises
+    PolicyRefused, KeyStoreError's kinds, LinkUnusable, ClaimHeld, EnrollmentFailed; ServerUnreachable if the server
+    was not reached once within `patience` seconds."""
     machine.settings.require_allowed(link.server)
+    with noticing(lambda: tell("tpm_slow")):
+        machine.require_keys()
     entry = machine.journal.open_claim(link)
     return resume(machine, machine, entry, stop=stop, tell=tell, patience=patience)
 
@@ -70,10 +86,13 @@ def enroll(machine: Machine, link: EnrollLink, *, stop: Stop, tell: Tell, patien
 def resume(
     machine: Machine, keeper: Keeper, claim: ClaimEntry, *, stop: Stop, tell: Tell, patience: float | None
 ) -> Enrolled:
-    """Works on a journaled claim until its order ends. Raises like `enroll`; `patience` None never gives up."""
+    """Works on a journaled claim until its order ends. Raises like `enroll`; `patience` None tries an unreachable
+    server for as long as it can go on with the claim."""
     with machine.journal.holding_claim(claim.claim_id) as held, machine.connect(claim.server) as client:
         if not held:
-            raise ClaimHeld("the agent works on this link already", "Wait for it, or end the other process.")
+            raise ClaimHeld(
+                "another keystead-agent works on this link already", "Wait for it, or end the other process."
+            )
         tokens = Tokens(lambda: client.redeem(_claim_request(keeper, claim)))
         worker = Worker(
             machine.journal,
@@ -84,9 +103,14 @@ def resume(
             stop=stop,
             tell=tell,
             patience=patience,
+            useful=machine.journal.useful_seconds(claim),
         )
         try:
             return _until_ended(machine, claim, worker)
+        except ServerUnreachable:
+            if machine.journal.useful_seconds(claim) <= 0:
+                machine.journal.close_claim(claim, "failed")
+            raise
         except ServerRefused as error:
             machine.journal.close_claim(claim, "failed")
             if error.problem in (ProblemCode.CLAIM_INVALID, ProblemCode.NOT_FOUND, ProblemCode.UNAUTHENTICATED):

@@ -6,7 +6,9 @@ AgentError
 ├── ConsentRefused             the person at the terminal said no
 ├── ServerUnreachable          network, TLS or a 5xx: the same again may work later
 ├── ServerRefused              a 4xx with the server's own words: the same again will not work
-├── LinkUnusable               not a link, or its claim is spent
+├── LinkUnusable               its claim is spent
+│   └── LinkMalformed          not a link at all
+├── AgentBusy                  another process of the agent is at it: not now
 ├── NotRegistered, AlreadyRegistered
 ├── StoreUnwritable, OrderOfAnotherServer, CertificateUnacceptable
 └── KeyStoreError
@@ -18,6 +20,7 @@ AgentError
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 from keystead_contracts.agent import Failed, FailureCode
 
@@ -33,22 +36,38 @@ class ExitCode(IntEnum):
 
 
 class AgentError(Exception):
-    """A failure in words for a person: `detail` says what happened, `advice` what to do about it."""
+    """A failure in words for a person: `detail` says what happened, `advice` what to do about it. Both are sentences:
+    they stand in letters and on pages too. Survives pickling with all that a subclass adds."""
 
     code: FailureCode = FailureCode.INTERNAL
     exit_code: ExitCode = ExitCode.FAILED
 
     def __init__(self, detail: str, advice: str = "") -> None:
         super().__init__(detail, advice)
-        self.detail = detail
-        self.advice = advice
+        self.detail = _sentence(detail)
+        self.advice = _sentence(advice)
 
     def __str__(self) -> str:
         return self.detail
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
     def report(self) -> Failed:
         """The report to the server that a job failed for this reason."""
         return Failed(code=self.code, detail=self.detail[:2000], advice=self.advice[:2000])
+
+
+def _sentence(text: str) -> str:
+    """`text` with a capital letter, unless it begins with an address, a path or a command."""
+    first = text.partition(" ")[0]
+    return text if set(first) & set("/:.-_") else text[:1].upper() + text[1:]
+
+
+def _restored(kind: type[AgentError], arguments: tuple[Any, ...], fields: dict[str, Any]) -> AgentError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(fields)
+    return error
 
 
 class SettingsInvalid(AgentError):
@@ -91,7 +110,17 @@ class ServerRefused(AgentError):
 
 
 class LinkUnusable(AgentError):
-    """The `keystead://` link is malformed or no longer valid."""
+    """The `keystead://` link is no longer valid."""
+
+
+class LinkMalformed(LinkUnusable):
+    """The text is no `keystead://` link that this agent takes."""
+
+    exit_code = ExitCode.USAGE
+
+
+class AgentBusy(AgentError):
+    """Another process of the agent is at work. Nothing is wrong: the same will work later, and no job fails of it."""
 
 
 class NotRegistered(AgentError):

@@ -9,10 +9,11 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from keystead_agent.backoff import NOTICE_SECONDS
 from keystead_agent.errors import StoreUnwritable
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
@@ -29,9 +30,23 @@ def safe_name(identifier: str) -> str:
 
 def private_directory(path: Path) -> Path:
     """`path`, made with mode 0700 if it is absent. Raises StoreUnwritable."""
+    require_folder(path)
     with unwritable(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
+
+
+def require_folder(path: Path) -> Path:
+    """What there is of `path`: itself, or the nearest parent that exists. Raises StoreUnwritable if that is not a
+    folder."""
+    with unwritable(path):
+        nearest = next(place for place in (path, *path.parents) if os.path.lexists(place))
+        if not nearest.is_dir():
+            raise StoreUnwritable(
+                f"{nearest} is not a folder",
+                "Name a folder in the setting state_dir (KEYSTEAD_AGENT_STATE_DIR), or move away what is there.",
+            )
+    return nearest
 
 
 @contextmanager
@@ -41,8 +56,9 @@ def unwritable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreUnwritable(
-            f"{error.filename or path}: {error.strerror or error}",
-            "Check the owner, the permissions and the free space of the agent's state directory.",
+            f"{error.filename or path} cannot be used: {error.strerror or error}",
+            "Check the owner, the permissions and the free space of the agent's state directory, or change the "
+            "setting state_dir (KEYSTEAD_AGENT_STATE_DIR).",
         ) from error
 
 
@@ -130,26 +146,69 @@ def recover_directories(parent: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, patience: float) -> Iterator[int | None]:
+def locked(
+    path: Path, *, patience: float, create: bool = True, waiting: Callable[[], None] | None = None
+) -> Iterator[int | None]:
     """Holds the lock file `path` against other processes and threads (flock(2)); the kernel frees it if the process
-    dies. Yields its descriptor, or None if it could not be had within `patience` seconds."""
-    with unwritable(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    dies. Yields its descriptor, or None if it could not be had within `patience` seconds; calls `waiting` once after
+    NOTICE_SECONDS. Without `create` a lock file that is not there, or not for this account, is nobody's: the
+    descriptor is then of a file that nobody else sees."""
+    descriptor = _lock_file(path, create=create)
     try:
-        yield descriptor if _acquire(descriptor, time.monotonic() + patience) else None
+        yield descriptor if _acquire(descriptor, patience, waiting) else None
     finally:
         with suppress(OSError):
             os.close(descriptor)
 
 
-def _acquire(descriptor: int, deadline: float) -> bool:
+def _lock_file(path: Path, *, create: bool) -> int:
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    if create:
+        with unwritable(path):
+            return os.open(path, flags | os.O_CREAT, 0o600)
+    try:
+        return os.open(path, flags)
+    except OSError:
+        return os.memfd_create(path.name)
+
+
+def _acquire(descriptor: int, patience: float, waiting: Callable[[], None] | None) -> bool:
+    started = time.monotonic()
     pause = 0.002
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            if time.monotonic() >= deadline:
+            waited = time.monotonic() - started
+            if waited >= patience:
                 return False
+            if waiting is not None and waited >= NOTICE_SECONDS:
+                waiting()
+                waiting = None
             time.sleep(pause)
             pause = min(pause * 1.5, 0.1)
+
+
+@contextmanager
+def held(
+    path: Path, owner: int, *, patience: float = 0.0, waiting: Callable[[int], None] | None = None
+) -> Iterator[int | None]:
+    """Like `locked`, in the name of process `owner`. Yields None once the lock is held, else the process that holds
+    it (0 if that cannot be told), of which `waiting` is told after NOTICE_SECONDS."""
+    tell = None if waiting is None else lambda: waiting(_owner(path))
+    with locked(path, patience=patience, waiting=tell) as lock:
+        if lock is None:
+            yield _owner(path)
+            return
+        with unwritable(path):
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, str(owner).encode(), 0)
+        yield None
+
+
+def _owner(path: Path) -> int:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return 0

@@ -75,7 +75,7 @@ class Helper:
                     return self._attempt(method, arguments)
             raise TpmFailed(
                 "the process that uses the TPM ended unexpectedly",
-                "`keystead-agent doctor` shows whether the TPM works; the system's journal may say more.",
+                "Try again; if it stays so, update the TPM's firmware. The system's journal may say more.",
             )
 
     def _attempt(self, method: str, arguments: tuple[object, ...]) -> object:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from keystead_agent.certstore.pem import CertificateStore, InstalledCertificate, KeyRequest, Metadata, PendingKey
-from keystead_agent.errors import AgentError, CertificateUnacceptable, KeyLost, KeyMismatch
+from keystead_agent.errors import AgentBusy, AgentError, CertificateUnacceptable, KeyLost, KeyMismatch
 from keystead_agent.journal import Clock
 from keystead_agent.keystore import KeyStores
 from keystead_agent.keystore.base import PrivateKey, PublicKey
@@ -47,7 +47,8 @@ class JobContext:
 
 
 def execute(job: DeviceJob, context: JobContext) -> ReportBody:
-    """Does `job` and answers what to report; whatever goes wrong is reported as Failed."""
+    """Does `job` and answers what to report; whatever goes wrong is reported as Failed. Raises AgentBusy: then the job
+    waits."""
     try:
         match job.payload:
             case MakeKeyAndCsr():
@@ -57,13 +58,15 @@ def execute(job: DeviceJob, context: JobContext) -> ReportBody:
             case Remove():
                 context.store.remove(context.server, job.order_id)
                 return Removed()
+    except AgentBusy:
+        raise
     except AgentError as error:
         return error.report()
     except Exception as error:
         _log.exception("job_crashed")
         return Failed(
             code=FailureCode.INTERNAL,
-            detail=f"the agent met an error that it does not know: {type(error).__name__}: {error}"[:2000],
+            detail=f"The agent met an error that it does not know: {type(error).__name__}: {error}"[:2000],
             advice="Update the agent; the computer's log has the details for its makers.",
         )
 

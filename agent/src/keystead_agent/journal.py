@@ -29,6 +29,8 @@ from keystead_contracts.agent import DeviceJob, EnrollLink, Report, ReportBody
 
 KEEP = timedelta(days=90)
 """How long finished entries are kept. No server sends a job again after so long a time."""
+RESUMABLE = timedelta(hours=24, minutes=15)
+"""How long a server can go on with a claim: a link lives 15 minutes, and 24 hours from its first use."""
 DEVICE = "device"
 """The recipient of jobs that came for the registered device; other recipients are claim ids."""
 
@@ -87,7 +89,8 @@ class Journal:
         self._now = now
 
     def recover(self) -> None:
-        """Makes the directories, removes unfinished files and entries older than KEEP. Raises StoreUnwritable."""
+        """Makes the directories, removes unfinished files and entries older than KEEP; closes claims that no server
+        can go on with. Raises StoreUnwritable."""
         oldest = self._now() - KEEP
         for directory in (private_directory(self._jobs), private_directory(self._claims)):
             with unwritable(directory):
@@ -100,11 +103,14 @@ class Journal:
             if claim.state != "open" and claim.opened_at < oldest:
                 self._claim_path(claim.claim_id).unlink(missing_ok=True)
                 self._claim_path(claim.claim_id).with_suffix(".lock").unlink(missing_ok=True)
+            elif claim.state == "open" and self.useful_seconds(claim) <= 0:
+                self.close_claim(claim, "failed")
 
     def answered(self, server: str, job_id: str) -> JobEntry | None:
-        """The entry of a job that was answered before."""
+        """The entry of a job that was answered before. An entry that cannot be read is as good as none: whoever does
+        the job again finds the key of before."""
         path = self._job_path(server, job_id)
-        return self._read(path, JobEntry) if path.exists() else None
+        return self._read_or_set_aside(path, JobEntry) if path.exists() else None
 
     def answer(self, server: str, recipient: str, job: DeviceJob, body: ReportBody) -> JobEntry:
         """Remembers the answer to `job`, durable on return. Raises StoreUnwritable."""
@@ -163,6 +169,10 @@ class Journal:
         """Remembers how the claim ended. Raises StoreUnwritable."""
         self._save_claim(entry.model_copy(update={"state": state}))
 
+    def useful_seconds(self, entry: ClaimEntry) -> float:
+        """For how long from now a server can go on with the claim."""
+        return (entry.opened_at + RESUMABLE - self._now()).total_seconds()
+
     def open_claims(self) -> list[ClaimEntry]:
         """Claims whose order is neither installed nor failed, oldest first."""
         found = (entry for entry in self._read_all(self._claims, ClaimEntry) if entry.state == "open")
@@ -197,12 +207,15 @@ class Journal:
             raise JournalDamaged(f"{path} is damaged", "Restore it from a backup, or remove it.") from error
 
     def _read_all(self, directory: Path, kind: type[Entry]) -> list[Entry]:
-        """Every entry that can be read; a damaged one is moved aside, so that one does not stop all the others."""
-        found = []
-        for path in sorted(directory.glob("*.json")):
-            try:
-                found.append(self._read(path, kind))
-            except JournalDamaged:
-                with unwritable(path):
-                    path.replace(path.with_suffix(".damaged"))
-        return found
+        """Every entry that can be read; the others do not stop these."""
+        read = (self._read_or_set_aside(path, kind) for path in sorted(directory.glob("*.json")))
+        return [entry for entry in read if entry is not None]
+
+    def _read_or_set_aside(self, path: Path, kind: type[Entry]) -> Entry | None:
+        """The entry, or None: one that is damaged, or in the words of a newer agent, is kept under another name."""
+        try:
+            return self._read(path, kind)
+        except JournalDamaged:
+            with unwritable(path):
+                path.replace(path.with_suffix(".damaged"))
+            return None

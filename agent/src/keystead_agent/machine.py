@@ -2,56 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from keystead_agent.backoff import NOTICE_SECONDS
 from keystead_agent.certstore.pem import CertificateStore
 from keystead_agent.client import ServerClient
-from keystead_agent.errors import StoreUnwritable
-from keystead_agent.files import locked, private_directory
+from keystead_agent.errors import AgentBusy
+from keystead_agent.files import held, private_directory
 from keystead_agent.journal import Clock, JobEntry, Journal
 from keystead_agent.keystore import KeyStores
 from keystead_agent.machine_info import machine_info
 from keystead_agent.settings import Settings
 from keystead_contracts.agent import DeviceJob, MachineInfo
 
-WORK_PATIENCE = 600.0
+START_PATIENCE = 600.0
 """Seconds to wait for another process's job; a slow TPM takes minutes for the largest keys."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What all flows share on this machine."""
+    """What all flows share on this machine. `pid` is the process that the agent's locks are held for: that of the
+    command, in its helper process too."""
 
     settings: Settings
     keys: KeyStores
     store: CertificateStore
     journal: Journal
     now: Clock
+    pid: int = field(default_factory=os.getpid)
 
     @classmethod
-    def open(cls, settings: Settings, now: Clock) -> Machine:
-        """Opens the state directory and tidies what a crash left. Raises StoreUnwritable."""
-        machine = cls(
+    def of(cls, settings: Settings, now: Clock) -> Machine:
+        """The machine with its state where `settings` say. Touches nothing: enough for reading."""
+        return cls(
             settings=settings,
             keys=KeyStores(settings),
             store=CertificateStore(settings.state_dir),
             journal=Journal(settings.state_dir, now),
             now=now,
         )
-        with machine.working():
-            machine.store.recover()
-            machine.journal.recover()
-        return machine
+
+    def recover(self, waiting: Callable[[int], None]) -> None:
+        """Makes the state directory and tidies what a crash left; before anything is written. `waiting` is told the
+        process that is waited for. Raises StoreUnwritable, AgentBusy."""
+        with self.working(START_PATIENCE, waiting):
+            self.store.recover()
+            self.journal.recover()
 
     @contextmanager
-    def working(self) -> Iterator[None]:
-        """Alone at work on the state directory. Raises StoreUnwritable if another process does not finish."""
+    def working(self, patience: float = START_PATIENCE, waiting: Callable[[int], None] | None = None) -> Iterator[None]:
+        """Alone at work on the state directory. Raises AgentBusy if another process does not finish in time."""
         lock_file = private_directory(self.settings.state_dir) / "work.lock"
-        with locked(lock_file, patience=WORK_PATIENCE) as lock:
-            if lock is None:
-                raise StoreUnwritable(f"another process holds {lock_file}", "End it, then try again.")
+        with held(lock_file, self.pid, patience=patience, waiting=waiting) as other:
+            if other is not None:
+                raise AgentBusy(
+                    f"another keystead-agent is at work (pid {other})", "Wait until it has finished, or end it."
+                )
+            yield
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The one process that runs for ever on the state directory. Raises AgentBusy if there is one already."""
+        folder = private_directory(self.settings.state_dir)
+        with held(folder / "run.lock", self.pid) as other:
+            if other is not None:
+                raise AgentBusy(
+                    f"another keystead-agent run is at work on {folder} (pid {other})",
+                    "One is enough. To run this one instead, end the other; to run both, give this one a state "
+                    "directory of its own (KEYSTEAD_AGENT_STATE_DIR).",
+                )
             yield
 
     def connect(self, server: str) -> ServerClient:
@@ -63,12 +85,16 @@ class Machine:
         """What the agent says of the machine."""
         return machine_info(self.keys)
 
+    def require_keys(self) -> None:
+        """Asks the key store that jobs will need. Raises KeyStoreError's kinds if there is none that works."""
+        self.keys.usable(allow_software=True).describe()
+
     def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
         """The journal's entry of `job`: the one of before if it was answered, else that of doing it now. Raises
-        StoreUnwritable if the answer cannot be remembered."""
+        StoreUnwritable if the answer cannot be remembered, AgentBusy if another process is at work."""
         from keystead_agent.jobs import JobContext, execute
 
-        with self.working():
+        with self.working(NOTICE_SECONDS):
             entry = self.journal.answered(server, job.job_id)
             if entry is None:
                 body = execute(job, JobContext(server=server, keys=self.keys, store=self.store, now=self.now))

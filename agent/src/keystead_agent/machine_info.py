@@ -6,7 +6,7 @@ import platform
 import socket
 
 from keystead_agent import __version__
-from keystead_agent.errors import KeyStoreError
+from keystead_agent.errors import AgentBusy, KeyStoreError
 from keystead_agent.keystore import KeyStores
 from keystead_contracts.agent import KeyProvider, MachineInfo
 
@@ -18,7 +18,7 @@ def machine_info(keys: KeyStores) -> MachineInfo:
     try:
         info = keys.usable(allow_software=True).describe()
         provider, manufacturer, firmware = info.provider, info.manufacturer, info.firmware
-    except KeyStoreError:
+    except (KeyStoreError, AgentBusy):
         pass
     return MachineInfo(
         hostname=(socket.gethostname() or "unknown")[:253],

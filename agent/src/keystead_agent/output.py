@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keystead_agent.errors import AgentError
+from keystead_agent.errors import AgentError, KeyStoreError
 
 if TYPE_CHECKING:
     from keystead_agent.doctor import Finding, Mark
     from keystead_agent.enroll import Enrolled
-    from keystead_agent.listing import ListedCertificate
+    from keystead_agent.listing import DamagedCertificate, ListedCertificate
     from keystead_agent.worker import Tell
 
 _SENTENCES = {
     "connected": "Connected to {server}; waiting for what to do …",
     "stream_closed": "{server} closed the connection; connecting again …",
+    "busy": "{reason}; waiting …",
+    "tpm_slow": "Waiting for the TPM …",
     "unreachable": "{reason}; trying again in {retry_in} s …",
     "report_refused": "The server refused the answer: {reason}",
 }
@@ -52,6 +54,8 @@ def show_error(error: AgentError, *, as_json: bool) -> None:
     if error.advice:
         click.secho("hint: ", fg="yellow", bold=True, nl=False, err=True, color=_colour(sys.stderr))
         click.echo(error.advice, err=True)
+    if isinstance(error, KeyStoreError):
+        click.echo("      keystead-agent doctor shows what it finds on this computer.", err=True)
     if as_json:
         click.echo(json.dumps({"error": {"code": error.code, "detail": error.detail, "advice": error.advice}}))
 
@@ -93,16 +97,31 @@ def show_enrolled(done: Enrolled, *, as_json: bool) -> None:
     show(fields, f"Done. Certificate: {done.location}/certificate.pem, key: {done.provider}", as_json=as_json)
 
 
-def show_certificates(found: list[ListedCertificate], *, as_json: bool) -> None:
+def say(sentence: str) -> None:
+    """A remark on stderr, beside the result."""
+    click.echo(sentence, err=True)
+
+
+def say_who_works(pid: int) -> None:
+    """That another process of the agent keeps this one waiting."""
+    say(f"Another keystead-agent is at work (pid {pid}); waiting for it …")
+
+
+def show_certificates(found: list[ListedCertificate | DamagedCertificate], *, as_json: bool) -> None:
     """The listing, one block a certificate."""
     if as_json:
         click.echo(json.dumps([item.model_dump(mode="json") for item in found], indent=2, ensure_ascii=False))
         return
+    from keystead_agent.listing import DamagedCertificate
+
     if not found:
         click.echo("No certificates yet. Open an enrollment page to ask for one.")
     for number, item in enumerate(found):
         if number:
             click.echo()
+        if isinstance(item, DamagedCertificate):
+            _show_pairs({"Damaged": item.damage, "What to do": item.advice})
+            continue
         _show_pairs(
             {
                 "Subject": item.subject or "(none)",
@@ -141,18 +160,21 @@ def show_findings(findings: Iterable[Finding], *, as_json: bool) -> set[Mark]:
 def _show_finding(finding: Finding) -> None:
     sign, colour = {"good": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "red")}[finding.mark]
     click.secho(f" {sign} ", fg=colour, bold=True, nl=False, color=_colour(sys.stdout))
-    indent = " " * 22
-    body = f"{finding.subject:<18} {finding.found}"
-    click.echo(textwrap.fill(body, _width() - 3, subsequent_indent=indent[3:], break_long_words=False))
+    click.echo(f"{finding.subject:<18} {_column(finding.found, 22)}")
     if finding.advice:
-        advice = textwrap.fill(finding.advice, _width(), initial_indent=indent, subsequent_indent=indent)
-        click.secho(advice, fg=colour, color=_colour(sys.stdout))
+        click.secho(" " * 22 + _column(finding.advice, 22), fg=colour, color=_colour(sys.stdout))
 
 
 def _show_pairs(pairs: dict[str, str]) -> None:
     widest = max(len(key) for key in pairs)
     for key, value in pairs.items():
         click.echo(f"{key + ':':<{widest + 2}}{value}")
+
+
+def _column(text: str, left: int) -> str:
+    """`text` in a column that begins at `left`. Addresses and paths stay whole, however long."""
+    lines = textwrap.wrap(text, _width() - left, break_long_words=False, break_on_hyphens=False)
+    return ("\n" + " " * left).join(lines)
 
 
 def _width() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Callable
 from datetime import timedelta
 
 import jwt
@@ -28,10 +29,13 @@ DEVICE_KEY_ALGORITHMS = (KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048)
 """In the order of preference; every TPM 2.0 of the PC Client profile makes one of them."""
 
 
-def register(machine: Machine, server: str, registration_token: str, *, replace: bool = False) -> RegistrationReply:
+def register(
+    machine: Machine, server: str, registration_token: str, *, replace: bool, waiting: Callable[[int], None]
+) -> RegistrationReply:
     """Registers this machine with the server at origin `server`. Registering again keeps the device key, and so the
-    device id; `replace` gives up a registration with another server. Raises AlreadyRegistered."""
-    with machine.connect(server) as client, machine.working():
+    device id; `replace` gives up a registration with another server; `waiting` is told
+    the process that is waited for. Raises AlreadyRegistered, AgentBusy."""
+    with machine.connect(server) as client, machine.working(waiting=waiting):
         devices = DeviceStore(machine.settings.state_dir)
         known = devices.current()
         if known is not None and known[0].server != server:

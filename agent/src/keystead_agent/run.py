@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 from keystead_agent.backoff import Stop, Stopped
@@ -19,19 +20,28 @@ from keystead_contracts.agent import TokenRequest
 
 def run(machine: Machine, helper: Helper, *, stop: Stop, tell: Tell) -> None:
     """Works until told to stop (raises Stopped), or until the server refuses the device for good. Without a device
-    identity it finishes the open claims; raises NotRegistered if there are none."""
+    identity it finishes the open claims; raises NotRegistered if there are none. Raises AgentBusy if another process
+    runs already."""
+    with machine.running():
+        _run(machine, helper, stop, tell)
+
+
+def _run(machine: Machine, helper: Helper, stop: Stop, tell: Tell) -> None:
     claims = machine.journal.open_claims()
     try:
         identity, _ = DeviceStore(machine.settings.state_dir).registered()
     except NotRegistered:
         if not claims:
             raise
-        finished = [_finish_claim(machine, helper, claim, stop, tell) for claim in claims]
-        if not all(finished):
+        threads = [_Finishing(machine, helper, claim, stop, tell) for claim in claims]
+        for thread in threads:
+            with stop.waiting():
+                thread.join()
+        if not all(thread.finished for thread in threads):
             raise EnrollmentFailed("an interrupted enrollment could not be finished", "Enroll again.") from None
         return
     for claim in claims:
-        threading.Thread(target=_finish_beside, args=(machine, helper, claim, stop, tell), daemon=True).start()
+        _Finishing(machine, helper, claim, stop, tell)
     with machine.connect(identity.server) as client:
         tokens = Tokens(lambda: client.device_token(TokenRequest(assertion=helper.assertion(client.origin))))
         worker = Worker(
@@ -67,6 +77,15 @@ def _finish_claim(machine: Machine, helper: Helper, claim: ClaimEntry, stop: Sto
     return True
 
 
-def _finish_beside(machine: Machine, helper: Helper, claim: ClaimEntry, stop: Stop, tell: Tell) -> None:
-    with suppress(Stopped):
-        _finish_claim(machine, helper, claim, stop, tell)
+class _Finishing(threading.Thread):
+    """Sees to one claim beside everything else: a server that is away keeps nobody waiting but its own claim."""
+
+    def __init__(self, machine: Machine, helper: Helper, claim: ClaimEntry, stop: Stop, tell: Tell) -> None:
+        super().__init__(name="claim", daemon=True)
+        self.finished = False
+        self._work: Callable[[], bool] = lambda: _finish_claim(machine, helper, claim, stop, tell)
+        self.start()
+
+    def run(self) -> None:
+        with suppress(Stopped):
+            self.finished = self._work()

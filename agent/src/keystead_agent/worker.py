@@ -11,7 +11,7 @@ from typing import Protocol
 
 from keystead_agent.backoff import Backoff, Stop
 from keystead_agent.client import JobEvent, ServerClient, UnknownJob
-from keystead_agent.errors import AgentError, ServerRefused, ServerUnreachable, StoreUnwritable
+from keystead_agent.errors import AgentBusy, AgentError, ServerRefused, ServerUnreachable, StoreUnwritable
 from keystead_agent.journal import JobEntry, Journal
 from keystead_contracts.agent import AgentToken, DeviceJob, Failed, FailureCode, Report
 from keystead_contracts.problems import ProblemCode
@@ -20,6 +20,8 @@ RENEW_AT = 0.8
 """The part of a token's life after which it is renewed."""
 LASTING_SECONDS = 5.0
 """A stream that lasted so long was a good one: what ends sooner, without a job, is tried again with growing waits."""
+BUSY_PAUSE = 1.0
+"""Seconds until a job that another process of the agent kept from being done is tried again."""
 MOST_REFUSALS = 2
 """Fresh tokens in a row that a server may refuse before the agent gives up."""
 
@@ -63,7 +65,8 @@ class Tokens:
 
 class Worker:
     """Works for one recipient (a claim, or the device) at one server. If the server was not reached once within
-    `patience` seconds it gives up with ServerUnreachable; once reached it never does."""
+    `patience` seconds it gives up with ServerUnreachable; once reached it does so only after `useful` seconds, when
+    the server has no more use for the answers."""
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class Worker:
         stop: Stop,
         tell: Tell,
         patience: float | None = None,
+        useful: float | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self._journal = journal
@@ -87,6 +91,7 @@ class Worker:
         self._tell = tell
         self._backoff = backoff or Backoff()
         self._give_up_at = None if patience is None else time.monotonic() + patience
+        self._useless_at = math.inf if useful is None else time.monotonic() + useful
 
     def finish_reports(self) -> list[JobEntry]:
         """Reports what was answered before a crash and may not have arrived. All of this recipient's jobs."""
@@ -123,17 +128,28 @@ class Worker:
             yield self.answer(event.job)
 
     def answer(self, job: DeviceJob) -> JobEntry:
-        """The settled entry of `job`, done now or before. Raises StoreUnwritable if the answer could not be
-        remembered; the server is told."""
+        """The settled entry of `job`, done now or before. Waits while another process of the agent is at work. Raises
+        StoreUnwritable if the answer could not be remembered; the server is told."""
         self._tell("job_started", kind=job.payload.kind, job=job.job_id, order=job.order_id, trace=job.trace_id)
         try:
-            entry = self._perform(self._client.origin, self._recipient, job)
+            entry = self._perform_in_turn(job)
         except StoreUnwritable as error:
             self._post(Report(job_id=job.job_id, body=error.report()), job.trace_id)
             raise
         except AgentError as error:
             entry = self._journal.answer(self._client.origin, self._recipient, job, error.report())
         return entry if entry.settled else self._deliver(entry)
+
+    def _perform_in_turn(self, job: DeviceJob) -> JobEntry:
+        told = False
+        while True:
+            try:
+                return self._perform(self._client.origin, self._recipient, job)
+            except AgentBusy as error:
+                if not told:
+                    self._tell("busy", job=job.job_id, reason=error.detail)
+                told = True
+                self._stop.sleep(BUSY_PAUSE)
 
     def _deliver(self, entry: JobEntry) -> JobEntry:
         """Reports until the server has the answer, or refuses it for good."""
@@ -162,7 +178,7 @@ class Worker:
     def _refuse_unknown(self, job: UnknownJob) -> None:
         body = Failed(
             code=FailureCode.INTERNAL,
-            detail="this agent is too old for what the server asks",
+            detail="This agent is too old for what the server asks",
             advice="Update the agent, then enroll again.",
         )
         try:
@@ -190,11 +206,11 @@ class Worker:
             yield attempt
         except ServerUnreachable as error:
             attempt.failure = error
-            if self._give_up_at is not None and time.monotonic() >= self._give_up_at:
+            if time.monotonic() >= min(self._give_up_at or math.inf, self._useless_at):
                 raise
             self._wait_for_server(error, error.retry_after)
         except ServerRefused as error:
-            if not error.problem and self._give_up_at is None:
+            if not error.problem and self._give_up_at is None and time.monotonic() < self._useless_at:
                 # not Keystead's answer: a proxy or a captive portal stands in the way, and may go
                 attempt.failure = error
                 self._wait_for_server(error)

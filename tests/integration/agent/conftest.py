@@ -32,12 +32,12 @@ class Agent:
         }
         self._started: list[subprocess.Popen[str]] = []
 
-    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Runs the command to its end."""
+    def __call__(self, *arguments: str, said: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs the command to its end, with `said` as its standard input."""
         return subprocess.run(
             [PROGRAM, *arguments],
             env=self.environment | environment,
-            stdin=subprocess.DEVNULL,
+            input=said,
             capture_output=True,
             text=True,
             timeout=90,
@@ -55,6 +55,13 @@ class Agent:
         )
         self._started.append(process)
         return process
+
+    def register(self, server: AgentServer) -> str:
+        """Registers with `server`; the device's id."""
+        done = self("register", server.origin, "--token", server.registration_token, "--json")
+        assert done.returncode == 0, done.stderr
+        device_id: str = json.loads(done.stdout)["device_id"]
+        return device_id
 
     def certificates(self) -> list[dict[str, Any]]:
         """What `list --json` shows."""

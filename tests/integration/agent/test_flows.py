@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from tests.support.agent_server import WITHDRAW, AgentServer
 from tests.support.swtpm import Swtpm
 
 from keystead_agent.errors import ExitCode
-from keystead_contracts.base import KeyAlgorithm
+from keystead_contracts.agent import EnrollLink
+from keystead_contracts.base import KeyAlgorithm, serial_hex
 
 pytestmark = pytest.mark.tpm
 PROVIDER = Path("/usr/lib/x86_64-linux-gnu/ossl-modules/tpm2.so")
@@ -36,7 +36,7 @@ def test_a_link_ends_installed(agent: Agent, server: AgentServer, algorithm: Key
     assert json.loads(done.stdout)["order_state"] == order.state == "installed"
     (listed,) = agent.certificates()
     (certificate,) = order.certificates
-    assert listed["serial_number"] == f"{certificate.serial_number:x}"
+    assert listed["serial_number"] == serial_hex(certificate.serial_number)
     assert listed["sha1_hash"] == certificate.fingerprint(hashes.SHA1()).hex()  # noqa: S303 an identifier
     assert listed["key_container"] == f"{listed['location']}/key.tss.pem"
     assert listed["provider"].startswith("TPM 2.0 (")
@@ -85,7 +85,7 @@ def test_an_algorithm_that_the_tpm_cannot_is_reported_with_what_it_can(agent: Ag
     order, link = server.new_order(KeyAlgorithm.RSA_4096)
     done = agent("enroll", "--yes", link)
     assert done.returncode == ExitCode.FAILED
-    assert "error: this computer's TPM cannot make rsa-4096 keys" in done.stderr
+    assert "error: This computer's TPM cannot make rsa-4096 keys" in done.stderr
     assert "hint: It can make: rsa-2048" in done.stderr
     assert order.failure is not None
     assert order.failure.code == "algorithm_unsupported"
@@ -96,18 +96,57 @@ def test_a_full_tpm_is_reported(agent: Agent, server: AgentServer, swtpm: Swtpm)
     order, link = server.new_order()
     done = agent("enroll", "--yes", link)
     assert (done.returncode, order.state) == (ExitCode.FAILED, "failed")
-    assert "the TPM is full" in done.stderr
+    assert "The TPM is full" in done.stderr
     assert order.failure is not None
     assert order.failure.code == "tpm_full"
 
 
-def test_a_missing_tpm_is_reported(make_agent: Callable[[str], Agent], server: AgentServer) -> None:
+@pytest.mark.parametrize("tcti", ["device:/nowhere/tpmrm0", "swtpm:host=127.0.0.1,port=9", "nonsense:xx"])
+def test_without_a_tpm_the_server_hears_nothing_and_the_link_stays_good(
+    make_agent: Callable[[str], Agent], server: AgentServer, swtpm: Swtpm, tcti: str
+) -> None:
     order, link = server.new_order()
-    done = make_agent("device:/nowhere/tpmrm0")("enroll", "--yes", link)
+    agent = make_agent(tcti)
+    done = agent("enroll", "--yes", link)
     assert done.returncode == ExitCode.FAILED
-    assert "error: there is no TPM at /nowhere/tpmrm0" in done.stderr
+    (error,) = (line for line in done.stderr.splitlines() if line.startswith("error: "))
+    assert tcti.removeprefix("device:") in error
+    assert "KEYSTEAD_AGENT_TCTI" in done.stderr
+    assert (server.tokens_given, order.state) == (0, "offered")
+    assert list((agent.state_dir / "claims").iterdir()) == []
+    assert agent("enroll", "--yes", link, KEYSTEAD_AGENT_TCTI=swtpm.tcti).returncode == ExitCode.DONE
+    assert order.state == "installed"
+
+
+def test_a_tpm_that_vanishes_after_the_link_was_opened_is_reported(
+    agent: Agent, server: AgentServer, swtpm: Swtpm
+) -> None:
+    order, link = server.new_order()
+    (_, job) = server.jobs.pop()
+    process = agent.start("enroll", "--yes", link)
+    server.wait_for_stream(1)
+    swtpm.stop()
+    server.add_job(order, job.payload)
+    server.wait_for(order, "failed")
     assert order.failure is not None
     assert order.failure.code == "tpm_missing"
+    assert process.wait(30) == ExitCode.FAILED
+
+
+def test_a_tpm_that_takes_its_time_is_waited_for_with_a_word(agent: Agent, server: AgentServer, swtpm: Swtpm) -> None:
+    _, link = server.new_order()
+    swtpm.pause()
+    threading.Timer(4, swtpm.resume).start()
+    done = agent("enroll", "--yes", link)
+    assert done.returncode == ExitCode.DONE, done.stderr
+    assert done.stderr.startswith("Waiting for the TPM …")
+
+
+def test_a_link_may_come_by_standard_input(agent: Agent, server: AgentServer) -> None:
+    order, link = server.new_order()
+    done = agent("enroll", "--yes", "-", said=f"{link}\n")
+    assert done.returncode == ExitCode.DONE, done.stderr
+    assert order.state == "installed"
 
 
 def test_a_software_key_is_made_only_when_policy_and_server_allow_it(
@@ -141,13 +180,22 @@ def test_without_a_terminal_and_without_yes_nothing_happens(agent: Agent, server
 
 
 def test_a_link_that_is_none_and_a_claim_that_is_spent(agent: Agent, server: AgentServer, tmp_path: Path) -> None:
-    assert "not a keystead://enroll link" in agent("enroll", "--yes", "https://example.org").stderr
+    done = agent("enroll", "--yes", "https://example.org")
+    assert done.returncode == ExitCode.USAGE
+    assert "not a keystead://enroll link" in done.stderr
     _, link = server.new_order()
     thief = Agent(tmp_path / "thief", agent.environment["KEYSTEAD_AGENT_TCTI"])
     assert thief("enroll", "--yes", link).returncode == ExitCode.DONE
     done = agent("enroll", "--yes", link)
     assert done.returncode == ExitCode.FAILED
-    assert "this link was used already" in done.stderr
+    assert "This link was used already" in done.stderr
+
+
+def test_an_unencrypted_strangers_link_is_refused_with_the_right_hint(agent: Agent) -> None:
+    done = agent("enroll", "--yes", str(EnrollLink(server="http://enroll.example.org", claim="c" * 32)))
+    assert done.returncode == ExitCode.REFUSED
+    assert "not encrypted" in done.stderr
+    assert "https" in done.stderr.splitlines()[1]
 
 
 def test_a_server_that_is_away_is_given_up_after_the_wait(agent: Agent, server: AgentServer) -> None:
@@ -164,7 +212,7 @@ def test_a_refused_report_is_not_repeated(agent: Agent, server: AgentServer) -> 
     server.refused_jobs.add(job.job_id)
     done = agent("enroll", "--yes", link)
     assert done.returncode == ExitCode.FAILED
-    assert "error: the server refused: refused by the test" in done.stderr
+    assert "error: The server refused: Refused by the test" in done.stderr
     assert "hint: Do it right." in done.stderr
     assert server.reports_seen == 1
     assert order.certificates == []
@@ -186,114 +234,3 @@ def test_reports_arrive_once_though_the_server_stumbles(agent: Agent, server: Ag
     setattr(server, trouble, 2)
     assert agent("enroll", "--yes", link).returncode == ExitCode.DONE
     assert (len(order.keys), len(order.certificates), order.state) == (1, 1, "installed")
-
-
-def register(agent: Agent, server: AgentServer) -> str:
-    done = agent("register", server.origin, "--token", server.registration_token, "--json")
-    assert done.returncode == ExitCode.DONE, done.stderr
-    device_id: str = json.loads(done.stdout)["device_id"]
-    return device_id
-
-
-def test_registering_again_keeps_key_and_id(agent: Agent, server: AgentServer) -> None:
-    assert register(agent, server) == register(agent, server)
-    assert len(server.devices) == 1
-
-
-def test_a_wrong_registration_token_is_refused_and_the_next_try_uses_the_same_key(
-    agent: Agent, server: AgentServer
-) -> None:
-    done = agent("register", server.origin, "--token", "something wrong")
-    assert done.returncode == ExitCode.FAILED
-    assert "the registration token is wrong" in done.stderr
-    key = (agent.state_dir / "device" / "pending" / "key.tss.pem").read_bytes()
-    register(agent, server)
-    assert (agent.state_dir / "device" / "identity" / "key.tss.pem").read_bytes() == key
-
-
-def test_a_second_server_needs_an_explicit_replacement(agent: Agent, server: AgentServer) -> None:
-    register(agent, server)
-    other = AgentServer()
-    other.start()
-    try:
-        done = agent("register", other.origin, "--token", other.registration_token)
-        assert done.returncode == ExitCode.FAILED
-        assert "--replace" in done.stderr
-        again = agent("register", other.origin, "--token", other.registration_token, "--replace")
-        assert again.returncode == ExitCode.DONE
-    finally:
-        other.stop()
-
-
-def test_a_device_works_over_cuts_renewals_and_restarts_of_its_server(agent: Agent, server: AgentServer) -> None:
-    device_id = register(agent, server)
-    process = agent.start("run")
-    order, _ = server.new_order(recipient=device_id)
-    server.wait_for(order, "installed")
-    server.drop_streams()
-    order, _ = server.new_order(KeyAlgorithm.RSA_2048, recipient=device_id)
-    server.wait_for(order, "installed")
-    server.forget_tokens()
-    server.drop_streams()
-    order, _ = server.new_order(recipient=device_id)
-    server.wait_for(order, "installed")
-    server.stop()
-    order, _ = server.new_order(recipient=device_id)
-    time.sleep(1)
-    server.start()
-    server.wait_for(order, "installed")
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
-    assert len(agent.certificates()) == 4
-
-
-def test_a_device_waits_with_little_memory_and_stops_at_once(agent: Agent, server: AgentServer) -> None:
-    device_id = register(agent, server)
-    process = agent.start("run")
-    order, _ = server.new_order(recipient=device_id)
-    server.wait_for(order, "installed")
-    time.sleep(0.5)
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    resident = int(status.split("VmRSS:")[1].split()[0]) / 1024
-    assert resident < 55
-    started = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
-    assert time.monotonic() - started < 5
-
-
-def test_run_without_a_registration_says_what_to_do(agent: Agent) -> None:
-    done = agent("run")
-    assert done.returncode == ExitCode.FAILED
-    assert "hint: keystead-agent register" in done.stderr
-
-
-def test_doctor_finds_a_machine_ready(agent: Agent, server: AgentServer) -> None:
-    done = agent("doctor", "--json", "--server", server.origin)
-    assert done.returncode == ExitCode.DONE, done.stdout
-    findings = {item["subject"]: item for item in json.loads(done.stdout)}
-    assert {item["mark"] for item in findings.values()} == {"good"}
-    assert set(findings) == {
-        "TPM", "key algorithms", "room in the TPM", "storage root key", "state directory",
-        f"server {server.origin}", "clock",
-    }  # fmt: skip
-
-
-def test_doctor_says_what_is_wrong_and_what_to_do(
-    make_agent: Callable[[str], Agent], server: AgentServer, tmp_path: Path
-) -> None:
-    server.stop()
-    (tmp_path / "state").write_text("in the way")
-    done = make_agent("device:/nowhere/tpmrm0")("doctor", "--server", server.origin)
-    assert done.returncode == ExitCode.FAILED
-    assert "✗ TPM                there is no TPM at /nowhere/tpmrm0" in done.stdout
-    assert "✗ state directory" in done.stdout
-    assert f"✗ server {server.origin}" in done.stdout
-    assert "firmware set-up" in done.stdout
-
-
-def test_broken_settings_are_all_listed(agent: Agent) -> None:
-    done = agent("list", KEYSTEAD_AGENT_SERVERS="nonsense", KEYSTEAD_AGENT_STATE_DIR="here")
-    assert done.returncode == ExitCode.USAGE
-    assert "KEYSTEAD_AGENT_SERVERS" in done.stderr
-    assert "KEYSTEAD_AGENT_STATE_DIR" in done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.unit.agent.samples import NOW, SERVER, pending, request
 
-from keystead_agent.certstore.pem import CertificateStore, Metadata
+from keystead_agent.certstore.pem import CertificateStore, InstalledCertificate, Metadata
 from keystead_agent.errors import KeyLost, OrderOfAnotherServer, StoreUnwritable
 
 
@@ -85,11 +85,26 @@ def test_a_crash_while_replacing_loses_nothing(store: CertificateStore, tmp_path
     assert [path.name for path in (tmp_path / "certificates").iterdir()] == ["order-1"]
 
 
-def test_a_damaged_entry_is_named(store: CertificateStore, tmp_path: Path) -> None:
+def test_a_damaged_entry_is_named_and_hides_no_other(store: CertificateStore, tmp_path: Path) -> None:
     install(store)
+    install(store, "order-2")
     (tmp_path / "certificates" / "order-1" / "metadata.json").write_text("{")
-    with pytest.raises(KeyLost, match="order-1 is damaged"):
-        store.all_installed()
+    healthy, damaged = store.all_installed()
+    assert isinstance(healthy, InstalledCertificate)
+    assert healthy.metadata.request.order_id == "order-2"
+    assert isinstance(damaged, KeyLost)
+    assert "order-1 is damaged" in damaged.detail
+
+
+def test_reading_makes_nothing(tmp_path: Path) -> None:
+    assert CertificateStore(tmp_path / "state").all_installed() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(StoreUnwritable, match="state is not a folder"):
+        CertificateStore(tmp_path / "state").all_installed()
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

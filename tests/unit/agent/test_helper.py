@@ -58,11 +58,11 @@ def test_a_process_without_work_ends_and_the_next_work_starts_another(make: Make
 
 def test_errors_arrive_with_their_advice(make: Make) -> None:
     def lose(_: str) -> str:
-        raise KeyLost("gone", "Enroll again.")
+        raise KeyLost("Gone", "Enroll again.")
 
     with pytest.raises(KeyLost) as caught:
         make(lose).assertion("")
-    assert (caught.value.detail, caught.value.advice) == ("gone", "Enroll again.")
+    assert (caught.value.detail, caught.value.advice) == ("Gone", "Enroll again.")
 
 
 def test_work_that_hangs_is_given_up_and_its_process_ended(make: Make) -> None:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.agent_server import Ca, certify, pem
 from tests.unit.agent.samples import NOW, SERVER, job, wish
 
-from keystead_agent.certstore.pem import CertificateStore
+from keystead_agent.certstore.pem import CertificateStore, InstalledCertificate
 from keystead_agent.jobs import JobContext, execute, verify
 from keystead_agent.keystore import KeyStores
 from keystead_agent.settings import Settings
@@ -109,6 +109,7 @@ def test_the_root_may_stand_in_the_chain_too(context: JobContext, ca: Ca) -> Non
     body = execute(job(parcel(ca, certificate, chain_pem=[pem(ca.issuing), pem(ca.root)])), context)
     assert isinstance(body, Installed)
     (installed,) = context.store.all_installed()
+    assert isinstance(installed, InstalledCertificate)
     assert installed.chain == pem(ca.issuing).encode()
 
 

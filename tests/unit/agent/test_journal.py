@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -68,12 +69,43 @@ def test_old_entries_go_unless_they_are_unfinished(tmp_path: Path) -> None:
     journal.settle(journal.answer(SERVER, DEVICE, job(), Removed()), "installed")
     journal.answer(SERVER, DEVICE, job(job_id="unsettled"), Removed())
     journal.close_claim(journal.open_claim(EnrollLink(server=SERVER, claim="c" * 32)), "done")
-    waiting = journal.open_claim(EnrollLink(server=SERVER, claim="d" * 32))
     later = opened(tmp_path, KEEP + timedelta(days=1))
     assert later.answered(SERVER, "job-1") is None
     assert later.answered(SERVER, "unsettled") is not None
-    assert later.open_claims() == [waiting]
-    assert len(list((tmp_path / "claims").iterdir())) == 1
+    assert list((tmp_path / "claims").iterdir()) == []
+
+
+def test_a_claim_is_closed_when_no_server_can_go_on_with_it_and_goes_with_the_old_ones(tmp_path: Path) -> None:
+    waiting = opened(tmp_path).open_claim(EnrollLink(server=SERVER, claim="c" * 32))
+    assert opened(tmp_path, timedelta(hours=24)).open_claims() == [waiting]
+    late = opened(tmp_path, timedelta(hours=24, minutes=15))
+    assert late.open_claims() == []
+    assert late.open_claim(EnrollLink(server=SERVER, claim="c" * 32)).state == "failed"
+    opened(tmp_path, KEEP + timedelta(days=1))
+    assert list((tmp_path / "claims").iterdir()) == []
+
+
+def rewritten(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_what_a_newer_agent_added_to_an_entry_is_overlooked(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    entry = journal.answer(SERVER, DEVICE, job(), Removed())
+    (path,) = (tmp_path / "jobs").iterdir()
+    rewritten(path, mood="good")
+    assert opened(tmp_path).answered(SERVER, "job-1") == entry
+
+
+def test_an_answer_in_a_newer_agents_words_is_set_aside_and_the_job_done_again(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.answer(SERVER, DEVICE, job(), Removed())
+    (path,) = (tmp_path / "jobs").iterdir()
+    rewritten(path, body={"outcome": "danced"})
+    other = journal.answer(SERVER, DEVICE, job(job_id="job-2"), Removed())
+    assert journal.answered(SERVER, "job-1") is None
+    assert path.with_suffix(".damaged").exists()
+    assert opened(tmp_path).entries(SERVER, DEVICE) == [other]
 
 
 def test_unfinished_writes_are_swept_and_damage_is_set_aside(tmp_path: Path) -> None:

@@ -34,6 +34,13 @@ def test_each_response_has_its_error(response: int, doing: str, kind: type[error
     assert error.detail
 
 
+def test_the_advice_fits_the_tpm_that_was_meant() -> None:
+    assert "firmware" in explain(TCTI | 0x00A, EXAMINING).advice
+    elsewhere = explain(TCTI | 0x00A, EXAMINING, "", "swtpm:port=9")
+    assert "swtpm:port=9" in elsewhere.detail
+    assert "KEYSTEAD_AGENT_TCTI" in elsewhere.advice
+
+
 @pytest.mark.parametrize("response", [0x902, 0x921, 0x101, TCTI | 0x00A, 0x9A2])
 def test_what_a_person_can_mend_comes_with_advice(response: int) -> None:
     assert explain(response, MAKING).advice

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from keystead_agent.errors import KeyLost, OrderOfAnotherServer
 from keystead_agent.files import (
     private_directory,
     recover_directories,
     remove_directory,
+    require_folder,
     safe_name,
     unwritable,
     write_directory,
@@ -90,7 +91,7 @@ class InstalledCertificate:
 
 
 class CertificateStore:
-    """The store below `state_dir`. Callers write under one lock (`Agent.work_lock`); reading needs none."""
+    """The store below `state_dir`. Callers write under one lock (`Machine.working`); reading needs none."""
 
     def __init__(self, state_dir: Path) -> None:
         self._pending = state_dir / "pending"
@@ -117,7 +118,7 @@ class CertificateStore:
         directory = self._pending / safe_name(order_id)
         if not directory.is_dir():
             return None
-        with unwritable(directory), _damaged(directory):
+        with unwritable(directory), damage_named(directory):
             request = KeyRequest.model_validate_json((directory / REQUEST).read_bytes())
             _require_same(server, request)
             return PendingKey(
@@ -164,17 +165,27 @@ class CertificateStore:
             remove_directory(self._certificates / safe_name(order_id))
         self.discard_pending(server, order_id)
 
-    def all_installed(self) -> list[InstalledCertificate]:
-        """Every installed certificate, newest first. Raises KeyLost if one is damaged."""
-        if not self._certificates.is_dir():
-            return []
+    def all_installed(self) -> list[InstalledCertificate | KeyLost]:
+        """Every installed certificate, newest first, then what is wrong with each that is damaged. Raises
+        StoreUnwritable."""
+        found: list[InstalledCertificate] = []
+        damaged: list[KeyLost] = []
+        for directory in self._directories():
+            try:
+                found.append(self._read(directory))
+            except KeyLost as error:
+                damaged.append(error)
+        return [*sorted(found, key=lambda item: item.metadata.installed_at, reverse=True), *damaged]
+
+    def _directories(self) -> list[Path]:
+        require_folder(self._certificates.parent)
         with unwritable(self._certificates):
-            directories = [path for path in self._certificates.iterdir() if not path.name.startswith(".")]
-        found = [self._read(directory) for directory in directories]
-        return sorted(found, key=lambda item: item.metadata.installed_at, reverse=True)
+            if not self._certificates.is_dir():
+                return []
+            return sorted(path for path in self._certificates.iterdir() if not path.name.startswith("."))
 
     def _read(self, directory: Path) -> InstalledCertificate:
-        with unwritable(directory), _damaged(directory):
+        with unwritable(directory), damage_named(directory):
             metadata = Metadata.model_validate_json((directory / METADATA).read_bytes())
             return InstalledCertificate(
                 directory=directory,
@@ -187,13 +198,14 @@ class CertificateStore:
 
 
 @contextmanager
-def _damaged(directory: Path) -> Iterator[None]:
+def damage_named(directory: Path) -> Iterator[None]:
     """Turns what a damaged directory raises while it is read into KeyLost."""
     try:
         yield
-    except (ValidationError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, NotADirectoryError) as error:
         raise KeyLost(
-            f"{directory} is damaged", "Restore it from a backup, or move it away and enroll again."
+            f"{directory} is damaged, or a newer keystead-agent wrote it",
+            "Update the agent, restore the folder from a backup, or move it away and enroll again.",
         ) from error
 
 

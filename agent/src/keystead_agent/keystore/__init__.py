@@ -41,7 +41,7 @@ class KeyStores:
         if not self._settings.allow_software_key:
             raise PolicyRefused(
                 "this computer's policy does not allow keys outside a TPM",
-                "An administrator can set `allow_software_key`; certificates then say that their key is in software.",
+                "An administrator can set allow_software_key; certificates then say that their key is in software.",
             )
         from keystead_agent.keystore.software import SoftwareKeyStore
 

@@ -19,8 +19,8 @@ from tpm2_pytss.constants import TPM2_CAP, TPM2_SU
 from tpm2_pytss.ESAPI import ESAPI
 from tpm2_pytss.TSS2_Exception import TSS2_Exception
 
-from keystead_agent.errors import TpmBusy, TpmFailed, TpmFull, TpmMissing
-from keystead_agent.files import locked, private_directory
+from keystead_agent.errors import AgentBusy, TpmBusy, TpmFailed, TpmFull, TpmMissing
+from keystead_agent.files import locked
 from keystead_agent.keystore import _tpm2_errors as rc
 
 T = TypeVar("T")
@@ -34,7 +34,8 @@ class TpmConnection:
     """Runs operations on the TPM that `tcti` names, one at a time among all processes that share `lock_file`.
 
     `start_limit` seconds is the most that opening may take (a TPM in failure mode, or one that another program
-    holds, may never answer); for `patience` seconds a busy, full or absent TPM is tried again.
+    holds, may never answer); for `patience` seconds a busy, full or absent TPM is tried again. Only making a key makes
+    the lock file: whoever has no key yet leaves nothing on the disk.
     """
 
     def __init__(self, tcti: str, lock_file: Path, *, start_limit: float = 10.0, patience: float = 3.0) -> None:
@@ -53,7 +54,7 @@ class TpmConnection:
                 with self._open(doing) as esys:
                     return operation(esys)
             except TSS2_Exception as error:
-                failure = rc.explain(int(error.rc), doing, str(error))
+                failure = rc.explain(int(error.rc), doing, str(error), self._tcti)
                 if not isinstance(failure, TpmBusy | TpmFull | TpmMissing) or time.monotonic() + pause > deadline:
                     raise failure from error
             time.sleep(pause)
@@ -65,19 +66,18 @@ class TpmConnection:
             return
         device = Path(conf or "/dev/tpmrm0")
         if not device.exists():
-            raise TpmMissing(f"there is no TPM at {device}", rc.MISSING_ADVICE)
+            raise rc.missing(f"there is no TPM at {device}", self._tcti)
         if not os.access(device, os.R_OK | os.W_OK):
             raise TpmMissing(
                 f"this account may not use the TPM at {device}",
-                "Add the account to the group that owns it, usually `tss`: usermod -aG tss USER, then sign in again.",
+                "Add the account to the group that owns it, usually tss: usermod -aG tss USER, then sign in again.",
             )
 
     @contextmanager
     def _open(self, doing: str) -> Iterator[Any]:
-        private_directory(self._lock_file.parent)
-        with locked(self._lock_file, patience=LOCK_PATIENCE) as lock:
+        with locked(self._lock_file, patience=LOCK_PATIENCE, create=doing == rc.MAKING) as lock:
             if lock is None:
-                raise TpmBusy("another process of the agent holds the TPM", "Try again in a moment.")
+                raise AgentBusy("another keystead-agent is using the TPM", "Try again in a moment.")
             esys = self._start(doing)
             try:
                 _flush_left_behind(esys, lock)

@@ -39,10 +39,8 @@ NOT_THIS_TPM = {0x09F, 0x08B, 0x0A5}
 UNSUPPORTED = {0x081, 0x082, 0x083, 0x084, 0x087, 0x092, 0x0A6}
 """ASYMMETRIC, ATTRIBUTES, HASH, VALUE, KEY_SIZE, SCHEME, CURVE."""
 
-MISSING_ADVICE = (
-    "Turn the TPM on in the computer's firmware set-up (TPM, PTT or fTPM); `keystead-agent doctor` shows what is found."
-)
-FAILED_ADVICE = "Restart the computer; if it stays so, update the TPM's firmware. `keystead-agent doctor` shows more."
+OWN_TPM = "device:/dev/tpmrm0"
+FAILED_ADVICE = "Restart the computer; if it stays so, update the TPM's firmware."
 FULL_ADVICE = (
     "Close other programs that use the TPM, use the kernel's resource manager (device:/dev/tpmrm0), or restart the "
     "computer."
@@ -61,12 +59,24 @@ def error_code(rc: int) -> int:
     return code & FORMAT_ONE_ERROR if code & FORMAT_ONE else code
 
 
-def explain(rc: int, doing: str, words: str = "") -> KeyStoreError:
-    """The error for response code `rc`, met while `doing` (a gerund: "making a key"); `words` is the stack's text."""
+def missing(detail: str, tcti: str) -> TpmMissing:
+    """No TPM was found where `tcti` says that it is."""
+    if tcti == OWN_TPM:
+        return TpmMissing(detail, "Turn the TPM on in the computer's firmware set-up (TPM, PTT or fTPM).")
+    return TpmMissing(
+        detail,
+        f"The setting tcti (KEYSTEAD_AGENT_TCTI) says {tcti}: start what should answer there, correct it (such as "
+        f"swtpm:host=127.0.0.1,port=2321), or leave it out for the computer's own TPM ({OWN_TPM}).",
+    )
+
+
+def explain(rc: int, doing: str, words: str = "", tcti: str = OWN_TPM) -> KeyStoreError:
+    """The error for response code `rc`, met while `doing` (a gerund: "making a key") with the TPM at `tcti`; `words`
+    is the stack's text."""
     layer, code = rc & LAYER_MASK, error_code(rc)
     shown = f"{words or 'no text'} (0x{rc:x})"
     if layer == TCTI_LAYER:
-        return TpmMissing(f"no TPM 2.0 answers: {shown}", MISSING_ADVICE)
+        return missing(f"no TPM 2.0 answers at {tcti}: {shown}", tcti)
     if layer not in TPM_LAYERS:
         return TpmFailed(f"the TPM software failed while {doing}: {shown}", FAILED_ADVICE)
     if code in NO_ROOM:

@@ -19,6 +19,7 @@ __all__ = [
     "PlainText",
     "TraceId",
     "UriExtension",
+    "serial_hex",
 ]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
@@ -52,6 +53,13 @@ letter's header would choke on them)."""
 
 Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=65536)]
 """Standard base64 (RFC 4648 section 4), padded."""
+
+
+def serial_hex(number: int) -> str:
+    """A certificate's serial number as people see it everywhere: lower-case hex, two digits an octet, as in
+    `openssl x509 -serial`."""
+    digits = f"{number:x}"
+    return digits if len(digits) % 2 == 0 else f"0{digits}"
 
 
 class CertificateType(StrEnum):
