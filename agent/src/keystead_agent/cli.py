@@ -20,21 +20,23 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 EPILOG = """\b
-Settings, each an environment variable or a line of /etc/keystead/agent.toml:
-  KEYSTEAD_AGENT_STATE_DIR           state_dir           where keys and certificates are kept
-  KEYSTEAD_AGENT_TCTI                tcti                the TPM: device:/dev/tpmrm0, or
-                                                         swtpm:host=127.0.0.1,port=2321
-  KEYSTEAD_AGENT_SERVERS             servers             the only servers that may use this computer
-  KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY  allow_software_key  true: without a TPM, a key in a file
-  KEYSTEAD_AGENT_CA_FILE             ca_file             more TLS roots (PEM)
-  KEYSTEAD_AGENT_CONFIG              another file than /etc/keystead/agent.toml. Whatever that one says
-                                     of servers and allow_software_key can only be made stricter.
+Settings, as environment variables or as lines of /etc/keystead/agent.toml
+(there in lower case without KEYSTEAD_AGENT_, such as state_dir = "/srv/keys"):
+  KEYSTEAD_AGENT_STATE_DIR  where keys and certificates are kept; else in
+                            /var/lib/keystead (root), ~/.local/share/keystead
+  KEYSTEAD_AGENT_TCTI       the TPM, such as swtpm:host=127.0.0.1,port=2321;
+                            else device:/dev/tpmrm0
+  KEYSTEAD_AGENT_SERVERS    the only servers that may use this computer
+  KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY
+                            true: keys in files where there is no TPM
+  KEYSTEAD_AGENT_CA_FILE    further TLS roots (PEM)
+  KEYSTEAD_AGENT_CONFIG     a file to read in place of /etc/keystead/agent.toml,
+                            whose servers and allow_software_key hold all the
+                            same: they can only be made stricter
 
 \b
-Without a setting, state is kept in /var/lib/keystead (root) or ~/.local/share/keystead.
-
-\b
-Exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused by policy or by you, 4 server not reachable.
+Exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused by policy or by
+you, 4 server not reachable.
 """
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
 

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from keystead_agent.backoff import NOTICE_SECONDS
 from keystead_agent.certstore.pem import CertificateStore
-from keystead_agent.client import ServerClient
 from keystead_agent.errors import AgentBusy
 from keystead_agent.files import held, private_directory
 from keystead_agent.journal import Clock, JobEntry, Journal
@@ -17,6 +17,9 @@ from keystead_agent.keystore import KeyStores
 from keystead_agent.machine_info import machine_info
 from keystead_agent.settings import Settings
 from keystead_contracts.agent import DeviceJob, MachineInfo
+
+if TYPE_CHECKING:
+    from keystead_agent.client import ServerClient
 
 START_PATIENCE = 600.0
 """Seconds to wait for another process's job; a slow TPM takes minutes for the largest keys."""
@@ -78,6 +81,8 @@ class Machine:
 
     def connect(self, server: str) -> ServerClient:
         """A client for the server at origin `server`. Raises PolicyRefused."""
+        from keystead_agent.client import ServerClient
+
         self.settings.require_allowed(server)
         return ServerClient(server, self.settings.ca_file)
 
