@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from keystead_contracts.base import serial_hex
 from keystead_local.browser import Browser, PageUnexpected
 from keystead_local.chores import ChoreFailed
 from keystead_local.journey import Journey, Person
@@ -127,7 +128,7 @@ def _prove(stack: Stack, steps: Steps, journey: Journey) -> dict[str, Any]:
         "certificate": {
             "subject": certificate.subject.rfc4514_string(),
             "issuer": certificate.issuer.rfc4514_string(),
-            "serial_number": f"{certificate.serial_number:x}",
+            "serial_number": serial_hex(certificate.serial_number),
             "not_before": certificate.not_valid_before_utc.isoformat(),
             "not_after": certificate.not_valid_after_utc.isoformat(),
             "sha256": certificate.fingerprint(hashes.SHA256()).hex(),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.enroll_pki.samples import ADA, PUMP, WEB, key_of
 
-from keystead_contracts.base import CertificateType, KeyAlgorithm
+from keystead_contracts.base import CertificateType, KeyAlgorithm, serial_hex
 from keystead_enroll.domain.certificates import (
     DEFAULT_EXTENDED_KEY_USAGES,
     DEFAULT_KEY_USAGES,
@@ -28,7 +28,6 @@ from keystead_enroll.domain.certificates import (
     pem_from_der,
     pkcs7_chain,
     precertify,
-    serial_hex,
     sha1_thumbprint,
     sha256_fingerprint,
     sign_builder,
@@ -237,7 +236,7 @@ def test_forms_in_which_a_certificate_is_shown_and_downloaded() -> None:
     assert set(pkcs7.load_der_pkcs7_certificates(pkcs7_chain([certificate, ISSUER]))) == {certificate, ISSUER}
     assert sha1_thumbprint(certificate) == hashlib.sha1(der(certificate)).hexdigest().upper()  # noqa: S324 a label
     assert sha256_fingerprint(certificate) == hashlib.sha256(der(certificate)).hexdigest()
-    assert serial_hex(certificate) == "01000102030405060708090a0b0c0d0e0f"
+    assert serial_hex(certificate.serial_number) == "01000102030405060708090a0b0c0d0e0f"
 
 
 def test_an_rsa_intent_names_the_issuing_key_s_signature_algorithm() -> None:

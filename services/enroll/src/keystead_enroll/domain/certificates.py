@@ -263,9 +263,3 @@ def sha1_thumbprint(certificate: x509.Certificate) -> str:
 def sha256_fingerprint(certificate: x509.Certificate) -> str:
     """SHA-256 over the DER, 64 lower-case hex digits."""
     return certificate.fingerprint(hashes.SHA256()).hex()
-
-
-def serial_hex(certificate: x509.Certificate) -> str:
-    """The serial number as lower-case hex without a leading zero digit pair, as `openssl x509 -serial` shows it."""
-    text = f"{certificate.serial_number:x}"
-    return text if len(text) % 2 == 0 else "0" + text

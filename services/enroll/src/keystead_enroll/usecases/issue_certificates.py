@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from keystead_contracts.agent import Install
+from keystead_contracts.base import serial_hex
 from keystead_contracts.problems import ProblemCode
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent, renewal_time
 from keystead_enroll.domain.certificates import (
@@ -25,7 +26,6 @@ from keystead_enroll.domain.certificates import (
     new_serial,
     pem_from_der,
     precertify,
-    serial_hex,
     sha1_thumbprint,
     sha256_fingerprint,
     validity,
@@ -115,7 +115,9 @@ def _intend(
             fail_order(tx, order, refusal.code, "The certificate could not be issued.", _SORRY, now, origin)
             return None
         order.advance(OrderState.SIGNING, now)
-        intent = IssuanceIntent(order.id, serial_hex(precertificate), der(precertificate), now, now + LEASE)
+        intent = IssuanceIntent(
+            order.id, serial_hex(precertificate.serial_number), der(precertificate), now, now + LEASE
+        )
         tx.add(intent)
         return _ToSign(order.id, intent.precertificate)
 
@@ -189,7 +191,7 @@ def _record(tx: Transaction, order: Order, signed: bytes, issuer: Issuer, now: d
         certificate_type=order.certificate_type,
         key_algorithm=order.key_algorithm,
         assurance=order.assurance,
-        serial=serial_hex(parsed),
+        serial=serial_hex(parsed.serial_number),
         subject=names.display_name,
         issuer=issuer_name(issuer),
         names=[*names.emails, *names.dns_names, *([names.upn] if names.upn else [])],
