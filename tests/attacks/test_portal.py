@@ -95,6 +95,13 @@ def test_an_unknown_form_is_not_found(kept: EnrollApp) -> None:
         assert kept.client().get(path, headers=PAGE).status_code == 404
 
 
+def test_the_sites_own_address_says_nothing_about_forms(sqlite_url: str, redis_url: str) -> None:
+    with enroll_app(sqlite_url, redis_url, public_origin="https://enroll.test", mode="production") as app:
+        response = app.client().get("/", headers=PAGE)
+    assert response.status_code == 200
+    assert not any(word in response.text for word in ("Staff", "Coded", "Example Hospital", *app.uris.values()))
+
+
 def test_nothing_is_shown_without_a_visit(app: EnrollApp) -> None:
     browser, order_id, _, _ = issued(app)
     [row] = app.certificates()
@@ -213,46 +220,52 @@ def test_nothing_can_be_requested_before_the_code(app: EnrollApp) -> None:
     assert browser.request().status_code == 401
 
 
-def tries(app: EnrollApp, email: str, code: str = "WRONG") -> int:
+def tries(app: EnrollApp, email: str, code: str = "WRONG") -> str:
+    """What becomes of a code: wrong, limited or right."""
     browser = app.browser("Coded", email)
     browser.get("/code")
-    return browser.post("/code", access_code=code).status_code
+    response = browser.post("/code", access_code=code)
+    if response.status_code == 429:
+        return "limited"
+    assert response.status_code == 303
+    return "wrong" if "/code?draft=" in response.headers["location"] else "right"
 
 
 def test_a_person_guesses_codes_five_times(app: EnrollApp) -> None:
-    assert [tries(app, ADA) for _ in range(5)] == [422] * 5
+    assert [tries(app, ADA) for _ in range(5)] == ["wrong"] * 5
     browser = app.browser("Coded")
     browser.get("/code")
     response = browser.post("/code", access_code=CODE)
     assert response.status_code == 429, "even the right code has to wait now"
     assert int(response.headers["retry-after"]) > 0
-    assert tries(app, BOB, CODE) == 303
+    assert tries(app, BOB, CODE) == "right"
 
 
 def test_an_address_guesses_codes_for_a_limited_number_of_persons(sqlite_url: str, redis_url: str) -> None:
     with enroll_app(sqlite_url, redis_url, access_code_limit_address="3/hour") as app:
-        assert [tries(app, f"p{n}@example.org") for n in range(4)] == [422, 422, 422, 429]
+        assert [tries(app, f"p{n}@example.org") for n in range(4)] == ["wrong", "wrong", "wrong", "limited"]
 
 
 def test_right_codes_use_nothing_up_for_the_others(sqlite_url: str, redis_url: str) -> None:
     with enroll_app(sqlite_url, redis_url, access_code_limit_address="2/hour", access_code_limit_form="2/hour") as app:
-        assert [tries(app, f"p{n}@example.org", CODE) for n in range(4)] == [303] * 4
+        assert [tries(app, f"p{n}@example.org", CODE) for n in range(4)] == ["right"] * 4
 
 
 def test_a_form_takes_a_limited_number_of_guesses(sqlite_url: str, redis_url: str) -> None:
     with enroll_app(sqlite_url, redis_url, access_code_limit_form="3/hour") as app:
-        assert [tries(app, f"p{n}@example.org") for n in range(4)] == [422, 422, 422, 429]
+        assert [tries(app, f"p{n}@example.org") for n in range(4)] == ["wrong", "wrong", "wrong", "limited"]
 
 
 def test_guessing_is_limited_without_redis(sqlite_url: str) -> None:
     with enroll_app(sqlite_url, "redis://127.0.0.1:1/0") as app:
-        assert [tries(app, ADA) for _ in range(6)] == [422] * 5 + [429]
+        assert [tries(app, ADA) for _ in range(6)] == ["wrong"] * 5 + ["limited"]
 
 
 def test_the_typed_code_stays_in_the_page_and_is_escaped(app: EnrollApp) -> None:
     browser = app.browser("Coded")
     browser.get("/code")
-    assert "<script>x" not in browser.post("/code", access_code='"><script>x').text
+    page = browser.mistakes(browser.post("/code", access_code='"><script>x'))
+    assert "script&gt;x" in page and "<script>x" not in page
 
 
 def test_links_have_our_own_origin_whatever_the_host_header_says(app: EnrollApp) -> None:
@@ -315,9 +328,9 @@ def test_a_licence_that_does_not_exist_is_not_recorded(sqlite_url: str, redis_ur
 
 
 def test_what_a_person_typed_is_escaped(app: EnrollApp) -> None:
-    page = app.browser("Servers").request("Server", dns_names="<script>alert(1)</script>")
-    assert page.status_code == 422
-    assert "<script>alert" not in page.text
+    browser = app.browser("Servers")
+    page = browser.mistakes(browser.request("Server", dns_names="<script>alert(1)</script>"))
+    assert "&lt;script&gt;alert" in page and "<script>alert" not in page
 
 
 def test_session_cookies_are_hidden_and_bound(sqlite_url: str, redis_url: str) -> None:

@@ -149,6 +149,40 @@ def test_a_wrong_access_code_is_told_beside_its_field_and_kept(person: Visitor) 
     assert person.page.title().startswith("Error:")
 
 
+def test_going_back_after_a_mistake_shows_pages_and_sends_nothing_again(person: Visitor, desktop: Desktop) -> None:
+    person.sign_in()
+    page = person.page
+    page.get_by_label("Access code").fill("HEART2025")
+    person.press("Continue")
+    assert person.error_beside("access_code")
+    assert "HEART2025" not in page.url
+    page.reload()
+    expect(page.get_by_label("Access code")).to_have_value("HEART2025")
+    page.get_by_label("Access code").fill("HEART2026")
+    person.press("Continue")
+    person.sees("Request a certificate")
+    person.press("Request certificate")  # the terms are not accepted
+    assert person.error_beside("licence")
+    desktop.wait_until_opened(person.submit())  # going back while the browser opens the link would be aborted
+    page.go_back()
+    person.sees("Request a certificate")
+    page.go_back()
+    person.sees("Request a certificate")
+    for _ in range(2):
+        page.go_back()
+        person.sees("Your certificates")  # where the code's pages lead now
+
+
+def test_the_sites_own_address_leads_to_the_forms_and_the_mailbox(person: Visitor) -> None:
+    person.page.goto(person.stack.origin)
+    person.sees("Enrollment forms")
+    person.press("Open the development mailbox")
+    person.sees("Development mailbox")
+    person.page.goto(person.stack.origin)
+    person.page.get_by_role("link", name="Staff certificates").click()
+    person.sees("Sign in to Staff certificates")
+
+
 def test_a_malformed_address_is_told_beside_its_field_and_kept(person: Visitor) -> None:
     person.page.goto(person.form("Staff"))
     person.page.get_by_label("e-mail address").fill("ada.example.org")

@@ -417,10 +417,10 @@ def test_every_mistake_in_a_request_is_named(app: EnrollApp) -> None:
         licence="",
         dns_names="www.elsewhere.example",
     )
-    assert response.status_code == 422
-    assert "Read the terms and accept them to go on." in response.text
-    assert "www.elsewhere.example is not in a domain of your organization" in response.text
-    assert app.browser("Servers").request("Server", dns_names="  ").status_code == 422
+    page = browser.mistakes(response)
+    assert "Read the terms and accept them to go on." in page
+    assert "www.elsewhere.example is not in a domain of your organization" in page
+    assert "at least one server name" in browser.mistakes(browser.request("Server", dns_names="  "))
 
 
 @pytest.mark.parametrize(
@@ -436,12 +436,14 @@ def test_every_mistake_in_a_request_is_named(app: EnrollApp) -> None:
     ],
 )
 def test_a_request_beyond_what_is_offered_is_refused(lite: EnrollApp, fields: dict[str, str]) -> None:
-    assert lite.browser().request(**fields).status_code == 422
+    browser = lite.browser()
+    assert browser.mistakes(browser.request(**fields))
 
 
 @pytest.mark.parametrize("name", ["", "PUMP 42", "pump-42.elsewhere.example", "pump\n42", "pump\0"])
 def test_a_device_name_outside_the_rules_is_refused(lite: EnrollApp, name: str) -> None:
-    assert lite.browser("Machines").request("Machine", device_name=name).status_code == 422
+    browser = lite.browser("Machines")
+    assert 'id="f-device_name-error"' in browser.mistakes(browser.request("Machine", device_name=name))
 
 
 def test_the_accepted_licence_is_recorded(app: EnrollApp) -> None:
@@ -454,7 +456,7 @@ def test_a_person_chooses_between_accounts(app: EnrollApp) -> None:
     assert browser.get("/request").status_code == 303
     page = browser.get("/account")
     assert "Front door" in page.text
-    assert browser.post("/account", account="0" * 32).status_code == 422
+    assert "Choose one of these." in browser.mistakes(browser.post("/account", account="0" * 32))
     with app.enroll.transactions.read() as tx:
         form = tx.form_by_uri(browser.uri)
         assert form is not None

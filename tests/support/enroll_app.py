@@ -331,6 +331,12 @@ class Browser:
         data = {"form_token": self.form_token} | fields
         return self.client.post(f"/e/{self.uri}{path}", data=data, headers=PAGE | {"origin": self.app.origin})
 
+    def mistakes(self, response: httpx.Response) -> str:
+        """The page to which a form with mistakes leads back. Fails if the form was taken."""
+        assert response.status_code == 303, response.text
+        assert "?draft=" in response.headers["location"], response.headers["location"]
+        return self.client.get(response.headers["location"], headers=PAGE).text
+
     def request(self, profile: str = "Person", /, **fields: str) -> httpx.Response:
         """Fills in and sends the request form."""
         if not self.form_token:

@@ -411,6 +411,11 @@ def certificate_pages() -> Iterator[Sample]:
             "reference": TRACE,
         },
     )
+    offered = [{"name": FORM["name"], "help_text": FORM["help_text"], "url": "/sign-in.html"}]
+    development = {"development": True, "mailbox_url": "/mailbox"}
+    yield Sample("start", ENROLL, "start.html", development | {"forms": offered})
+    yield Sample("start-none", ENROLL, "start.html", development | {"forms": []})
+    yield Sample("start-production", ENROLL, "start.html", {"development": False, "forms": [], "mailbox_url": None})
     problem: dict[str, Any] = {"advice": "", "fields": {}, "help_link": None, "reference": TRACE}
     yield Sample(
         "problem", ENROLL, "problem.html", problem | {"title": "That did not work", "detail": "The fault is ours."}

@@ -138,7 +138,7 @@ class Person:
             done = self.browser.submit(page.form_with(field_name), **values)
         except PageUnexpected as error:
             raise StepFailed(str(error)) from error
-        if done.status >= httpx.codes.BAD_REQUEST:
+        if done.status >= httpx.codes.BAD_REQUEST or done.title.startswith("Error:"):
             raise StepFailed(f"{page.url} answered {done.status}: {done.text[:300]}")
         return done
 

@@ -240,6 +240,7 @@ class Stack:
                 "ACCESS_CODE_KEY_FILE": str(secrets / "enroll-access-code-key"),
                 "CA_FOLDER": str(self.folder / "ca"),
                 "CA_KEY_PASSPHRASE_FILE": str(secrets / "enroll-ca-key-passphrase"),
+                "MAILBOX_URL": self.mailbox_url,
             }
         else:
             values |= {

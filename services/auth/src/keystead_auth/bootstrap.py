@@ -18,6 +18,7 @@ from keystead_contracts.events import Envelope, Fact, FormPublished
 from keystead_kit.bus import Bus
 from keystead_kit.clock import Clock, SystemClock
 from keystead_kit.db import Database
+from keystead_kit.drafts import Drafts
 from keystead_kit.forms import Cookies, FormGuard
 from keystead_kit.migrations import Migrations
 from keystead_kit.ratelimit import RateLimiter
@@ -42,6 +43,7 @@ class Parts:
     cookies: Cookies
     identity_cookies: Cookies
     guard: FormGuard
+    drafts: Drafts
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def web_parts(settings: AuthWebSettings, clock: Clock | None = None) -> Parts:
         cookies=cookies,
         identity_cookies=Cookies("keystead", settings.secure),
         guard=FormGuard(key, cookies, settings.public_origin),
+        drafts=Drafts(key, cookies),
     )
 
 

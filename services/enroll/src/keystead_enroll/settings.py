@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from keystead_kit.ratelimit import RateLimit
-from keystead_kit.settings import ServiceSettings
+from keystead_kit.settings import Mode, ServiceSettings
 
 
 class EnrollSettings(ServiceSettings):
@@ -30,3 +31,10 @@ class EnrollSettings(ServiceSettings):
     stream_life_seconds: float = Field(600.0, gt=0, description="how long an agent's stream lives; jitter is added")
     agent_token_seconds: int = Field(600, ge=60, le=3600)
     agent_download_url: str | None = None
+    mailbox_url: HttpUrl | None = Field(None, description="the development mailbox, linked from the start page")
+
+    @model_validator(mode="after")
+    def _no_doubles_in_production(self) -> Self:
+        if self.mode is Mode.PRODUCTION and self.mailbox_url is not None:
+            raise ValueError("mailbox_url names a development double and is refused in production mode")
+        return self

@@ -19,6 +19,7 @@ from keystead_auth.usecases.request_link import WantedLink, request_link
 from keystead_auth.usecases.view_form import view_form
 from keystead_auth.web.answers import SESSION, Answers, known_uri, sign_in_url
 from keystead_contracts.identity import SignInMethod
+from keystead_kit.drafts import Draft
 from keystead_kit.http import client_address
 from keystead_kit.logs import get_logger
 from keystead_kit.trace import current_trace_id
@@ -62,14 +63,14 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
             address = request_link(parts.transactions, parts.attempts, parts.bus, parts.randomness, parts.clock, wanted)
         except EmailMalformed as refusal:
             SIGN_IN_REQUESTS.labels(outcome="malformed").inc()
-            form = view_form(parts.transactions, uri)
-            return _front_door(request, form, status=422, typed=email, errors={"email": refusal.detail})
+            return parts.drafts.send_back(request, Draft({"email": email}, {"email": refusal.detail}))
         except TooManyAttempts:
             SIGN_IN_REQUESTS.labels(outcome="limited").inc()
             raise
         SIGN_IN_REQUESTS.labels(outcome="accepted").inc()
         _log.info("sign-in link asked for", form=uri)
         response = answers.see_other(f"{sign_in_url(uri)}/check-mail")
+        parts.drafts.forget(request, response)
         parts.cookies.put(response, ASKED, _encoded(mask(address)), parts.settings.link_minutes * 60)
         return response
 
@@ -89,29 +90,22 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
             mailbox_url=str(mailbox) if mailbox else None,
         )
 
-    def _front_door(
-        request: Request,
-        form: Form,
-        *,
-        status: int = 200,
-        typed: str = "",
-        errors: dict[str, str] | None = None,
-    ) -> Response:
+    def _front_door(request: Request, form: Form) -> Response:
         ways = [{"method": method.value, "url": _WAYS[method](form.uri)} for method in form.methods if method in _WAYS]
         if not ways:
             raise MethodNotOffered(
                 "This enrollment form offers no way to sign in that this server supports.",
                 f"Tell {form.organization}: an administrator has to choose another authentication type.",
             )
-        was_signed_in = parts.cookies.get(request, SESSION) is not None and not errors
+        was_signed_in = parts.cookies.get(request, SESSION) is not None
+        draft = parts.drafts.get(request)
         response = answers.form_page(
             request,
             "sign_in.html",
             form=form,
-            status=status,
             methods=ways,
-            values={"email": typed} if typed else {},
-            errors=errors or {},
+            values=draft.values,
+            errors=draft.errors,
             notice="You are not signed in here any more. Sign in again; nothing is lost." if was_signed_in else None,
         )
         if was_signed_in:

@@ -11,9 +11,10 @@ from fastapi import FastAPI, Request, Response
 from keystead_enroll.adapters.tables import SERVICE
 from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.domain.errors import Refusal
-from keystead_enroll.web import agent_api, portal, portal_orders
+from keystead_enroll.web import agent_api, portal, portal_orders, start
 from keystead_enroll.web.context import WebContext
 from keystead_enroll.web.problems import as_problem, next_step
+from keystead_kit.drafts import Drafts
 from keystead_kit.forms import Cookies, FormGuard
 from keystead_kit.http import new_app, problem_response, wants_page
 from keystead_kit.pages import Pages
@@ -27,13 +28,15 @@ def create_app(enroll: Enroll) -> FastAPI:
     settings = enroll.settings
     pages = Pages(TEMPLATES)
     cookies = Cookies("keystead_enroll", settings.secure)
+    cookie_key = settings.cookie_key.get_secret_value().encode()
     wakeups = Wakeups(SERVICE, settings.redis_url.get_secret_value())
     context = WebContext(
         enroll=enroll,
         pages=pages,
         cookies=cookies,
         identity_cookies=Cookies("keystead", settings.secure),
-        guard=FormGuard(settings.cookie_key.get_secret_value().encode(), cookies, settings.public_origin),
+        guard=FormGuard(cookie_key, cookies, settings.public_origin),
+        drafts=Drafts(cookie_key, cookies),
         wakeups=wakeups,
         identities=enroll.identity_verifier(),
     )
@@ -53,6 +56,7 @@ def create_app(enroll: Enroll) -> FastAPI:
         secure=settings.secure,
         lifespan=lifespan,
     )
+    app.include_router(start.router(context))
     app.include_router(portal.router(context))
     app.include_router(portal_orders.router(context))
     app.include_router(agent_api.router(context))

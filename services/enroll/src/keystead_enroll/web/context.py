@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keystead_enroll.bootstrap import Enroll
+from keystead_kit.drafts import Drafts
 from keystead_kit.forms import Cookies, FormGuard
 from keystead_kit.pages import Pages
 from keystead_kit.secrets import TokenVerifier
@@ -23,5 +24,6 @@ class WebContext:
     cookies: Cookies
     identity_cookies: Cookies
     guard: FormGuard
+    drafts: Drafts
     wakeups: Wakeups
     identities: TokenVerifier

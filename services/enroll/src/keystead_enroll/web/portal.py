@@ -42,6 +42,7 @@ from keystead_enroll.web.views import (
     unfinished,
     visit_view,
 )
+from keystead_kit.drafts import Draft
 from keystead_kit.http import client_address
 from keystead_kit.ratelimit import network_of
 from keystead_kit.secrets import token_digest
@@ -65,6 +66,12 @@ def router(context: WebContext) -> APIRouter:
 
     def session_token(request: Request) -> str | None:
         return context.cookies.get(request, SESSION)
+
+    def taken(request: Request, onwards: str) -> Response:
+        """The answer to a form that has no mistakes (any more)."""
+        response = RedirectResponse(onwards, 303)
+        context.drafts.forget(request, response)
+        return response
 
     @pages.get("")
     def arrive(request: Request, uri: str) -> Response:
@@ -142,15 +149,16 @@ def router(context: WebContext) -> APIRouter:
                 tx.end_session(session)
         response = RedirectResponse(f"/auth/sign-out?form={uri}", 307)  # the same POST, for auth's own session
         context.cookies.drop(response, SESSION)
+        context.drafts.forget(request, response)
         return response
 
     @pages.get("/account")
     def account(request: Request, uri: str) -> Response:
         with enroll.transactions.read() as tx:
             visit = find_visit(tx, enroll.clock, uri, session_token(request))
-            return _account_page(request, tx, visit, {})
+            return _account_page(request, tx, visit, context.drafts.get(request))
 
-    def _account_page(request: Request, tx: Transaction, visit: Visit, errors: dict[str, str]) -> Response:
+    def _account_page(request: Request, tx: Transaction, visit: Visit, draft: Draft) -> Response:
         choices = [
             {
                 "id": a.id,
@@ -161,8 +169,8 @@ def router(context: WebContext) -> APIRouter:
             for a in visit.accounts
         ]
         return render(
-            request, "choose_account.html", status=422 if errors else 200, **visit_view(visit),
-            action=f"{base(visit.form)}/account", accounts=choices, values={}, errors=errors,
+            request, "choose_account.html", **visit_view(visit),
+            action=f"{base(visit.form)}/account", accounts=choices, values=draft.values, errors=draft.errors,
         )  # fmt: skip
 
     @pages.post("/account")
@@ -173,10 +181,8 @@ def router(context: WebContext) -> APIRouter:
         try:
             choose_account(enroll.transactions, enroll.clock, uri, session_token(request), account)
         except RequestRefused as refusal:
-            with enroll.transactions.read() as tx:
-                visit = find_visit(tx, enroll.clock, uri, session_token(request))
-                return _account_page(request, tx, visit, refusal.fields)
-        return RedirectResponse(f"/e/{uri}", 303)
+            return context.drafts.send_back(request, Draft(errors=refusal.fields))
+        return taken(request, f"/e/{uri}")
 
     @pages.get("/code")
     def code_page(request: Request, uri: str) -> Response:
@@ -184,13 +190,11 @@ def router(context: WebContext) -> APIRouter:
             visit = find_visit(tx, enroll.clock, uri, session_token(request))
             if not visit.locked:
                 return RedirectResponse(_next_page(tx, visit), 303)
-        return _code_page(request, visit, "", {})
-
-    def _code_page(request: Request, visit: Visit, typed: str, errors: dict[str, str]) -> Response:
+        draft = context.drafts.get(request)
         return render(
-            request, "access_code.html", status=422 if errors else 200, **visit_view(visit),
+            request, "access_code.html", **visit_view(visit),
             action=f"{base(visit.form)}/code", account={"name": visit.account.name if visit.account else ""},
-            values={"access_code": typed} if typed else {}, errors=errors, attempts_left=None,
+            values=draft.values, errors=draft.errors, attempts_left=None,
         )  # fmt: skip
 
     @pages.post("/code")
@@ -208,11 +212,9 @@ def router(context: WebContext) -> APIRouter:
                 address=network_of(client_address(request)),
             )  # fmt: skip
         except AccessCodeWrong as refusal:
-            with enroll.transactions.read() as tx:
-                visit = find_visit(tx, enroll.clock, uri, session_token(request))
             errors = {"access_code": f"{refusal.detail} {refusal.advice}"}
-            return _code_page(request, visit, access_code, errors)
-        return RedirectResponse(f"/e/{uri}", 303)
+            return context.drafts.send_back(request, Draft({"access_code": access_code}, errors))
+        return taken(request, f"/e/{uri}")
 
     @pages.get("/certificates")
     def certificates(request: Request, uri: str) -> Response:
@@ -268,7 +270,8 @@ def router(context: WebContext) -> APIRouter:
             visit = find_visit(tx, enroll.clock, uri, session_token(request))
             if visit.account is None or visit.locked:
                 return RedirectResponse(_next_page(tx, visit), 303)
-            return _request_page(request, tx, visit, {"profile": profile}, {})
+            draft = context.drafts.get(request)
+            return _request_page(request, tx, visit, draft.values or {"profile": profile}, draft.errors)
 
     def _request_page(
         request: Request, tx: Transaction, visit: Visit, values: dict[str, str], errors: dict[str, str]
@@ -299,7 +302,7 @@ def router(context: WebContext) -> APIRouter:
             "values": {name: value for name, value in values.items() if value},
             "errors": errors,
         }
-        return render(request, "request.html", status=422 if errors else 200, **page)
+        return render(request, "request.html", **page)
 
     def _devices(tx: Transaction, visit: Visit) -> list[Context]:
         if visit.organization is None:
@@ -348,10 +351,8 @@ def router(context: WebContext) -> APIRouter:
                 "licence": licence, "licence_version": licence_version, "dns_names": dns_names,
                 "device_name": device_name, "serial_number": serial_number,
             }  # fmt: skip
-            with enroll.transactions.read() as tx:
-                visit = find_visit(tx, enroll.clock, uri, session_token(request))
-                return _request_page(request, tx, visit, values, refusal.fields)
-        return RedirectResponse(f"/e/{uri}/orders/{order_id}", 303)
+            return context.drafts.send_back(request, Draft(values, refusal.fields))
+        return taken(request, f"/e/{uri}/orders/{order_id}")
 
     return pages
 
