@@ -241,6 +241,34 @@ def test_a_person_guesses_codes_five_times(app: EnrollApp) -> None:
     assert tries(app, BOB, CODE) == "right"
 
 
+def test_whoever_has_to_wait_is_told_how_long_and_stays_signed_in(app: EnrollApp) -> None:
+    for _ in range(5):
+        tries(app, ADA)
+    browser = app.browser("Coded")
+    browser.get("/code")
+    page = browser.post("/code", access_code=CODE).text
+    assert re.search(r"Wait \d+ minutes and try again", page)
+    assert "<h1>Wait a little</h1>" in page and "Try again</a>" not in page
+    assert "Example Hospital" in page and ADA in page
+
+
+def test_a_problems_page_names_the_organization_and_lets_sign_out(app: EnrollApp) -> None:
+    browser = app.browser("Coded")
+    browser.get("/code")
+    page = browser.get("/nothing/here").text
+    assert "<h1>There is nothing here</h1>" in page
+    assert "Example Hospital" in page and ADA in page
+    assert browser.post("/sign-out").headers["location"].startswith("/auth/sign-out")
+    assert ADA not in browser.get("/nothing/here").text
+
+
+def test_a_page_for_the_signed_in_says_sign_in_first(app: EnrollApp) -> None:
+    page = app.client().get(f"/e/{app.uris['Coded']}/orders/{'0' * 32}", headers=PAGE)
+    assert page.status_code == 401
+    assert "<h1>Sign in first</h1>" in page.text and "Sign in again</a>" in page.text
+    assert "Example Hospital" in page.text
+
+
 def test_an_address_guesses_codes_for_a_limited_number_of_persons(sqlite_url: str, redis_url: str) -> None:
     with enroll_app(sqlite_url, redis_url, access_code_limit_address="3/hour") as app:
         assert [tries(app, f"p{n}@example.org") for n in range(4)] == ["wrong", "wrong", "wrong", "limited"]

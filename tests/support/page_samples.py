@@ -416,9 +416,14 @@ def certificate_pages() -> Iterator[Sample]:
     yield Sample("start", ENROLL, "start.html", development | {"forms": offered})
     yield Sample("start-none", ENROLL, "start.html", development | {"forms": []})
     yield Sample("start-production", ENROLL, "start.html", {"development": False, "forms": [], "mailbox_url": None})
-    problem: dict[str, Any] = {"advice": "", "fields": {}, "help_link": None, "reference": TRACE}
+    problem: dict[str, Any] = {
+        "advice": "", "fields": {}, "help_link": None, "reference": TRACE, "action": None, "again": False,
+    }  # fmt: skip
     yield Sample(
-        "problem", ENROLL, "problem.html", problem | {"title": "That did not work", "detail": "The fault is ours."}
+        "problem",
+        ENROLL,
+        "problem.html",
+        problem | {"title": "That did not work", "detail": "The fault is ours.", "again": True},
     )
     yield Sample(
         "problem-fields",

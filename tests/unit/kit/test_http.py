@@ -146,6 +146,19 @@ def test_an_unknown_address_is_a_problem(client: TestClient) -> None:
     assert client.get("/nothing", headers=PAGE).headers["content-type"].startswith("text/html")
 
 
+@pytest.mark.parametrize(("path", "title", "again"), [
+    ("/boom", "That did not work", True),
+    ("/nothing", "There is nothing here", False),
+    ("/refused", "We could not do that", False),
+])  # fmt: skip
+def test_a_problems_page_is_titled_by_its_kind_and_offers_another_try_where_that_helps(
+    client: TestClient, path: str, title: str, again: bool
+) -> None:
+    page = client.get(path, headers=PAGE).text
+    assert f"<h1>{title}</h1>" in page
+    assert ("Try again</a>" in page) == again
+
+
 def test_a_nul_in_an_address_is_an_unknown_address(client: TestClient) -> None:
     assert client.get("/form%00").json()["type"] == "urn:keystead:problem:not-found"
     assert client.get("/form%00", headers=PAGE).status_code == 404

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from keystead_contracts.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemCode
 from keystead_kit.logs import get_logger
 from keystead_kit.metrics import HTTP_REQUESTS
-from keystead_kit.pages import Pages
+from keystead_kit.pages import NO_FRAME, Pages
 from keystead_kit.trace import bound_trace_id, parse_traceparent, tracing
 
 MOST_BODY_BYTES = 64 * 1024
@@ -56,17 +56,31 @@ class ProblemException(Exception):
 
 
 HealthCheck = Callable[[], None]
+Frame = Callable[[Request], Mapping[str, Any]]
+"""What surrounds a problem's page; see `Pages.problem`."""
+
+
+def no_frame(_request: Request) -> Mapping[str, Any]:
+    """Nothing is known."""
+    return NO_FRAME
 
 
 def new_app(
-    service: str, title: str, *, pages: Pages, ready: Mapping[str, HealthCheck], secure: bool, **kwargs: Any
+    service: str,
+    title: str,
+    *,
+    pages: Pages,
+    ready: Mapping[str, HealthCheck],
+    secure: bool,
+    frame: Frame = no_frame,
+    **kwargs: Any,
 ) -> FastAPI:
     """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready."""
     # redirect_slashes would send the browser to whatever the Host header says
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, **kwargs)
     app.mount("/static", _CachedStatic(directory=STATIC), name="static")
     _add_operations(app, ready)
-    _add_problems(app, pages)
+    _add_problems(app, pages, frame)
     app.add_middleware(_Edge, service=service, secure=secure, pages=pages)
     return app
 
@@ -127,10 +141,10 @@ def _add_operations(app: FastAPI, ready: Mapping[str, HealthCheck]) -> None:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _add_problems(app: FastAPI, pages: Pages) -> None:
+def _add_problems(app: FastAPI, pages: Pages, frame: Frame) -> None:
     def answer(request: Request, problem: ProblemException) -> Response:
         if wants_page(request):
-            return pages.problem(problem)
+            return pages.problem(problem, frame=frame(request))
         return problem_response(problem)
 
     @app.exception_handler(ProblemException)

@@ -5,18 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from keystead_contracts.problems import ProblemCode
 from keystead_kit.trace import bound_trace_id
 
 if TYPE_CHECKING:
     from keystead_kit.http import ProblemException
 
 SHARED = Path(__file__).parent / "ui" / "templates"
+
+
+NO_FRAME: Mapping[str, Any] = MappingProxyType({})
+_TITLES: Mapping[ProblemCode, str] = MappingProxyType(
+    {
+        ProblemCode.NOT_FOUND: "There is nothing here",
+        ProblemCode.UNAUTHENTICATED: "Sign in first",
+        ProblemCode.SESSION_EXPIRED: "Sign in first",
+        ProblemCode.RATE_LIMITED: "Wait a little",
+        ProblemCode.FORM_TOKEN_INVALID: "This page has ended",
+        ProblemCode.WRONG_ORIGIN: "This form came from elsewhere",
+        ProblemCode.FORBIDDEN: "You may not do that",
+        ProblemCode.TOO_LARGE: "That is too much",
+        ProblemCode.ORDER_REFUSED: "This request has moved on",
+    }
+)
 
 
 class Pages:
@@ -40,18 +58,26 @@ class Pages:
         )
         return HTMLResponse(body, status, headers={"cache-control": "no-store"})
 
-    def problem(self, problem: ProblemException, action: Mapping[str, str] | None = None) -> HTMLResponse:
-        """The page for a refusal that has no page of its own. `action` (label, url): the one useful next step."""
+    def problem(
+        self, problem: ProblemException, action: Mapping[str, str] | None = None, frame: Mapping[str, Any] = NO_FRAME
+    ) -> HTMLResponse:
+        """The page for a refusal that has no page of its own.
+
+        `action` (label, url): the one useful next step. `frame`: what `base.html` shows around it, where it is known
+        (form, person, sign_out_url), and the `form_token` of its sign-out.
+        """
         response = self.render(
             "problem.html",
             status=problem.status,
-            title="That did not work" if problem.status >= 500 else "We could not do that",
+            title=_TITLES.get(problem.code, "That did not work" if problem.status >= 500 else "We could not do that"),
             detail=problem.detail,
             advice=problem.advice,
             reference=bound_trace_id() or "",
             help_link=problem.help_link,
             fields=problem.fields,
             action=action,
+            again=problem.status >= 500,
+            **frame,
         )
         response.headers.update(problem.headers)
         return response

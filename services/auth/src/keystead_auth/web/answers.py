@@ -72,6 +72,10 @@ class Answers:
         self._parts.identity_cookies.drop(response, IDENTITY)
         return response
 
+    def frame(self, request: Request) -> dict[str, Any]:
+        """What surrounds a page on which something went wrong: the form, where the address names one."""
+        return {"form": _shown(self._form_or_none(request.path_params.get("uri")))}
+
     @staticmethod
     def see_other(path: str) -> RedirectResponse:
         """303 to a path of this site."""

@@ -33,6 +33,7 @@ def create_app(parts: Parts) -> FastAPI:
         pages=pages,
         ready={"database": parts.database.ping, "redis": parts.bus.ping},
         secure=parts.settings.secure,
+        frame=answers.frame,
     )
     app.include_router(sign_in.router(parts, answers))
     app.include_router(confirm.router(parts, answers))
@@ -47,7 +48,9 @@ def create_app(parts: Parts) -> FastAPI:
     @app.exception_handler(Refusal)
     def refused(request: Request, refusal: Refusal) -> Response:
         problem = _problem(refusal)
-        return pages.problem(problem) if wants_page(request) else problem_response(problem)
+        if wants_page(request):
+            return pages.problem(problem, frame=answers.frame(request))
+        return problem_response(problem)
 
     return app
 

@@ -53,7 +53,7 @@ class TooManyAttempts(Refusal):
     code = "rate-limited"
 
     def __init__(self, detail: str, retry_after: int) -> None:
-        minutes = max(1, round(retry_after / 60))
+        minutes = max(1, -(-retry_after // 60))
         super().__init__(detail, f"Wait {minutes} minute{'s' if minutes != 1 else ''} and try again.")
         self.retry_after = retry_after
 

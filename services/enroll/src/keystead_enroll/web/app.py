@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
@@ -13,6 +14,7 @@ from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.web import agent_api, portal, portal_orders, start
 from keystead_enroll.web.context import WebContext
+from keystead_enroll.web.frame import portal_frame
 from keystead_enroll.web.problems import as_problem, next_step
 from keystead_kit.drafts import Drafts
 from keystead_kit.forms import Cookies, FormGuard
@@ -54,6 +56,7 @@ def create_app(enroll: Enroll) -> FastAPI:
         pages=pages,
         ready={"database": enroll.database.ping, "redis": enroll.bus.ping},
         secure=settings.secure,
+        frame=partial(portal_frame, context),
         lifespan=lifespan,
     )
     app.include_router(start.router(context))
@@ -68,6 +71,7 @@ def create_app(enroll: Enroll) -> FastAPI:
         problem = as_problem(refusal)
         if not wants_page(request):
             return problem_response(problem)
-        return pages.problem(problem, next_step(refusal, request.path_params.get("uri")))
+        step = next_step(refusal, request.path_params.get("uri"))
+        return pages.problem(problem, step, portal_frame(context, request))
 
     return app
