@@ -269,6 +269,31 @@ def test_a_page_for_the_signed_in_says_sign_in_first(app: EnrollApp) -> None:
     assert "Example Hospital" in page.text
 
 
+def code_page(app: EnrollApp, code: str) -> str:
+    """The page after a wrong code."""
+    browser = app.browser("Coded")
+    browser.get("/code")
+    return browser.mistakes(browser.post("/code", access_code=code))
+
+
+def test_an_empty_code_is_no_try(app: EnrollApp) -> None:
+    pages = [code_page(app, " ") for _ in range(6)]
+    assert all("Enter your access code." in page and "is left" not in page for page in pages)
+    assert tries(app, ADA, CODE) == "right"
+
+
+def test_the_last_two_tries_are_announced(app: EnrollApp) -> None:
+    pages = [code_page(app, "WRONG") for _ in range(5)]
+    said = [re.search(r"(Two|One|No) (tries are|try is) left", page) for page in pages]
+    assert [found[1] if found else "" for found in said] == ["", "", "Two", "One", "No"]
+
+
+def test_the_right_code_gives_the_tries_back(app: EnrollApp) -> None:
+    for _ in range(3):
+        assert [tries(app, ADA) for _ in range(4)] == ["wrong"] * 4
+        assert tries(app, ADA, CODE) == "right"
+
+
 def test_an_address_guesses_codes_for_a_limited_number_of_persons(sqlite_url: str, redis_url: str) -> None:
     with enroll_app(sqlite_url, redis_url, access_code_limit_address="3/hour") as app:
         assert [tries(app, f"p{n}@example.org") for n in range(4)] == ["wrong", "wrong", "wrong", "limited"]

@@ -419,7 +419,7 @@ def test_every_mistake_in_a_request_is_named(app: EnrollApp) -> None:
     )
     page = browser.mistakes(response)
     assert "Read the terms and accept them to go on." in page
-    assert "www.elsewhere.example is not in a domain of your organization" in page
+    assert "“www.elsewhere.example” is not in a domain of your organization: example.org." in page
     assert "at least one server name" in browser.mistakes(browser.request("Server", dns_names="  "))
 
 
@@ -444,6 +444,51 @@ def test_a_request_beyond_what_is_offered_is_refused(lite: EnrollApp, fields: di
 def test_a_device_name_outside_the_rules_is_refused(lite: EnrollApp, name: str) -> None:
     browser = lite.browser("Machines")
     assert 'id="f-device_name-error"' in browser.mistakes(browser.request("Machine", device_name=name))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("bad name!!", "“bad name!!” is not a device name. Use letters, digits and hyphens"),
+        ("<script>", "“&lt;script&gt;” is not a device name."),
+        ("*.example.org", "is not a device name."),
+        ("infusion-07", "“infusion-07” has no domain. Give the whole name, such as infusion-07.example.org."),
+        ("host.evil.example", "“host.evil.example” is not in a domain of your organization: example.org."),
+        (f"{'a' * 60}.example.org", "is too long for a certificate, which has room for 64 letters there."),
+    ],
+)
+def test_a_device_is_named_like_a_host_and_mistakes_are_told_in_plain_words(
+    lite: EnrollApp, name: str, told: str
+) -> None:
+    machine = next(p for p in SETUP["profiles"] if p["name"] == "Machine")
+    uri = lite.apply(plain_machines(machine))["Plain machines"]
+    lite.uris["Plain machines"] = uri
+    browser = lite.browser("Plain machines")
+    page = browser.mistakes(browser.request("Plain machine", device_name=name))
+    assert told in page
+    assert "octets" not in page and "RFC" not in page
+
+
+def plain_machines(machine: dict[str, Any]) -> dict[str, Any]:
+    """A form for devices whose profile says nothing of how they are named."""
+    account = {"name": "Plain", "organization": "Example Hospital", "profiles": ["Plain machine"]}
+    return {
+        "profiles": [machine | {"name": "Plain machine", "device_name_pattern": ""}],
+        "forms": [{"name": "Plain machines", "type": "device", "accounts": [account]}],
+    }
+
+
+def test_names_that_lie_elsewhere_are_all_told(lite: EnrollApp) -> None:
+    browser = lite.browser("Servers")
+    page = browser.mistakes(browser.request("Server", dns_names="bad name!!"))
+    assert "“bad”, “name!!” are not in a domain of your organization" in page
+
+
+def test_a_wrong_serial_number_is_told_beside_its_field(lite: EnrollApp) -> None:
+    browser = lite.browser("Machines")
+    fields = {"device_name": "pump-42.example.org", "serial_number": "№ 7"}
+    page = browser.mistakes(browser.request("Machine", **fields))
+    assert 'id="f-serial_number-error"' in page and 'id="f-device_name-error"' not in page
 
 
 def test_the_accepted_licence_is_recorded(app: EnrollApp) -> None:

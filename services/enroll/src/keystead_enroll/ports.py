@@ -165,6 +165,14 @@ class RateLimits(Protocol):
         """As `hit`, and counts nothing."""
         ...
 
+    def left(self, limit: str, *key: str) -> int:
+        """How many are left now; counts nothing."""
+        ...
+
+    def forget(self, limit: str, *key: str) -> None:
+        """Gives back every one that was counted."""
+        ...
+
 
 class Secrets(Protocol):
     """Keyed digests and tokens, under the service's keys."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage, RedisStorage
@@ -19,6 +19,7 @@ from pydantic import AfterValidator
 from keystead_kit.logs import get_logger
 
 _log = get_logger()
+T = TypeVar("T")
 
 
 def _checked(limit: str) -> str:
@@ -52,13 +53,23 @@ class RateLimiter:
         """As `hit`, and counts nothing: for limits on what turns out to be wrong."""
         return self._ask(SlidingWindowCounterRateLimiter.test, limit, key)
 
+    def left(self, limit: str, *key: str) -> int:
+        """How many attempts are left of `limit` for `key` now; counts nothing."""
+        return self._shared_or_own(lambda limiter: limiter.get_window_stats(parse(limit), *key).remaining)
+
+    def forget(self, limit: str, *key: str) -> None:
+        """Gives back every attempt counted against `limit` for `key`."""
+        self._shared_or_own(lambda limiter: limiter.clear(parse(limit), *key))
+
     def _ask(self, question: Question, limit: str, key: tuple[str, ...]) -> int | None:
-        item = parse(limit)
+        return self._shared_or_own(lambda limiter: self._answer(limiter, question, parse(limit), key))
+
+    def _shared_or_own(self, use: Callable[[SlidingWindowCounterRateLimiter], T]) -> T:
         try:
-            return self._answer(self._shared, question, item, key)
+            return use(self._shared)
         except Exception as error:
             _log.warning("rate limits count in this process only", error=str(error))
-            return self._answer(self._own, question, item, key)
+            return use(self._own)
 
     @staticmethod
     def _answer(

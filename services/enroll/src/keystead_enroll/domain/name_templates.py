@@ -99,6 +99,11 @@ class NameTemplate:
         return cls(tuple(reversed(rdns)), tuple(alternatives), allow_wildcard)
 
     @property
+    def wants_host_name(self) -> bool:
+        """Whether the profile declares a DNS name among the alternative names."""
+        return any(kind is SanKind.DNS for kind, _ in self.sans)
+
+    @property
     def variables(self) -> frozenset[str]:
         """Every fact that the template can use."""
         patterns = [pattern for _, pattern in self.subject] + [pattern for _, pattern in self.sans]

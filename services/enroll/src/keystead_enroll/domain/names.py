@@ -186,7 +186,8 @@ def check_attribute(short_name: str, value: str) -> str:
     length = len(value.encode())
     if length > attribute.limit:
         raise NameNotAllowed(
-            f"the subject's {short_name} has {length} octets of UTF-8, more than {attribute.limit} (RFC 5280 A.1)"
+            f"{shown(value)} is too long for a certificate, which has room for {attribute.limit} letters there",
+            "Use a shorter one.",
         )
     match attribute.alphabet:
         case Alphabet.UTF8:
@@ -209,23 +210,37 @@ def check_dns_name(name: str) -> str:
     """`name` in lower case, if it is a host name: LDH labels (RFC 1034 section 3.5, RFC 1123 section 2.1), A-labels for
     anything else (RFC 5890 section 2.3.2.1), at most one `*`, as the whole left-most label. Raises NameNotAllowed."""
     if not name.isascii():
-        raise NameNotAllowed(f"the host name {_shown(name)} is not ASCII", "Write it with xn-- labels (A-labels).")
+        raise NameNotAllowed(f"the host name {shown(name)} is not ASCII", "Write it with xn-- labels (A-labels).")
     lower = name.lower()
     if not lower or len(lower) > _MAX_DNS_NAME:
         raise NameNotAllowed(f"a host name has 1 to {_MAX_DNS_NAME} characters, not {len(lower)}")
     host = lower.removeprefix("*.")
     if host != lower and "." not in host:
-        raise NameNotAllowed(f"{_shown(name)} is a wildcard for a whole top-level domain")
+        raise NameNotAllowed(f"{shown(name)} is a wildcard for a whole top-level domain")
     labels = [_check_label(label, name) for label in host.split(".")]
     if labels[-1].isdigit():
-        raise NameNotAllowed(f"{_shown(name)} looks like an IP address, not like a host name")
+        raise NameNotAllowed(f"{shown(name)} looks like an IP address, not like a host name")
     return lower
+
+
+def check_device_name(name: str) -> str:
+    """`name`, if it is a host name or the first label of one (RFC 1123 section 2.1). Raises NameNotAllowed."""
+    try:
+        if name.startswith("*."):
+            raise NameNotAllowed("a wildcard names no device")
+        check_dns_name(name) if "." in name else _check_label(name.lower(), name)
+    except NameNotAllowed:
+        raise NameNotAllowed(
+            f"{shown(name)} is not a device name",
+            "Use letters, digits and hyphens, with dots before the domain: laptop-042.example.org.",
+        ) from None
+    return name
 
 
 def _check_label(label: str, name: str) -> str:
     if not _LABEL.match(label):
         raise NameNotAllowed(
-            f"{_shown(name)} is not a host name: {_shown(label)} is not 1 to 63 letters, digits and inner hyphens"
+            f"{shown(name)} is not a host name: {shown(label)} is not 1 to 63 letters, digits and inner hyphens"
         )
     if label[2:4] == "--":
         _check_a_label(label, name)
@@ -245,7 +260,7 @@ def _check_a_label(label: str, name: str) -> None:
         valid = valid and all(unicodedata.category(character)[0] in "LMN" or character in "-·" for character in decoded)
         if valid:
             return
-    raise NameNotAllowed(f"{_shown(name)} is not a host name: {_shown(label)} is not a valid A-label (RFC 5890)")
+    raise NameNotAllowed(f"{shown(name)} is not a host name: {shown(label)} is not a valid A-label (RFC 5890)")
 
 
 def check_email(email: str) -> str:
@@ -253,16 +268,16 @@ def check_email(email: str) -> str:
     RFC 5280 section 4.2.1.6). Raises NameNotAllowed."""
     local_part, at, domain = email.rpartition("@")
     if not at or not local_part:
-        raise NameNotAllowed(f"{_shown(email)} is not an e-mail address")
+        raise NameNotAllowed(f"{shown(email)} is not an e-mail address")
     if len(local_part) > _MAX_LOCAL_PART or len(email) > _MAX_EMAIL:
-        raise NameNotAllowed(f"the e-mail address {_shown(email)} is too long (RFC 5321 section 4.5.3.1)")
+        raise NameNotAllowed(f"the e-mail address {shown(email)} is too long (RFC 5321 section 4.5.3.1)")
     if not _LOCAL_PART.match(local_part):
         raise NameNotAllowed(
-            f"{_shown(email)} cannot stand in a certificate: the part before @ is not plain ASCII",
+            f"{shown(email)} cannot stand in a certificate: the part before @ is not plain ASCII",
             "Use an address whose part before the @ has ASCII letters, digits and single dots.",
         )
     if domain.startswith("*"):
-        raise NameNotAllowed(f"{_shown(email)} is not an e-mail address")
+        raise NameNotAllowed(f"{shown(email)} is not an e-mail address")
     return f"{local_part}@{check_dns_name(domain)}"
 
 
@@ -272,9 +287,9 @@ def check_upn(upn: str) -> str:
     upn = unicodedata.normalize("NFC", upn)
     user, at, realm = upn.rpartition("@")
     if not at or not user or not realm or "@" in user or " " in upn:
-        raise NameNotAllowed(f"{_shown(upn)} is not a user principal name", "Use the form user@realm.")
+        raise NameNotAllowed(f"{shown(upn)} is not a user principal name", "Use the form user@realm.")
     if len(upn.encode()) > _MAX_UPN:
-        raise NameNotAllowed(f"the user principal name {_shown(upn)} is too long")
+        raise NameNotAllowed(f"the user principal name {shown(upn)} is too long")
     _refuse_invisible(upn, "the user principal name")
     return upn
 
@@ -282,15 +297,15 @@ def check_upn(upn: str) -> str:
 def check_uri(uri: str) -> str:
     """`uri`, if it is absolute and has RFC 3986's characters only (RFC 5280 section 4.2.1.6). Raises NameNotAllowed."""
     if len(uri) > _MAX_URI or not _URI.match(uri):
-        raise NameNotAllowed(f"{_shown(uri)} is not an absolute URI in ASCII")
+        raise NameNotAllowed(f"{shown(uri)} is not an absolute URI in ASCII")
     try:
         parts = urlsplit(uri)
         host = parts.hostname
     except ValueError:
-        raise NameNotAllowed(f"{_shown(uri)} is not a URI") from None
+        raise NameNotAllowed(f"{shown(uri)} is not a URI") from None
     if uri[len(parts.scheme) + 1 :].startswith("//"):
         if not host:
-            raise NameNotAllowed(f"the URI {_shown(uri)} names no host")
+            raise NameNotAllowed(f"the URI {shown(uri)} names no host")
         check_dns_name(host)
     return uri
 
@@ -325,7 +340,7 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """`text` for an error message: short and without anything that a terminal or log would obey."""
     clipped = text if len(text) <= 80 else text[:77] + "…"
     return ascii(clipped) if not clipped.isprintable() else f"“{clipped}”"

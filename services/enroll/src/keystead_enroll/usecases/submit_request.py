@@ -10,7 +10,13 @@ from keystead_contracts.base import CertificateType, KeyAlgorithm
 from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.errors import NameNotAllowed
 from keystead_enroll.domain.name_templates import NameTemplate, build_names
-from keystead_enroll.domain.names import CertificateNames, domain_is_delegated
+from keystead_enroll.domain.names import (
+    CertificateNames,
+    check_attribute,
+    check_device_name,
+    domain_is_delegated,
+    shown,
+)
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import NoAccount, RequestRefused, SessionExpired
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
@@ -20,6 +26,7 @@ from keystead_kit.secrets import new_id
 from keystead_kit.trace import current_trace_id
 
 BY_LINK = "link"
+_TOLD = 3
 _SEPARATORS = re.compile(r"[\s,;]+")
 
 
@@ -44,6 +51,9 @@ class _Mistakes:
 
     def add(self, name: str, text: str) -> None:
         self.fields.setdefault(name, text)
+
+    def blame(self, name: str, refusal: NameNotAllowed) -> None:
+        self.add(name, f"{_sentence(refusal.detail)} {refusal.advice}")
 
 
 def submit_request(
@@ -155,14 +165,20 @@ def _names(
     elif profile.certificate_type is CertificateType.DEVICE:
         blamed = "device_name"
         facts |= _device_facts(visit, profile, answers, mistakes)
-    if mistakes.fields.get(blamed):
+    if blamed in mistakes.fields or "serial_number" in mistakes.fields:
         return None
     template = NameTemplate.parse(profile.certificate_type, profile.subject, profile.subject_alternative_names)
     try:
-        return build_names(template, _only(template, facts), extra)
+        names = build_names(template, _only(template, facts), extra)
     except NameNotAllowed as refusal:
-        mistakes.add(blamed, f"{_sentence(refusal.detail)} {refusal.advice}")
+        mistakes.blame(blamed, refusal)
         return None
+    if template.wants_host_name and not names.dns_names:
+        domain = next(iter(_domains(visit)), "example.org")
+        name = facts.get("device_name", "")
+        mistakes.add(blamed, f"{shown(name)} has no domain. Give the whole name, such as {name}.{domain}.")
+        return None
+    return names
 
 
 def _only(template: NameTemplate, facts: Mapping[str, str]) -> dict[str, str]:
@@ -171,30 +187,50 @@ def _only(template: NameTemplate, facts: Mapping[str, str]) -> dict[str, str]:
 
 def _dns_names(visit: Visit, answers: RequestAnswers, mistakes: _Mistakes) -> list[str]:
     names = [name.lower().rstrip(".") for name in _SEPARATORS.split(answers.dns_names) if name]
-    domains = visit.organization.dns_domains if visit.organization else []
     if not names:
         mistakes.add("dns_names", "Give at least one server name, such as www.example.org.")
-    strangers = [name for name in names if not domain_is_delegated(name, domains)]
-    if strangers:
-        mistakes.add("dns_names", f"{strangers[0]} is not in a domain of your organization: {', '.join(domains)}.")
+    _refuse_strangers(visit, names, "dns_names", mistakes)
     return names
+
+
+def _domains(visit: Visit) -> list[str]:
+    return visit.organization.dns_domains if visit.organization else []
+
+
+def _refuse_strangers(visit: Visit, names: list[str], blamed: str, mistakes: _Mistakes) -> None:
+    """Names all that lie elsewhere, and where they may lie."""
+    domains = _domains(visit)
+    strangers = [shown(name) for name in names if not domain_is_delegated(name, domains)]
+    if not strangers:
+        return
+    more = f" and {len(strangers) - _TOLD} more" if len(strangers) > _TOLD else ""
+    are = "is" if len(strangers) == 1 else "are"
+    where = f": {', '.join(domains)}" if domains else ", which has none here yet"
+    mistakes.add(blamed, f"{', '.join(strangers[:_TOLD])}{more} {are} not in a domain of your organization{where}.")
 
 
 def _device_facts(
     visit: Visit, profile: CertificateProfile, answers: RequestAnswers, mistakes: _Mistakes
 ) -> dict[str, str]:
-    name = answers.device_name.strip()
-    if not name:
-        mistakes.add("device_name", "Give the device's name.")
-    elif profile.device_name_pattern and not re.fullmatch(profile.device_name_pattern, name, re.IGNORECASE):
-        mistakes.add(
-            "device_name", f"{name} does not look like a device name here. Ask your administrator how to name it."
-        )
-    facts = {"device_name": name, "serial_number": answers.serial_number.strip()}
+    name, serial_number = answers.device_name.strip(), answers.serial_number.strip()
+    try:
+        if not name:
+            mistakes.add("device_name", "Give the device's name.")
+        elif not profile.device_name_pattern:
+            check_device_name(name)
+        elif not re.fullmatch(profile.device_name_pattern, name, re.IGNORECASE):
+            raise NameNotAllowed(f"{shown(name)} is no device name here", "Ask your administrator how to name it.")
+    except NameNotAllowed as refusal:
+        mistakes.blame("device_name", refusal)
+    try:
+        if serial_number:
+            check_attribute("SERIALNUMBER", serial_number)
+    except NameNotAllowed:
+        mistakes.add("serial_number", f"{shown(serial_number)} is no serial number. Use letters, digits and hyphens.")
+    facts = {"device_name": name, "serial_number": serial_number}
     if "." in name:
         facts["fqdn"] = name.lower()
-        if visit.organization and not domain_is_delegated(name.lower(), visit.organization.dns_domains):
-            mistakes.add("device_name", f"{name} is not in a domain of your organization.")
+        _refuse_strangers(visit, [name], "device_name", mistakes)
     return facts
 
 

@@ -25,7 +25,7 @@ from keystead_enroll.domain.refusals import (
 )
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.choose_account import choose_account
-from keystead_enroll.usecases.enter_access_code import enter_access_code
+from keystead_enroll.usecases.enter_access_code import enter_access_code, tries_left
 from keystead_enroll.usecases.open_visit import VISIT_HOURS, open_visit
 from keystead_enroll.usecases.submit_request import RequestAnswers, subject_facts, submit_request, usable_profiles
 from keystead_enroll.usecases.visit import Visit, find_visit
@@ -194,7 +194,8 @@ def router(context: WebContext) -> APIRouter:
         return render(
             request, "access_code.html", **visit_view(visit),
             action=f"{base(visit.form)}/code", account={"name": visit.account.name if visit.account else ""},
-            values=draft.values, errors=draft.errors, attempts_left=None,
+            values=draft.values, errors=draft.errors,
+            attempts_left=tries_left(enroll.limits, enroll.code_limits, visit),
         )  # fmt: skip
 
     @pages.post("/code")
@@ -295,7 +296,7 @@ def router(context: WebContext) -> APIRouter:
             "profiles": [profile_view(p) for p in profiles],
             "profile": profile_view(chosen) if chosen else None,
             "domains": list(visit.organization.dns_domains)
-            if visit.organization and visit.form.certificate_type is CertificateType.SSL
+            if visit.organization and visit.form.certificate_type is not CertificateType.CLIENT
             else [],
             "devices": _devices(tx, visit),
             "licence": {"version": licence.version, "text": licence.text} if licence else None,
