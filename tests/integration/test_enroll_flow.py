@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
@@ -126,7 +127,24 @@ def test_an_order_may_be_declined_with_a_reason_that_the_person_reads(app: Enrol
     order_id = browser.order()
     decide_order(app.enroll.transactions, app.clock, order_id, approve=False, note="Ask <Grace> first.")
     assert app.order(order_id).state is OrderState.REJECTED
-    assert "Ask &lt;Grace&gt; first." in browser.get(f"/orders/{order_id}").text
+    page = browser.get(f"/orders/{order_id}").text
+    assert "Your organization refused this request</h1>" in page
+    assert "The reason given: Ask &lt;Grace&gt; first." in page
+    assert re.search(r'data-key="approval" data-state="failed"', page)
+    listed = browser.get("/certificates").text
+    assert "Earlier requests" in listed and "Refused" in listed and ADA in listed
+
+
+def test_requests_are_told_apart_by_the_names_they_are_for(app: EnrollApp) -> None:
+    browser = app.browser("Servers")
+    orders = {name: browser.order("Server", dns_names=name) for name in ("a.example.org", "b.example.org")}
+    listed = browser.get("/certificates").text
+    for name, order_id in orders.items():
+        assert f"<strong>{name}</strong>" in listed
+        assert f"<strong>{name}</strong>" in browser.get(f"/orders/{order_id}").text
+    browser.post(f"/orders/{orders['a.example.org']}/cancel")
+    under_way, _, earlier = browser.get("/certificates").text.partition("Earlier requests")
+    assert "b.example.org" in under_way and "a.example.org" in earlier and "Cancelled" in earlier
 
 
 def test_only_an_order_that_is_there_can_be_decided(app: EnrollApp) -> None:
@@ -357,16 +375,19 @@ def test_a_wrong_probe_signature_fails_the_order_and_retires_the_certificate(lit
 
 
 @pytest.mark.parametrize("code", ["tpm_full", "made_up_by_a_newer_agent"])
-def test_an_agents_failure_ends_the_order_with_its_words(app: EnrollApp, code: str) -> None:
+def test_an_agents_failure_ends_the_order_and_its_own_words_stay_on_the_page(app: EnrollApp, code: str) -> None:
     browser, order_id, agent, job = started(app)
-    failed = Failed(code=code, detail="No <room> left.\0")
+    failed = Failed(code=code, detail="No <room>\nleft.\0", advice="Run it.")
     response = agent.report(Report(job_id=job.job_id, body=failed))
     assert (response.status_code, response.json()) == (200, {"order_state": "failed"})
     order = app.order(order_id)
     assert order.failure_code == ("tpm_full" if code == "tpm_full" else "internal")
     assert order.failure_advice
-    assert "No &lt;room&gt; left." in browser.get(f"/orders/{order_id}").text
-    assert len(app.facts("enrollment_failed")) == 1
+    page = browser.get(f"/orders/{order_id}").text
+    assert re.search("The computer said: <bdi>“No &lt;room&gt; left.[^ ]* Run it.”</bdi>", page)
+    (letter,) = app.facts("enrollment_failed")
+    assert "room&" not in letter["reason"] and "<room>" not in letter["reason"] + letter["advice"]
+    assert letter["reason"] and letter["reason"] in page
 
 
 def test_two_reports_of_one_installation_at_once_are_one_fact(app: EnrollApp) -> None:

@@ -230,7 +230,9 @@ def test_approval_brings_the_link(order: Order, origin: str, page: Page) -> None
     page.goto(f"{origin}/order")
     expect(page.get_by_role("heading", level=1)).to_have_text("Waiting for approval")
     _settle(page)
-    expect(page.get_by_role("button", name="Cancel this request")).to_be_visible()
+    expect(page.locator("[data-key=approval]")).to_have_attribute("data-state", "active")
+    page.get_by_text("Cancel this request").click()
+    expect(page.get_by_role("button", name="Yes, cancel it")).to_be_visible()
     order.tell("waiting")
     expect(page.get_by_role("link", name="Open the Keystead Agent")).to_be_visible()
 

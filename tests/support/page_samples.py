@@ -68,9 +68,10 @@ def line(key: str, state: str, seconds: float | None = None, text: str = "", **m
 def progress(state: str, *lines: dict[str, Any], failure: dict[str, str] | None = None) -> dict[str, Any]:
     """A progress in the shape that order.html documents; lines left out are waiting."""
     given = {entry["key"]: entry for entry in lines}
+    usual = [given.get(key, line(key, "waiting")) for key in ("agent", "key", "request", "issued", "installed")]
     return {
         "state": state,
-        "lines": [given.get(key, line(key, "waiting")) for key in ("agent", "key", "request", "issued", "installed")],
+        "lines": [*lines[:1], *usual] if lines[:1] and lines[0]["key"] == "approval" else usual,
         "failure": failure,
         "terminal": state in {"installed", "rejected", "failed", "cancelled"},
     }
@@ -92,7 +93,7 @@ PROGRESS = {
         line("issued", "done", 3, "By Northwind Issuing CA 1."),
         line("installed", "done", 4, "The stored certificate and its key work together."),
     ),
-    "approval": progress("awaiting_approval"),
+    "approval": progress("awaiting_approval", line("approval", "active", None, "Somebody looks at this request.")),
     "failed": progress(
         "failed",
         AGENT_DONE,
@@ -102,15 +103,18 @@ PROGRESS = {
             "title": "This computer’s TPM cannot make an RSA 4096 key",
             "advice": "It can make RSA 2048 and ECDSA P-256. Ask again and choose one of these.",
             "reference": TRACE,
+            "said": "TPM_RC_VALUE from TPM2_Create: `rsa4096` is not implemented",
         },
     ),
     "rejected": progress(
         "rejected",
+        line("approval", "failed", 900),
         *(line(key, "skipped") for key in ("agent", "key", "request", "issued", "installed")),
         failure={
-            "title": "Northwind University did not approve it",
-            "advice": "They wrote: “Please ask for the device form instead.” Ask them if you disagree.",
+            "title": "The reason given: Please ask for the device form instead.",
+            "advice": "Ask your administrator if you do not agree.",
             "reference": TRACE,
+            "said": "",
         },
     ),
     "cancelled": progress(
@@ -123,6 +127,7 @@ def order(name: str, **more: Any) -> dict[str, Any]:
     """The `order` of order.html; events come from `/events/<name>`."""
     return {
         "id": f"order-{name}",
+        "subject": "Ada Lovelace",
         "profile": "Client authentication, 1 year",
         "reference": TRACE,
         "created_at": NOW,
@@ -363,10 +368,14 @@ def certificate_pages() -> Iterator[Sample]:
         _row("Ada Lovelace", "expired", -40),
     ]
     orders = [
-        {"profile": "Client authentication", "url": "/order-waiting.html", "created_at": NOW, "state": "offered"},
-        {"profile": "Secure e-mail", "url": "/order-approval.html", "created_at": NOW, "state": "awaiting_approval"},
-    ]
-    listing = {"add_url": "/request.html"}
+        {"subject": "Ada Lovelace", "profile": "Client authentication", "url": "/order-waiting.html",
+         "created_at": NOW, "ended_at": None, "state": "offered"},
+        {"subject": "", "profile": "Secure e-mail", "url": "/order-approval.html",
+         "created_at": NOW, "ended_at": None, "state": "awaiting_approval"},
+    ]  # fmt: skip
+    earlier = [orders[0] | {"url": f"/order-{state}.html", "ended_at": NOW, "state": state}
+               for state in ("failed", "rejected", "cancelled")]  # fmt: skip
+    listing: dict[str, Any] = {"add_url": "/request.html", "earlier": []}
     yield sample("certificates", "certificates.html", certificates=rows[:2], orders=[], notice=None, **listing)
     yield sample(
         "certificates-many",
@@ -374,7 +383,7 @@ def certificate_pages() -> Iterator[Sample]:
         certificates=rows,
         orders=orders,
         notice="It was cancelled.",
-        **listing,
+        **listing | {"earlier": earlier},
     )
     yield sample("certificates-none", "certificates.html", certificates=[], orders=[], notice=None, **listing)
     shown = {"list_url": "/certificates.html", "add_url": "/request.html"}

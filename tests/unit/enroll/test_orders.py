@@ -7,7 +7,9 @@ from itertools import product
 
 import pytest
 
+from keystead_contracts.agent import FailureCode
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_enroll.domain.agent_failures import AGENT_FAILURES, agent_failure
 from keystead_enroll.domain.certificate_record import Certificate, certificate_state, renewal_time
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.progress import progress_of
@@ -115,23 +117,24 @@ def test_reached_is_the_time_of_the_step_or_none() -> None:
 
 LINES = {
     S.SUBMITTED: "active waiting waiting waiting waiting",
-    S.AWAITING_APPROVAL: "waiting waiting waiting waiting waiting",
+    S.AWAITING_APPROVAL: "active waiting waiting waiting waiting waiting",
     S.OFFERED: "active waiting waiting waiting waiting",
     S.CSR_ACCEPTED: "done done done active waiting",
     S.SIGNING: "done done done active waiting",
     S.ISSUED: "done done done done active",
     S.INSTALLED: "done done done done done",
-    S.REJECTED: "failed skipped skipped skipped skipped",
+    S.REJECTED: "failed skipped skipped skipped skipped skipped",
     S.FAILED: "failed skipped skipped skipped skipped",
     S.CANCELLED: "skipped skipped skipped skipped skipped",
 }
 
 
 @pytest.mark.parametrize("state", list(S), ids=lambda state: state.value)
-def test_the_five_lines_follow_from_the_order(state: OrderState) -> None:
+def test_the_lines_follow_from_the_order(state: OrderState) -> None:
     progress = progress_of(order_in(state))
     assert " ".join(line.state for line in progress.lines) == LINES[state]
-    assert [line.key for line in progress.lines] == ["agent", "key", "request", "issued", "installed"]
+    approval = ["approval"] if state in (S.AWAITING_APPROVAL, S.REJECTED) else []
+    assert [line.key for line in progress.lines] == [*approval, "agent", "key", "request", "issued", "installed"]
     assert progress.state == state.value
     assert progress.terminal == state.terminal
     assert (progress.failure is not None) == (state in (S.FAILED, S.REJECTED))
@@ -166,6 +169,29 @@ def test_a_failure_says_why_what_to_do_and_the_reference() -> None:
         "Restart.",
         "4" * 32,
     )
+
+
+def test_an_approval_is_a_step_of_its_own() -> None:
+    order = order_in(S.AWAITING_APPROVAL)
+    order.advance(S.OFFERED, AT)
+    assert [(line.key, line.state) for line in progress_of(order).lines][:2] == [
+        ("approval", "done"),
+        ("agent", "active"),
+    ]
+
+
+def test_what_the_agent_said_is_kept_apart_and_on_one_line() -> None:
+    order = order_in(S.OFFERED)
+    order.fail("tpm_full", "No room.", "Restart.", AT, "TPM says:\n\n0x902")
+    failure = progress_of(order).failure
+    assert failure is not None
+    assert (failure.title, failure.said) == ("No room.", "TPM says: 0x902")
+
+
+def test_every_failure_of_an_agent_has_words_of_ours() -> None:
+    assert set(AGENT_FAILURES) == set(FailureCode)
+    assert all(words.reason and words.advice for words in AGENT_FAILURES.values())
+    assert agent_failure("made_up_by_a_newer_agent")[0] is FailureCode.INTERNAL
 
 
 def test_a_key_in_a_file_is_called_so() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
 from keystead_contracts.problems import ProblemCode
@@ -18,6 +19,7 @@ from keystead_kit.trace import bound_trace_id
 if TYPE_CHECKING:
     from keystead_kit.http import ProblemException
 
+_BETWEEN_BACKTICKS = re.compile(r"`([^`]+)`")
 SHARED = Path(__file__).parent / "ui" / "templates"
 
 
@@ -48,7 +50,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters["utc"] = utc_text
+        self._environment.filters |= {"utc": utc_text, "iso": iso_text, "sentence": sentence, "code": with_code}
 
     def render(self, template: str, /, *, status: int = 200, form_token: str = "", **context: Any) -> HTMLResponse:
         """The page as a response that no cache keeps."""
@@ -83,6 +85,24 @@ class Pages:
         return response
 
 
-def utc_text(moment: datetime) -> str:
-    """A time for a reader without script: "23 November 2026, 22:30 UTC"."""
-    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+def utc_text(moment: datetime | str, style: str = "datetime") -> str:
+    """A time for a reader without script: "23 November 2026, 22:30 UTC"; `style`: datetime, date or time."""
+    utc = (datetime.fromisoformat(moment) if isinstance(moment, str) else moment).astimezone(UTC)
+    if style == "time":
+        return f"{utc:%H:%M:%S} UTC"
+    return f"{utc.day} {utc:%B %Y}" if style == "date" else f"{utc.day} {utc:%B %Y, %H:%M} UTC"
+
+
+def iso_text(moment: datetime | str) -> str:
+    """ISO 8601, for programs."""
+    return moment if isinstance(moment, str) else moment.isoformat()
+
+
+def sentence(text: str) -> str:
+    """`text` with a capital at its beginning."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def with_code(text: str) -> Markup:
+    """`text`, escaped, with what stands between backticks as code."""
+    return Markup(_BETWEEN_BACKTICKS.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 it is escaped

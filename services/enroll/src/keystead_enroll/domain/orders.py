@@ -94,6 +94,7 @@ class Order:
     key_location: str = ""
     failure_code: str = ""
     failure_reason: str = ""
+    """One line of our own; a second line, if there is one, is what the agent said."""
     failure_advice: str = ""
     log: list[OrderTransition] = field(default_factory=list)
 
@@ -108,10 +109,12 @@ class Order:
         self.log.append(OrderTransition(self.id, len(self.log), self.state, target, now, note))
         self.state, self.state_at = target, now
 
-    def fail(self, code: str, reason: str, advice: str, now: datetime) -> None:
-        """Ends the order as failed, with what a person will read."""
+    def fail(self, code: str, reason: str, advice: str, now: datetime, said: str = "") -> None:
+        """Ends the order as failed, with what a person will read; `said` are the agent's own words."""
         self.advance(OrderState.FAILED, now, code)
-        self.failure_code, self.failure_reason, self.failure_advice = code, reason, advice
+        lines = (" ".join(text.split()) for text in (reason, said))
+        self.failure_code, self.failure_advice = code, advice
+        self.failure_reason = "\n".join(line for line in lines if line)
 
     def reached(self, state: OrderState) -> datetime | None:
         """When the order came to `state`, or None if it never did."""

@@ -1,4 +1,4 @@
-"""What a waiting person sees: five lines, derived from the order and nothing else."""
+"""What a waiting person sees: five lines, six where somebody approves, derived from the order and nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HAPPY = (_S.OFFERED, _S.CSR_ACCEPTED, _S.SIGNING, _S.ISSUED, _S.INSTALLED)
 
 @dataclass(frozen=True)
 class ProgressLine:
-    """One of the five lines. `state`: waiting, active, done, failed or skipped; `at`: ISO 8601 UTC."""
+    """One of the lines. `state`: waiting, active, done, failed or skipped; `at`: ISO 8601 UTC."""
 
     key: str
     state: str
@@ -30,6 +30,8 @@ class Failure:
     title: str
     advice: str
     reference: str
+    said: str = ""
+    """The agent's own words, to be shown as such."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Progress:
 
 
 def progress_of(order: Order) -> Progress:
-    """The five lines for `order`."""
+    """The lines for `order`."""
     times: list[tuple[str, datetime | None]] = [
         ("agent", order.agent_seen_at or order.reached(_S.CSR_ACCEPTED)),
         ("key", order.reached(_S.CSR_ACCEPTED)),
@@ -55,6 +57,8 @@ def progress_of(order: Order) -> Progress:
         ("issued", order.reached(_S.ISSUED)),
         ("installed", order.reached(_S.INSTALLED)),
     ]
+    if order.reached(_S.AWAITING_APPROVAL):
+        times.insert(0, ("approval", order.reached(_S.OFFERED)))
     lines = []
     active_given = False
     for key, at in times:
@@ -65,25 +69,30 @@ def progress_of(order: Order) -> Progress:
         elif at is None and order.state.terminal:
             state = "skipped"
         lines.append(ProgressLine(key, state, _iso(at), text, _label(order, key)))
-    failure = None
+    return Progress(order.state.value, tuple(lines), _failure(order), order.state.terminal)
+
+
+def _failure(order: Order) -> Failure | None:
     if order.state is _S.FAILED:
-        failure = Failure(order.failure_reason, order.failure_advice, order.trace_id)
-    elif order.state is _S.REJECTED:
-        failure = Failure("An administrator declined this request.", order.failure_advice, order.trace_id)
-    return Progress(order.state.value, tuple(lines), failure, order.state.terminal)
+        reason, _, said = order.failure_reason.partition("\n")
+        return Failure(reason, order.failure_advice, order.trace_id, said)
+    if order.state is _S.REJECTED:
+        note = order.log[-1].note
+        reason = f"The reason given: {note}" if note else "No reason was given."
+        return Failure(reason, "Ask your administrator if you do not agree.", order.trace_id)
+    return None
 
 
 def _active(order: Order, key: str) -> tuple[str, str, datetime | None]:
     if order.state in (_S.FAILED, _S.REJECTED):
-        return "failed", order.failure_reason, order.state_at
+        return "failed", order.failure_reason.partition("\n")[0], order.state_at
     if order.state is _S.CANCELLED:
         return "skipped", "", None
-    if order.state is _S.AWAITING_APPROVAL:
-        return "waiting", "An administrator has to approve this request first.", None
     return "active", _DOING[key], None
 
 
 _DOING = {
+    "approval": "Somebody at your organization looks at this request.",
     "agent": "Keystead on this computer has not answered yet.",
     "key": "The computer is making a key in its TPM.",
     "request": "The request is being checked.",

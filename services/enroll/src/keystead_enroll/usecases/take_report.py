@@ -8,8 +8,9 @@ from datetime import datetime
 
 from cryptography import x509
 
-from keystead_contracts.agent import CsrReady, Failed, FailureCode, Installed, Removed, Report, ReportReceipt
+from keystead_contracts.agent import CsrReady, Failed, Installed, Removed, Report, ReportReceipt
 from keystead_contracts.events import CertificateInstalled, EnrollmentFailed
+from keystead_enroll.domain.agent_failures import agent_failure
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.csr import CheckedCsr, check_csr
 from keystead_enroll.domain.errors import AssuranceTooLow, ProbeSignatureInvalid, Refusal
@@ -21,13 +22,6 @@ from keystead_enroll.domain.refusals import JobNotYours, OrderClosed, ReportRefu
 from keystead_enroll.domain.tpm_public import Judgement, judge
 from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.change_order import withdraw
-
-_ADVICE = {
-    FailureCode.TPM_MISSING: "Run “keystead-agent doctor” on that computer; it says how to switch the TPM on.",
-    FailureCode.TPM_FULL: "Restart that computer and try again; run “keystead-agent doctor” if it happens again.",
-    FailureCode.TPM_LOCKED_OUT: "The TPM locks itself for a while after wrong attempts. Wait an hour and try again.",
-    FailureCode.ALGORITHM_UNSUPPORTED: "Start a new request with another key algorithm.",
-}
 
 
 def take_report(transactions: Transactions, clock: Clock, origin: str, recipient: str, report: Report) -> ReportReceipt:
@@ -81,10 +75,9 @@ def _apply(tx: Transaction, order: Order, job: Job, report: Report, now: datetim
         case Failed(), "remove":
             pass  # the order has ended; the agent's own log says what it could not remove
         case Failed() as body, _:
-            known = body.code in set(FailureCode)
-            code = FailureCode(body.code) if known else FailureCode.INTERNAL
-            advice = body.advice or _ADVICE.get(code, "Run “keystead-agent doctor” on that computer, then try again.")
-            fail_order(tx, order, code.value, body.detail, advice, now, origin)
+            code, words = agent_failure(body.code)
+            said = f"{body.detail} {body.advice}"
+            fail_order(tx, order, code.value, words.reason, words.advice, now, origin, said=said)
         case _:
             raise ReportRefused(f"“{report.body.outcome}” does not answer a job of kind “{job.kind}”.")
 
@@ -151,9 +144,21 @@ def _check_probe(certificate: Certificate, body: Installed, probe: str) -> None:
     verify_signature(key, signature, base64.b64decode(probe))
 
 
-def fail_order(tx: Transaction, order: Order, code: str, reason: str, advice: str, now: datetime, origin: str) -> None:
-    """Ends the order as failed, takes its jobs back, retires a certificate that nobody can use, tells the person."""
-    order.fail(code, reason, advice, now)
+def fail_order(
+    tx: Transaction,
+    order: Order,
+    code: str,
+    reason: str,
+    advice: str,
+    now: datetime,
+    origin: str,
+    said: str = "",
+) -> None:
+    """Ends the order as failed, takes its jobs back, retires a certificate that nobody can use, tells the person.
+
+    `said`: the agent's own words, which the order's page quotes and the letter leaves out.
+    """
+    order.fail(code, reason, advice, now, said)
     withdraw(tx, order, now, reason)
     certificate = tx.certificate_of(order.id)
     if certificate is not None and certificate.revoked_at is None:

@@ -37,6 +37,7 @@ from keystead_enroll.web.views import (
     certificate_row,
     certificate_view,
     form_view,
+    fruitless,
     order_row,
     profile_view,
     unfinished,
@@ -49,6 +50,7 @@ from keystead_kit.secrets import token_digest
 from keystead_kit.trace import current_trace_id
 
 ONLINE_SECONDS = 900
+MOST_EARLIER = 20
 _FACT_LABELS = {"name": "Name", "email": "E-mail", "organization": "Organization", "department": "Department"}
 FormToken = Annotated[str, Form(max_length=128)]
 
@@ -224,12 +226,15 @@ def router(context: WebContext) -> APIRouter:
             visit = find_visit(tx, enroll.clock, uri, session_token(request))
             names = {profile.id: profile.name for profile in tx.profiles()}
             issued = tx.certificates_of(visit.form.id, visit.session.email)
-            orders = unfinished(tx.orders_of(visit.form.id, visit.session.email))
+            orders = tx.orders_of(visit.form.id, visit.session.email)
             rows = [certificate_row(c, names.get(c.profile_id, ""), visit.form, now) for c in issued]
-            under_way = [order_row(o, names.get(o.profile_id, ""), visit.form) for o in orders]
+            under_way, earlier = (
+                [order_row(order, names.get(order.profile_id, ""), visit.form) for order in some]
+                for some in (unfinished(orders), fruitless(orders)[:MOST_EARLIER])
+            )
         return render(
             request, "certificates.html", **visit_view(visit), add_url=f"{base(visit.form)}/request",
-            certificates=rows, orders=under_way, notice=None,
+            certificates=rows, orders=under_way, earlier=earlier, notice=None,
         )  # fmt: skip
 
     def own_certificate(tx: Transaction, request: Request, uri: str, certificate_id: str) -> tuple[Visit, Certificate]:
@@ -283,8 +288,7 @@ def router(context: WebContext) -> APIRouter:
             chosen = profiles[0]
         licence = tx.licence()
         has_any = bool(
-            tx.certificates_of(visit.form.id, visit.session.email)
-            or unfinished(tx.orders_of(visit.form.id, visit.session.email))
+            tx.certificates_of(visit.form.id, visit.session.email) or tx.orders_of(visit.form.id, visit.session.email)
         )
         page: Context = {
             **visit_view(visit),

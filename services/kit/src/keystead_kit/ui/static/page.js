@@ -4,14 +4,20 @@ const RELATIVE_UNITS = [
   ["year", 31_556_952], ["month", 2_629_746], ["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1],
 ];
 const STYLES = {
-  datetime: { year: "numeric", month: "long", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" },
-  date: { year: "numeric", month: "long", day: "numeric" },
-  time: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
+  datetime: (t) => `${t.day} ${t.month} ${t.year}, ${t.hour}:${t.minute} ${t.timeZoneName}`,
+  date: (t) => `${t.day} ${t.month} ${t.year}`,
+  time: (t) => `${t.hour}:${t.minute}:${t.second}`,
 };
+const PARTS = new Intl.DateTimeFormat("en-GB", {
+  year: "numeric", month: "long", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
+  hourCycle: "h23", timeZoneName: "short",
+});
 
-/** The moment (ISO 8601) in the person's own locale and zone. `style`: datetime, date or time. */
+/** The moment (ISO 8601) in the person's own zone, written as the server and the letters write it: "23 November 2026,
+ * 22:30 GMT+1". `style`: datetime, date or time. */
 export function local(moment, style) {
-  return new Intl.DateTimeFormat(undefined, STYLES[style] ?? STYLES.datetime).format(new Date(moment));
+  const parts = PARTS.formatToParts(new Date(moment)).map(({ type, value }) => [type, value]);
+  return (STYLES[style] ?? STYLES.datetime)(Object.fromEntries(parts));
 }
 
 /** The moment with every part and the zone's full name, for a tooltip. */
@@ -70,8 +76,14 @@ function submitOnce(form) {
   addEventListener("pageshow", (event) => { if (event.persisted) busy(false); });
 }
 
+/** The list of mistakes, or the field with the only one. */
+function focusMistake() {
+  const wrong = document.querySelector("[data-errors], [aria-invalid=true]");
+  (wrong?.matches("fieldset") ? wrong.querySelector("input") : wrong)?.focus();
+}
+
 showTimes(document);
 setInterval(() => showTimes(document), 60_000);
 document.querySelectorAll("[data-copy]").forEach(enableCopying);
 document.querySelectorAll("form[method=post]").forEach(submitOnce);
-document.querySelector("[data-errors]")?.focus();
+focusMistake();
