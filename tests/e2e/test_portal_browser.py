@@ -352,5 +352,11 @@ def test_a_link_from_the_mailbox_page_signs_in(person: Visitor, stack: Stack) ->
     page.locator(f'a[href="/messages/{letter["id"]}"]').click()
     person.sees(letter["subject"])
     expect(page.frame_locator("iframe").get_by_text(person.email).first).to_be_visible()
+    for width in (360, 1100):
+        page.set_viewport_size({"width": width, "height": 900})
+        frame = page.locator("iframe").bounding_box()
+        last = page.frame_locator("iframe").get_by_text("Sent by Keystead").bounding_box()
+        assert frame and last
+        assert last["y"] + last["height"] <= frame["y"] + frame["height"], f"the letter scrolls inside at {width} px"
     person.press("Open the letter's link")
     person.sees("Confirm that it is you")

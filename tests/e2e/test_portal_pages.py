@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.tpm, pytest.mark.browser]
 PICTURES = Path(__file__).parents[2] / "var/screenshots"
 WIDTHS = (1100, 360)
 PAGES = {
-    "sign-in", "sign-in-error", "check-mail", "confirm", "link-used", "link-unknown", "access-code",
+    "start", "sign-in", "sign-in-error", "check-mail", "confirm", "link-used", "link-unknown", "access-code",
     "access-code-error", "request", "request-error", "request-device", "request-ssl", "live-waiting",
     "live-late", "live-expired", "cancelled", "failed", "installed", "certificates", "certificate",
     "no-such-form", "no-such-request", "signed-out", "mailbox", "mailbox-sign-in", "mailbox-installed",
@@ -73,6 +73,8 @@ def walk(browser: Browser, stack: Stack, tmp_path_factory: pytest.TempPathFactor
 
 def _sign_in(seen: Walk, person: Visitor, _: Path) -> None:
     page = person.page
+    page.goto(person.stack.origin)
+    seen.look(page, "start")
     page.goto(person.form("Staff"))
     seen.look(page, "sign-in")
     page.get_by_label("e-mail address").fill("walker0.example.org")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -200,6 +201,24 @@ def test_the_agent_is_opened_once_whatever_is_reloaded(order: Order, origin: str
     second.goto(f"{origin}/order")
     _settle(second)
     assert (opened, opened_in_second) == ([LINK], [])
+
+
+def test_times_are_written_as_in_letters_whatever_the_browsers_language(
+    order: Order, origin: str, browser: Browser
+) -> None:
+    context = browser.new_context(locale="en-US", timezone_id="Asia/Tokyo", viewport={"width": 360, "height": 700})
+    page = context.new_page()
+    page.goto(f"{origin}/order")
+    expect(page.locator("p.muted time").first).to_have_text(
+        re.compile(r"^\d{1,2} [A-Z][a-z]+ \d{4}, \d\d:\d\d GMT\+9$")
+    )
+    context.close()
+
+
+def test_the_command_is_there_at_once(order: Order, origin: str, page: Page) -> None:
+    page.goto(f"{origin}/order")
+    expect(page.get_by_text("keystead-agent enroll")).to_be_visible()
+    expect(page.get_by_text("Nothing happens?")).to_be_hidden()
 
 
 def test_help_comes_after_ten_seconds_without_an_agent(order: Order, origin: str, page: Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.letter_samples import FACTS, LETTERS, render_letter
 from tests.support.page_samples import AUTH, ENROLL, KIT, LINK, STATIC, Sample, pages, render
 
 from keystead_contracts.events import LoginRequested
+from keystead_kit.pages import utc_text, with_code
 
 PAGES = pages()
 VOID = {"meta", "link", "img", "input", "br"}
@@ -131,6 +133,27 @@ def test_the_launch_link_survives_escaping() -> None:
     (waiting,) = (sample for sample in PAGES if sample.name == "order-waiting")
     (live,) = (a for a in Page(render(waiting)).all("div") if a.get("id") == "live")
     assert live["data-launch"] == LINK
+
+
+def test_one_mistake_is_told_beside_its_field_and_nowhere_else() -> None:
+    (wrong,) = (sample for sample in PAGES if sample.name == "access-code-wrong")
+    assert render(wrong).count(wrong.context["errors"]["access_code"]) == 1
+    (several,) = (sample for sample in PAGES if sample.name == "request-ssl")
+    assert "2 things need another look" in render(several)
+
+
+def test_a_command_between_backticks_is_code_and_everything_else_stays_text() -> None:
+    assert with_code("run `a <b>` & go") == "run <code>a &lt;b&gt;</code> &amp; go"
+    (failed,) = (sample for sample in PAGES if sample.name == "order-failed")
+    assert "The computer said: <bdi>“TPM_RC_VALUE from TPM2_Create: <code>rsa4096</code>" in render(failed)
+
+
+def test_a_time_is_written_in_one_style_whatever_it_came_as() -> None:
+    moment = datetime(2026, 11, 3, 23, 30, 5, tzinfo=timezone(timedelta(hours=1)))
+    for given in (moment, moment.isoformat()):
+        assert utc_text(given) == "3 November 2026, 22:30 UTC"
+        assert utc_text(given, "date") == "3 November 2026"
+        assert utc_text(given, "time") == "22:30:05 UTC"
 
 
 def test_what_a_stranger_typed_stays_text() -> None:

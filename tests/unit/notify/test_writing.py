@@ -85,6 +85,15 @@ def test_html_is_escaped() -> None:
     assert "&lt;script&gt;" in html
 
 
+def test_a_failure_is_told_in_sentences_without_backticks() -> None:
+    fact = samples("https://enroll.example.org")["enrollment_failed"]
+    message = sent(fact.model_copy(update={"reason": "no TPM.", "advice": "run `keystead-agent doctor`."}))
+    for kind in ("plain", "html"):
+        text = part(message, kind)
+        assert "No TPM." in text and "Run keystead-agent doctor." in text
+        assert "`" not in text
+
+
 def test_a_malformed_fact_is_not_written() -> None:
     with pytest.raises(ValueError, match="email"):
         Writer().write("login_requested", {})

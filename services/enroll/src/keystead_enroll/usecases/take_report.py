@@ -76,7 +76,7 @@ def _apply(tx: Transaction, order: Order, job: Job, report: Report, now: datetim
             pass  # the order has ended; the agent's own log says what it could not remove
         case Failed() as body, _:
             code, words = agent_failure(body.code)
-            said = f"{body.detail} {body.advice}"
+            said = " ".join(f"{part.strip().rstrip('.')}." for part in (body.detail, body.advice) if part.strip())
             fail_order(tx, order, code.value, words.reason, words.advice, now, origin, said=said)
         case _:
             raise ReportRefused(f"“{report.body.outcome}” does not answer a job of kind “{job.kind}”.")
