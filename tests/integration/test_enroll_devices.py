@@ -125,7 +125,9 @@ def test_another_persons_device_cannot_be_chosen(app: EnrollApp) -> None:
     device = register(app, app.client())
     browser = app.browser(email=BOB)
     assert "laptop" not in browser.get(f"/request?profile={app.profile('Person')}").text
-    assert "Choose one of these." in browser.mistakes(browser.request(target=device.id))
+    assert "The choices on this page have changed." in browser.mistakes(browser.request(target=device.id))
+    owner = app.browser()
+    assert "not registered for you any more" in owner.mistakes(owner.request(target="f" * 32))
 
 
 def test_the_same_key_registers_once(app: EnrollApp) -> None:

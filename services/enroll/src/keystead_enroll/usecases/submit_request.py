@@ -85,7 +85,7 @@ def submit_request(
             devices = tx.devices_of(visit.session.email, visit.organization.id)
             device = next((d for d in devices if d.id == answers.target), None)
             if device is None:
-                mistakes.add("target", "Choose one of these.")
+                mistakes.add("target", "That computer is not registered for you any more. Choose one of these.")
         if mistakes.fields or names is None:
             raise RequestRefused(mistakes.fields)
         order = Order(

@@ -38,6 +38,7 @@ from keystead_enroll.web.views import (
     certificate_view,
     form_view,
     fruitless,
+    mistakes_view,
     order_row,
     profile_view,
     unfinished,
@@ -305,9 +306,8 @@ def router(context: WebContext) -> APIRouter:
             "devices": _devices(tx, visit),
             "licence": {"version": licence.version, "text": licence.text} if licence else None,
             "values": {name: value for name, value in values.items() if value},
-            "errors": errors,
         }
-        return render(request, "request.html", **page)
+        return render(request, "request.html", **page, errors=mistakes_view(page, errors))
 
     def _devices(tx: Transaction, visit: Visit) -> list[Context]:
         if visit.organization is None:

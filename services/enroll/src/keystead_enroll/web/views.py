@@ -54,6 +54,24 @@ def profile_view(profile: CertificateProfile) -> Context:
     }
 
 
+def mistakes_view(page: Context, errors: dict[str, str]) -> dict[str, str]:
+    """The request page's mistakes, each beside its question; what the page does not ask is told of the form as a
+    whole: a choice that went away after the page was opened."""
+    profile = page["profile"]
+    asked = {"profile": profile is None}
+    if profile:
+        asked |= {
+            "target": bool(page["devices"]),
+            "key_algorithm": len(profile["key_algorithms"]) > 1,
+            "term_days": len(profile["terms"]) > 1,
+            "licence": page["licence"] is not None,
+        }
+    told = {name: sentence for name, sentence in errors.items() if asked.get(name, profile is not None)}
+    if told != errors:
+        told["form"] = "The choices on this page have changed. Look them over, then send it again."
+    return told
+
+
 def certificate_view(certificate: Certificate, profile_name: str, form: EnrollmentForm, now: datetime) -> Context:
     """The certificate card."""
     address = f"{base(form)}/certificates/{certificate.id}"
