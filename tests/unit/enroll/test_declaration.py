@@ -126,3 +126,10 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_an_empty_file_declares_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_text("")
     assert read_declaration(tmp_path / "empty.yaml").forms == []
+
+
+@pytest.mark.parametrize(
+    "content", [{"organizations": [{"name": "A\0"}]}, {"organizations": [{"name": "A", "departments": ["B\0"]}]}]
+)
+def test_nul_is_refused_as_postgresql_stores_none(tmp_path: Path, content: object) -> None:
+    assert any("NUL" in mistake for mistake in mistakes(tmp_path, content))

@@ -15,11 +15,12 @@ class Forms(Protocol):
     """The enrollment forms that enroll published."""
 
     def get(self, uri: str) -> Form | None:
-        """The form, withdrawn or not."""
+        """The form at this address; one that had it before, withdrawn, only if no other has it now."""
         ...
 
     def put(self, form: Form) -> bool:
-        """Stores the form unless its version, or a newer one, is known already; whether it was stored."""
+        """Stores the form unless its version, or a newer one, is known already; whether it was stored. Versions are
+        compared within one form: another one at the same address counts for itself."""
         ...
 
 

@@ -23,7 +23,8 @@ from keystead_contracts.identity import SignInMethod
 
 
 class FormPublished(Message):
-    """enroll → auth: a form was created or changed. `version` rises with each change: an older one is void."""
+    """enroll → auth: a form was created or changed. `version` rises with each change of the form `form_id`: an older one
+    is void. Another form may have had the same address, `form`, before."""
 
     type: Literal["form_published"] = "form_published"
     form: UriExtension
@@ -36,6 +37,7 @@ class FormPublished(Message):
     help_text: str = ""
     help_link: str | None = None
     withdrawn: bool = False
+    form_id: Annotated[str, Field(max_length=32)] = ""
 
 
 class LoginRequested(Message):

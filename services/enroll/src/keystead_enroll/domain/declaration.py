@@ -23,6 +23,15 @@ WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://\S+$", max_len
 class _Declared(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_nul(cls, value: object) -> object:
+        """PostgreSQL stores no NUL in a text."""
+        texts = value if isinstance(value, list) else [value]
+        if any(isinstance(text, str) and "\0" in text for text in texts):
+            raise ValueError("must not hold the character NUL")
+        return value
+
 
 class OrganizationDeclaration(_Declared):
     """An organization, its departments, and the domains delegated to it."""

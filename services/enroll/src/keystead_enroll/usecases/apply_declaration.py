@@ -171,6 +171,7 @@ class _Apply:
         organizations = {a.organization_id: self.tx.organization(a.organization_id) for a in self.tx.accounts(form.id)}
         face: dict[str, object] = {
             "form": form.uri_extension,
+            "form_id": form.id,
             "name": form.name,
             "organization": ", ".join(sorted(o.name for o in organizations.values())) or "Keystead",
             "certificate_type": form.certificate_type.value,
