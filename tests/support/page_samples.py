@@ -347,7 +347,7 @@ def order_pages() -> Iterator[Sample]:
         "order-waiting-again", "waiting", late | {"launch_url": None, "command": None, "renew_url": "/e/x/link"}
     )
     yield sample("order-push", "waiting", push)
-    yield sample("order-working", "working", {"machine": "laptop-042"})
+    yield sample("order-working", "working", {"machine": "laptop-042", "cancel_url": "/e/x/orders/1/cancel"})
     yield sample("order-approval", "approval", {"cancel_url": "/e/x/orders/1/cancel"})
     for state in ("failed", "rejected", "cancelled"):
         yield sample(f"order-{state}", state)

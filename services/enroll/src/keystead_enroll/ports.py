@@ -65,6 +65,11 @@ class Transaction(Protocol):
         """Orders in csr_accepted, locked; those another worker holds are left out."""
         ...
 
+    def claim_deserted_orders(self, before: datetime, limit: int) -> Sequence[Order]:
+        """Orders that wait for a link's agent which could go on until `before` or earlier, locked, in the order of
+        their ids; those another worker holds are left out."""
+        ...
+
     def claim_stale_intents(self, now: datetime, limit: int) -> Sequence[IssuanceIntent]:
         """Intents that were to be signed by a worker whose lease is over, locked."""
         ...

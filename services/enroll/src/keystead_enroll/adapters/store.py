@@ -132,7 +132,14 @@ class SqlTransaction:
 
     def claim_stale_intents(self, now: datetime, limit: int) -> Sequence[IssuanceIntent]:
         query = select(IssuanceIntent).where(t.intents.c.state == IntentState.INTENDED, t.intents.c.leased_until <= now)
+        query = query.order_by(t.intents.c.order_id)  # whoever locks several locks them in the same order
         return self.session.scalars(query.limit(limit).with_for_update(skip_locked=True)).all()
+
+    def claim_deserted_orders(self, before: datetime, limit: int) -> Sequence[Order]:
+        waiting = t.orders.c.state.in_([OrderState.OFFERED, OrderState.ISSUED])
+        query = select(Order).join(t.claims, t.claims.c.order_id == t.orders.c.id)
+        query = query.where(waiting, t.claims.c.resumable_until <= before).order_by(t.orders.c.id).limit(limit)
+        return self.session.scalars(query.with_for_update(skip_locked=True, of=t.orders)).all()
 
     def intent(self, order_id: str) -> IssuanceIntent | None:
         return self.session.get(IssuanceIntent, order_id)
@@ -177,7 +184,7 @@ class SqlTransaction:
 
     def open_jobs_of_order(self, order_id: str) -> Sequence[Job]:
         query = select(Job).where(t.jobs.c.order_id == order_id, t.jobs.c.state == JobState.OPEN)
-        return self.session.scalars(query).all()
+        return self.session.scalars(query.order_by(t.jobs.c.sequence)).all()
 
     # Effects
 

@@ -40,7 +40,7 @@ TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = MappingProxyType(
         _S.OFFERED: frozenset({_S.CSR_ACCEPTED, _S.FAILED, _S.CANCELLED}),
         _S.CSR_ACCEPTED: frozenset({_S.SIGNING, _S.FAILED, _S.CANCELLED}),
         _S.SIGNING: frozenset({_S.ISSUED, _S.FAILED}),
-        _S.ISSUED: frozenset({_S.INSTALLED, _S.FAILED}),
+        _S.ISSUED: frozenset({_S.INSTALLED, _S.FAILED, _S.CANCELLED}),
         _S.INSTALLED: frozenset(),
         _S.REJECTED: frozenset(),
         _S.FAILED: frozenset(),
