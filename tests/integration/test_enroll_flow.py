@@ -532,6 +532,30 @@ def test_applying_the_same_set_up_again_changes_and_tells_nothing(app: EnrollApp
     assert app.facts("form_published") == told
 
 
+def test_a_profile_in_use_keeps_its_type_and_one_that_nobody_uses_may_change(app: EnrollApp) -> None:
+    person = next(p for p in SETUP["profiles"] if p["name"] == "Person")
+    server = next(p for p in SETUP["profiles"] if p["name"] == "Server")
+    with pytest.raises(DeclarationInvalid) as refused:
+        app.apply({"profiles": [server | {"name": "Person"}]})
+    assert refused.value.mistakes == [
+        "profile “Person”: its certificate type cannot be changed while accounts or requests use it"
+    ]
+    app.apply({"profiles": [person | {"name": "Spare"}]})
+    app.apply({"profiles": [server | {"name": "Spare"}]})
+
+
+def test_a_profile_that_an_open_request_uses_keeps_its_type(app: EnrollApp) -> None:
+    server = next(p for p in SETUP["profiles"] if p["name"] == "Server")
+    browser = app.browser()
+    order_id = browser.order("Person in TPM")
+    account = {"name": "Staff", "organization": "Example Hospital", "department": "Radiology", "profiles": ["Person"]}
+    app.apply({"forms": [{"name": "Staff", "type": "client", "accounts": [account]}]})
+    with pytest.raises(DeclarationInvalid):
+        app.apply({"profiles": [server | {"name": "Person in TPM"}]})
+    browser.post(f"/orders/{order_id}/cancel")
+    app.apply({"profiles": [server | {"name": "Person in TPM"}]})
+
+
 def test_a_changed_set_up_is_told_with_a_higher_version(app: EnrollApp) -> None:
     changed = SETUP["organizations"][0] | {"email_domains": ["example.org", "example.com"]}
     app.apply({"organizations": [changed]})

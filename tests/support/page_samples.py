@@ -205,6 +205,7 @@ MANY_WAYS = PROFILES[0] | {
 REQUEST: dict[str, Any] = SIGNED_IN | {
     "choose_url": "/request-choose.html",
     "action": "/e/x/request",
+    "page_key": "k",
     "back_url": "/certificates.html",
     "certificate_type": CertificateType.CLIENT,
     "subject": [("Name", "Ada Lovelace"), ("E-mail", "ada.lovelace@example.org")],

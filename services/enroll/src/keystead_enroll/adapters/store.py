@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import Select, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -33,6 +33,7 @@ from keystead_kit.secrets import new_id
 from keystead_kit.trace import current_trace_id
 
 T = TypeVar("T")
+_OPEN = t.orders.c.state.in_([state for state in OrderState if not state.terminal])
 
 
 def _locked(query: Select[T]) -> Select[T]:
@@ -102,8 +103,9 @@ class SqlTransaction:
 
     # Visits
 
-    def session_of(self, digest: str) -> PortalSession | None:
-        return self.session.get(PortalSession, digest)
+    def session_of(self, digest: str, *, lock: bool = False) -> PortalSession | None:
+        query = select(PortalSession).where(t.sessions.c.digest == digest)
+        return self.session.scalar(_locked(query) if lock else query)
 
     def end_session(self, session: PortalSession) -> None:
         self.session.delete(session)
@@ -121,6 +123,27 @@ class SqlTransaction:
     def order(self, order_id: str, *, lock: bool = False) -> Order | None:
         query = select(Order).where(t.orders.c.id == order_id)
         return self.session.scalar(_locked(query) if lock else query)
+
+    def order_of_request(self, request_digest: str) -> Order | None:
+        return self.session.scalar(select(Order).where(t.orders.c.request_digest == request_digest))
+
+    def open_orders(self, account_id: str, email: str) -> int:
+        mine = (t.orders.c.account_id == account_id, t.orders.c.person_email == email)
+        return self.session.scalar(select(func.count()).select_from(t.orders).where(*mine, _OPEN)) or 0
+
+    def profile_in_use(self, profile_id: str) -> bool:
+        if any(profile_id in ids for ids in self.session.scalars(select(t.accounts.c.profile_ids))):
+            return True
+        query = select(t.orders.c.id).where(t.orders.c.profile_id == profile_id, _OPEN).limit(1)
+        return self.session.scalar(query) is not None
+
+    def give_key(self, order: Order, spki_sha256: str) -> bool:
+        try:
+            with self.session.begin_nested():
+                order.spki_sha256 = spki_sha256
+        except IntegrityError:
+            return False
+        return True
 
     def orders_of(self, form_id: str, email: str) -> Sequence[Order]:
         query = select(Order).where(t.orders.c.form_id == form_id, t.orders.c.person_email == email)
@@ -190,6 +213,14 @@ class SqlTransaction:
 
     def add(self, entity: object) -> None:
         self.session.add(entity)
+
+    def add_first(self, entity: object) -> bool:
+        try:
+            with self.session.begin_nested():
+                self.session.add(entity)
+        except IntegrityError:
+            return False
+        return True
 
     def remove(self, entity: object) -> None:
         self.session.delete(entity)

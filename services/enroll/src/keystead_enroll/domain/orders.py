@@ -96,6 +96,8 @@ class Order:
     failure_reason: str = ""
     """One line of our own; a second line, if there is one, is what the agent said."""
     failure_advice: str = ""
+    request_digest: str | None = None
+    """Of the page and the answers that asked for it: the same page sent twice is one order."""
     log: list[OrderTransition] = field(default_factory=list)
 
     def __post_init__(self) -> None:

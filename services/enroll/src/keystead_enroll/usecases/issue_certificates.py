@@ -136,7 +136,7 @@ def _plan(tx: Transaction, order: Order, issuer: Issuer, now: datetime) -> x509.
         not_before=not_before,
         not_after=not_after,
         key_usages=DEFAULT_KEY_USAGES,
-        extended_key_usages=DEFAULT_EXTENDED_KEY_USAGES[profile.certificate_type],
+        extended_key_usages=DEFAULT_EXTENDED_KEY_USAGES[order.certificate_type],
         policies=tuple(profile.policy_oids),
     )
     return precertify(plan, issuer.issuer_certificate)

@@ -13,7 +13,7 @@ from keystead_contracts.events import CertificateInstalled
 from keystead_enroll.domain.agent_failures import agent_failure
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.csr import CheckedCsr, check_csr
-from keystead_enroll.domain.errors import AssuranceTooLow, ProbeSignatureInvalid, Refusal
+from keystead_enroll.domain.errors import AssuranceTooLow, KeyInUse, ProbeSignatureInvalid, Refusal
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.keys import supported_key, verify_signature
 from keystead_enroll.domain.names import CertificateNames
@@ -93,7 +93,9 @@ def _take_csr(tx: Transaction, order: Order, body: CsrReady, now: datetime) -> N
     if profile is None or judgement.level.rank < profile.minimum_assurance.rank:
         demanded = profile.minimum_assurance.value if profile else "more"
         raise AssuranceTooLow(f"the profile demands “{demanded}”, the evidence shows “{judgement.level.value}”")
-    order.csr_pem, order.spki_sha256 = body.csr_pem, checked.spki_sha256
+    if not tx.give_key(order, checked.spki_sha256):
+        raise KeyInUse("the key in the request belongs to another order already")
+    order.csr_pem = body.csr_pem
     order.assurance = judgement.level
     order.evidence = {
         "evidence": body.evidence.model_dump(mode="json"),
