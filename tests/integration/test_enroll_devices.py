@@ -8,6 +8,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,6 +135,15 @@ def test_the_same_key_registers_once(app: EnrollApp) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     ids = {app.client().post(Routes.DEVICES, json=registration(app, key)).json()["device_id"] for _ in range(2)}
     assert len(ids) == 1
+
+
+def test_one_key_that_registers_several_times_at_once_is_one_device(app: EnrollApp) -> None:
+    body = registration(app, ec.generate_private_key(ec.SECP256R1()))
+    clients = [app.client() for _ in range(6)]
+    with ThreadPoolExecutor(len(clients)) as pool:
+        answers = list(pool.map(lambda client: client.post(Routes.DEVICES, json=body), clients))
+    assert [answer.status_code for answer in answers] == [200] * len(clients)
+    assert len({answer.json()["device_id"] for answer in answers}) == 1
 
 
 def test_a_device_shows_evidence_for_its_own_key(app: EnrollApp) -> None:

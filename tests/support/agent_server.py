@@ -116,6 +116,7 @@ class AgentServer:
         self.lost_answers = 0
         self.lose_answers_after: int | None = None
         self.refused_jobs: set[str] = set()
+        self.ends_before_installation = False
         self.reports_seen = 0
         self.registration_token = "registration-token"
         self._epoch = 0
@@ -341,6 +342,9 @@ class AgentServer:
                 order.certificates.append(self.ca.issue(key))
                 order.state = "issued"
                 self.add_job(order, self.parcel(order, order.certificates[-1]))
+            case Installed() if self.ends_before_installation:
+                order.state = "cancelled"
+                self.add_job(order, WITHDRAW)
             case Installed(probe_signature=signature):
                 signed_with: Any = order.certificates[-1].public_key()
                 verify(signed_with, base64.b64decode(signature), order.probe)

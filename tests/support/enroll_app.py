@@ -191,6 +191,7 @@ def settings(database_url: str, redis_url: str, **changes: Any) -> EnrollSetting
         "access_code_key": "d" * 40,
         "ca_folder": made.ca_folder,
         "claim_limit_address": "1000/minute",
+        "open_orders_limit": 1000,
     }
     return EnrollSettings(**(values | changes))
 

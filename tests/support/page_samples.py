@@ -205,6 +205,7 @@ MANY_WAYS = PROFILES[0] | {
 REQUEST: dict[str, Any] = SIGNED_IN | {
     "choose_url": "/request-choose.html",
     "action": "/e/x/request",
+    "page_key": "k",
     "back_url": "/certificates.html",
     "certificate_type": CertificateType.CLIENT,
     "subject": [("Name", "Ada Lovelace"), ("E-mail", "ada.lovelace@example.org")],
@@ -347,7 +348,7 @@ def order_pages() -> Iterator[Sample]:
         "order-waiting-again", "waiting", late | {"launch_url": None, "command": None, "renew_url": "/e/x/link"}
     )
     yield sample("order-push", "waiting", push)
-    yield sample("order-working", "working", {"machine": "laptop-042"})
+    yield sample("order-working", "working", {"machine": "laptop-042", "cancel_url": "/e/x/orders/1/cancel"})
     yield sample("order-approval", "approval", {"cancel_url": "/e/x/orders/1/cancel"})
     for state in ("failed", "rejected", "cancelled"):
         yield sample(f"order-{state}", state)

@@ -20,8 +20,11 @@ from keystead_agent.journal import ClaimEntry, JobEntry
 from keystead_agent.machine import Machine
 from keystead_agent.settings import NotEncrypted, origin_of
 from keystead_agent.worker import Tell, Tokens, Worker
-from keystead_contracts.agent import ClaimRequest, DeviceJob, EnrollLink, Failed, Installed, MachineInfo
+from keystead_contracts.agent import ClaimRequest, CsrReady, DeviceJob, EnrollLink, Failed, Installed, MachineInfo
 from keystead_contracts.problems import ProblemCode
+
+ENDED_EARLY = ("cancelled", "failed")
+"""States of an order whose certificate is not to be used; the server has the agent remove it."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +130,16 @@ def _claim_request(keeper: Keeper, claim: ClaimEntry) -> ClaimRequest:
 def _until_ended(machine: Machine, claim: ClaimEntry, worker: Worker) -> Enrolled:
     with closing(worker.follow()) as stream:
         for job in chain(worker.finish_reports(), stream):
-            if job.body.outcome != "csr_ready" or job.refusal:
+            if not _goes_on(job):
                 return _ended(machine, claim, job)
     raise AssertionError("the stream is followed for ever")
+
+
+def _goes_on(job: JobEntry) -> bool:
+    """Whether another job follows: to install, or to remove what was made for an order that had ended meanwhile."""
+    if job.refusal:
+        return False
+    return isinstance(job.body, CsrReady) or (isinstance(job.body, Installed) and job.order_state in ENDED_EARLY)
 
 
 def _ended(machine: Machine, claim: ClaimEntry, job: JobEntry) -> Enrolled:

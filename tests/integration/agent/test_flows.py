@@ -228,6 +228,17 @@ def test_a_withdrawn_order_ends_the_enrollment_and_leaves_nothing(agent: Agent, 
     assert agent.certificates() == []
 
 
+def test_an_order_that_ends_while_its_certificate_is_put_in_place_leaves_nothing(
+    agent: Agent, server: AgentServer
+) -> None:
+    order, link = server.new_order()
+    server.ends_before_installation = True
+    done = agent("enroll", "--yes", link)
+    assert done.returncode == ExitCode.FAILED
+    assert "withdrew" in done.stderr
+    assert (len(order.certificates), agent.certificates()) == (1, [])
+
+
 @pytest.mark.parametrize("trouble", ["failing_reports", "lost_answers"])
 def test_reports_arrive_once_though_the_server_stumbles(agent: Agent, server: AgentServer, trouble: str) -> None:
     order, link = server.new_order()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from keystead_enroll.adapters import tables
@@ -10,8 +11,10 @@ from keystead_enroll.adapters.builtin_ca import BuiltinCa
 from keystead_enroll.adapters.keyed_secrets import KeyedSecrets
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
 from keystead_enroll.adapters.store import SqlTransactions
+from keystead_enroll.metrics import ORDERS_DESERTED
 from keystead_enroll.ports import RateLimits
 from keystead_enroll.settings import EnrollSettings
+from keystead_enroll.usecases.end_deserted_orders import end_deserted_orders
 from keystead_enroll.usecases.enter_access_code import CodeLimits
 from keystead_enroll.usecases.issue_certificates import issue_certificates
 from keystead_kit.bus import Bus
@@ -64,6 +67,13 @@ class Enroll:
     def issue(self, ca: BuiltinCa, linter: PkilintLinter) -> int:
         """Duty: issues what is accepted."""
         return issue_certificates(self.transactions, self.clock, ca, linter, self.settings.public_origin)
+
+    def end_deserted(self) -> int:
+        """Duty: ends the orders whose agent went away."""
+        token_life = timedelta(seconds=self.settings.agent_token_seconds)
+        ended = end_deserted_orders(self.transactions, self.clock, self.settings.public_origin, token_life)
+        ORDERS_DESERTED.inc(ended)
+        return ended
 
     def close(self) -> None:
         """Closes every connection."""

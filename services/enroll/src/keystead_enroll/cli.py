@@ -20,7 +20,7 @@ from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.refusals import DeclarationInvalid
 from keystead_enroll.settings import EnrollSettings
 from keystead_enroll.usecases.apply_declaration import apply_declaration
-from keystead_enroll.usecases.change_order import decide_order
+from keystead_enroll.usecases.change_order import cancel_any_order, decide_order
 from keystead_enroll.usecases.create_ca import CaNames, create_ca
 from keystead_kit.http import run_web
 from keystead_kit.logs import configure_logging
@@ -153,6 +153,17 @@ def order_reject(order_id: str, reason: str) -> None:
     enroll = _enroll("cli")
     decide_order(enroll.transactions, enroll.clock, order_id, approve=False, note=reason)
     click.echo("rejected")
+
+
+@order.command("cancel")
+@click.argument("order_id")
+@click.option("--reason", default="", help="What the person will read.")
+@_advises
+def order_cancel(order_id: str, reason: str) -> None:
+    """End a request that is not installed yet; its certificate is retired. Example: keystead order cancel 5f0c…"""
+    enroll = _enroll("cli")
+    cancel_any_order(enroll.transactions, enroll.clock, enroll.settings.public_origin, order_id, reason)
+    click.echo("cancelled")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -48,7 +48,11 @@ class Transaction(Protocol):
     def registration_tokens(self) -> Sequence[RegistrationToken]: ...
     def licence(self) -> LicenceTerms | None: ...
     def licence_version(self, version: str) -> LicenceTerms | None: ...
-    def session_of(self, digest: str) -> PortalSession | None: ...
+
+    def session_of(self, digest: str, *, lock: bool = False) -> PortalSession | None:
+        """The session; with `lock` its visit does one thing at a time."""
+        ...
+
     def end_session(self, session: PortalSession) -> None: ...
 
     def burn_identity(self, jti: str, now: datetime) -> bool:
@@ -59,10 +63,29 @@ class Transaction(Protocol):
         """The order; with `lock` nobody else changes it before this transaction ends."""
         ...
 
+    def order_of_request(self, request_digest: str) -> Order | None: ...
+
+    def open_orders(self, account_id: str, email: str) -> int:
+        """How many of the person's orders with this account have not ended."""
+        ...
+
+    def profile_in_use(self, profile_id: str) -> bool:
+        """Whether an account offers the profile or an order with it has not ended."""
+        ...
+
+    def give_key(self, order: Order, spki_sha256: str) -> bool:
+        """Notes the order's key; False if another order has it."""
+        ...
+
     def orders_of(self, form_id: str, email: str) -> Sequence[Order]: ...
 
     def claim_accepted_orders(self, limit: int) -> Sequence[Order]:
         """Orders in csr_accepted, locked; those another worker holds are left out."""
+        ...
+
+    def claim_deserted_orders(self, before: datetime, limit: int) -> Sequence[Order]:
+        """Orders that wait for a link's agent which could go on until `before` or earlier, locked, in the order of
+        their ids; those another worker holds are left out."""
         ...
 
     def claim_stale_intents(self, now: datetime, limit: int) -> Sequence[IssuanceIntent]:
@@ -84,6 +107,10 @@ class Transaction(Protocol):
 
     def add(self, entity: object) -> None:
         """Stores a new entity."""
+        ...
+
+    def add_first(self, entity: object) -> bool:
+        """Stores a new entity at once; False if one that must not be there twice is there already."""
         ...
 
     def remove(self, entity: object) -> None:

@@ -1,4 +1,4 @@
-"""The worker of enroll: issues certificates and relays facts."""
+"""The worker of enroll: issues certificates, ends deserted orders and relays facts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from keystead_enroll.adapters.pkilint_linter import PkilintLinter
 from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.domain.errors import CaRefused
 from keystead_kit.logs import get_logger
-from keystead_kit.worker import run_worker
+from keystead_kit.worker import Duty, run_worker
 
 PRUNE_EVERY_SECONDS = 300.0
+DESERTED_EVERY_SECONDS = 60.0
 
 
 def run(enroll: Enroll) -> None:
@@ -22,14 +23,25 @@ def run(enroll: Enroll) -> None:
         raise SystemExit(2) from refusal
     linter = PkilintLinter()
     linter.warm_up()
-    last_pruned = 0.0
-
-    def prune() -> int:
-        nonlocal last_pruned
-        if time.monotonic() - last_pruned >= PRUNE_EVERY_SECONDS or not last_pruned:
-            last_pruned = time.monotonic()
-            return enroll.transactions.prune(enroll.clock.now())
-        return 0
-
-    duties = {"issue": lambda: enroll.issue(ca, linter), "prune": prune}
+    duties = {
+        "issue": lambda: enroll.issue(ca, linter),
+        "end_deserted": every(DESERTED_EVERY_SECONDS, enroll.end_deserted),
+        "prune": every(PRUNE_EVERY_SECONDS, lambda: enroll.transactions.prune(enroll.clock.now())),
+    }
     run_worker(enroll.settings, enroll.bus, enroll.messenger(), duties)
+
+
+def every(seconds: float, duty: Duty) -> Duty:
+    """`duty`, looked after at once and then every `seconds`; as long as it finds something to do, without a pause."""
+    due_at = 0.0
+
+    def when_due() -> int:
+        nonlocal due_at
+        if time.monotonic() < due_at:
+            return 0
+        done = duty()
+        if not done:
+            due_at = time.monotonic() + seconds
+        return done
+
+    return when_due

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import Select, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -33,6 +33,7 @@ from keystead_kit.secrets import new_id
 from keystead_kit.trace import current_trace_id
 
 T = TypeVar("T")
+_OPEN = t.orders.c.state.in_([state for state in OrderState if not state.terminal])
 
 
 def _locked(query: Select[T]) -> Select[T]:
@@ -102,8 +103,9 @@ class SqlTransaction:
 
     # Visits
 
-    def session_of(self, digest: str) -> PortalSession | None:
-        return self.session.get(PortalSession, digest)
+    def session_of(self, digest: str, *, lock: bool = False) -> PortalSession | None:
+        query = select(PortalSession).where(t.sessions.c.digest == digest)
+        return self.session.scalar(_locked(query) if lock else query)
 
     def end_session(self, session: PortalSession) -> None:
         self.session.delete(session)
@@ -122,6 +124,27 @@ class SqlTransaction:
         query = select(Order).where(t.orders.c.id == order_id)
         return self.session.scalar(_locked(query) if lock else query)
 
+    def order_of_request(self, request_digest: str) -> Order | None:
+        return self.session.scalar(select(Order).where(t.orders.c.request_digest == request_digest))
+
+    def open_orders(self, account_id: str, email: str) -> int:
+        mine = (t.orders.c.account_id == account_id, t.orders.c.person_email == email)
+        return self.session.scalar(select(func.count()).select_from(t.orders).where(*mine, _OPEN)) or 0
+
+    def profile_in_use(self, profile_id: str) -> bool:
+        if any(profile_id in ids for ids in self.session.scalars(select(t.accounts.c.profile_ids))):
+            return True
+        query = select(t.orders.c.id).where(t.orders.c.profile_id == profile_id, _OPEN).limit(1)
+        return self.session.scalar(query) is not None
+
+    def give_key(self, order: Order, spki_sha256: str) -> bool:
+        try:
+            with self.session.begin_nested():
+                order.spki_sha256 = spki_sha256
+        except IntegrityError:
+            return False
+        return True
+
     def orders_of(self, form_id: str, email: str) -> Sequence[Order]:
         query = select(Order).where(t.orders.c.form_id == form_id, t.orders.c.person_email == email)
         return self.session.scalars(query.order_by(t.orders.c.created_at.desc()).limit(100)).all()
@@ -132,7 +155,14 @@ class SqlTransaction:
 
     def claim_stale_intents(self, now: datetime, limit: int) -> Sequence[IssuanceIntent]:
         query = select(IssuanceIntent).where(t.intents.c.state == IntentState.INTENDED, t.intents.c.leased_until <= now)
+        query = query.order_by(t.intents.c.order_id)  # whoever locks several locks them in the same order
         return self.session.scalars(query.limit(limit).with_for_update(skip_locked=True)).all()
+
+    def claim_deserted_orders(self, before: datetime, limit: int) -> Sequence[Order]:
+        waiting = t.orders.c.state.in_([OrderState.OFFERED, OrderState.ISSUED])
+        query = select(Order).join(t.claims, t.claims.c.order_id == t.orders.c.id)
+        query = query.where(waiting, t.claims.c.resumable_until <= before).order_by(t.orders.c.id).limit(limit)
+        return self.session.scalars(query.with_for_update(skip_locked=True, of=t.orders)).all()
 
     def intent(self, order_id: str) -> IssuanceIntent | None:
         return self.session.get(IssuanceIntent, order_id)
@@ -177,12 +207,20 @@ class SqlTransaction:
 
     def open_jobs_of_order(self, order_id: str) -> Sequence[Job]:
         query = select(Job).where(t.jobs.c.order_id == order_id, t.jobs.c.state == JobState.OPEN)
-        return self.session.scalars(query).all()
+        return self.session.scalars(query.order_by(t.jobs.c.sequence)).all()
 
     # Effects
 
     def add(self, entity: object) -> None:
         self.session.add(entity)
+
+    def add_first(self, entity: object) -> bool:
+        try:
+            with self.session.begin_nested():
+                self.session.add(entity)
+        except IntegrityError:
+            return False
+        return True
 
     def remove(self, entity: object) -> None:
         self.session.delete(entity)

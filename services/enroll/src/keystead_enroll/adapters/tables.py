@@ -218,6 +218,9 @@ orders = Table(
     Column("failure_code", String(64), nullable=False),
     Column("failure_reason", Text, nullable=False),
     Column("failure_advice", Text, nullable=False),
+    Column("request_digest", String(64)),
+    Index("ix_orders_spki_sha256", "spki_sha256", unique=True),
+    Index("ix_orders_request_digest", "request_digest", unique=True),
     Index("ix_orders_state_state_at", "state", "state_at"),
     Index("ix_orders_form_id_person_email", "form_id", "person_email"),
 )

@@ -2,7 +2,7 @@
 
 ```
 Refusal
-├── CsrRefused          CsrMalformed, CsrSignatureInvalid, CsrKeyMismatch, CsrNamesDiffer
+├── CsrRefused          CsrMalformed, CsrSignatureInvalid, CsrKeyMismatch, CsrNamesDiffer, KeyInUse
 ├── KeyTooWeak, KeyAlgorithmNotAllowed
 ├── NameNotAllowed, TemplateInvalid
 ├── EvidenceRefused     EvidenceMalformed, EvidenceMismatch, AssuranceTooLow
@@ -59,6 +59,12 @@ class CsrNamesDiffer(CsrRefused):
     """The request names somebody or something else than the order."""
 
     default_advice = "Use the subject of the order as it is, and ask for no further names."
+
+
+class KeyInUse(CsrRefused):
+    """The key belongs to another order already."""
+
+    default_advice = "Ask for a new certificate, and let the agent make a new key for it."
 
 
 class KeyTooWeak(CsrRefused):

@@ -58,16 +58,17 @@ class Job:
         )
 
     def take_report(self, report: Report, now: datetime) -> bool:
-        """Closes the job with `report`; False if this very report closed it before.
+        """Closes the job with `report`; False if this very report closed it before, or if the job is void: then the
+        order ended first, and no report changes anything.
 
-        Raises JobAlreadyReported if another report did, or if the job was void.
+        Raises JobAlreadyReported if another report closed it.
         """
         digest = report_digest(report)
         if self.state is JobState.OPEN:
             self.state, self.report_digest, self.done_at = JobState.DONE, digest, now
             return True
-        if self.report_digest != digest:
-            raise JobAlreadyReported("This job was answered before, or its request has ended.")
+        if self.state is JobState.DONE and self.report_digest != digest:
+            raise JobAlreadyReported("This job was answered before.")
         return False
 
 

@@ -40,7 +40,7 @@ TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = MappingProxyType(
         _S.OFFERED: frozenset({_S.CSR_ACCEPTED, _S.FAILED, _S.CANCELLED}),
         _S.CSR_ACCEPTED: frozenset({_S.SIGNING, _S.FAILED, _S.CANCELLED}),
         _S.SIGNING: frozenset({_S.ISSUED, _S.FAILED}),
-        _S.ISSUED: frozenset({_S.INSTALLED, _S.FAILED}),
+        _S.ISSUED: frozenset({_S.INSTALLED, _S.FAILED, _S.CANCELLED}),
         _S.INSTALLED: frozenset(),
         _S.REJECTED: frozenset(),
         _S.FAILED: frozenset(),
@@ -96,6 +96,8 @@ class Order:
     failure_reason: str = ""
     """One line of our own; a second line, if there is one, is what the agent said."""
     failure_advice: str = ""
+    request_digest: str | None = None
+    """Of the page and the answers that asked for it: the same page sent twice is one order."""
     log: list[OrderTransition] = field(default_factory=list)
 
     def __post_init__(self) -> None:

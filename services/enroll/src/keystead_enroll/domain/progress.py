@@ -73,7 +73,7 @@ def progress_of(order: Order) -> Progress:
 
 
 def _failure(order: Order) -> Failure | None:
-    if order.state is _S.FAILED:
+    if order.state is _S.FAILED or (order.state is _S.CANCELLED and order.failure_reason):
         reason, _, said = order.failure_reason.partition("\n")
         return Failure(reason, order.failure_advice, order.trace_id, said)
     if order.state is _S.REJECTED:

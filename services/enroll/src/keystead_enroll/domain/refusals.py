@@ -90,6 +90,13 @@ class OrderClosed(Refusal):
     default_advice = "Start a new request in the portal."
 
 
+class TooManyOpenOrders(Refusal):
+    """The person has as many unfinished orders with this account as one may have."""
+
+    code = "order-refused"
+    default_advice = "Finish or cancel some of your requests first; your list of certificates shows them."
+
+
 class ClaimInvalid(Refusal):
     """The enrollment link is unknown, expired, or was used by another agent. Which is not said."""
 

@@ -73,6 +73,11 @@ class _Apply:
 
     def profile(self, wanted: ProfileDeclaration) -> None:
         existing = self.profiles.get(wanted.name)
+        if existing is not None and existing.certificate_type != wanted.type and self.tx.profile_in_use(existing.id):
+            self.mistakes.append(
+                f"profile “{wanted.name}”: its certificate type cannot be changed while accounts or requests use it"
+            )
+            return
         fresh = CertificateProfile(
             id=new_id(),
             name=wanted.name,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from keystead_contracts.agent import Remove
-from keystead_enroll.domain.jobs import Job, JobState
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import OrderClosed, OrderUnknown
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
+from keystead_enroll.usecases.end_order import take_back, tell_person
 from keystead_enroll.usecases.links import add_link, offer
 from keystead_enroll.usecases.visit import Visit, find_visit
-from keystead_kit.secrets import new_id
+
+BY_PERSON = "by the person"
+CANCELLED_BY_ADMINISTRATOR = "Your administrator cancelled the request."
 
 
 def own_order(tx: Transaction, visit: Visit, order_id: str, *, lock: bool = False) -> Order:
@@ -30,7 +31,10 @@ def renew_link(
         order = own_order(tx, find_visit(tx, clock, uri_extension, token), order_id, lock=True)
         claim = tx.claim_of(order.recipient)
         if order.state is not OrderState.OFFERED or (claim is not None and claim.redeemed_at is not None):
-            raise OrderClosed("A computer is working on this request already, or it has ended.")
+            raise OrderClosed(
+                "A computer is working on this request already, or it has ended.",
+                "If that computer cannot finish, cancel the request on its page and ask again.",
+            )
         add_link(tx, secrets, order, clock.now())
         tx.wake(f"order:{order.id}")
 
@@ -38,20 +42,46 @@ def renew_link(
 def cancel_order(
     transactions: Transactions, clock: Clock, uri_extension: str, token: str | None, order_id: str
 ) -> None:
-    """Ends an order before its certificate is signed. Raises OrderClosed when it is too late."""
+    """The person ends an order that is not installed. Raises OrderClosed when it is too late."""
     with transactions.write() as tx:
         order = own_order(tx, find_visit(tx, clock, uri_extension, token), order_id, lock=True)
-        order.advance(OrderState.CANCELLED, clock.now(), "by the person")
-        withdraw(tx, order, clock.now(), "The person who asked for it has cancelled the request.")
-        tx.wake(f"order:{order.id}")
+        _cancel(tx, order, clock.now(), BY_PERSON, "The person who asked for it has cancelled the request.")
+
+
+def cancel_any_order(transactions: Transactions, clock: Clock, origin: str, order_id: str, note: str = "") -> None:
+    """An administrator ends an order that is not installed; the person is told, with `note`.
+
+    Raises OrderUnknown, OrderClosed.
+    """
+    now = clock.now()
+    with transactions.write() as tx:
+        order = _any_order(tx, order_id)
+        reason = f"Your administrator cancelled the request: {note}" if note else CANCELLED_BY_ADMINISTRATOR
+        _cancel(tx, order, now, note, reason)
+        order.failure_reason, order.failure_advice = reason, "Ask your administrator why, or ask again."
+        tell_person(tx, order, reason, order.failure_advice, now, origin)
+
+
+def _cancel(tx: Transaction, order: Order, now: datetime, note: str, reason: str) -> None:
+    if order.state is OrderState.SIGNING:
+        raise OrderClosed("The certificate is being signed at this moment.", "Try again in a minute.")
+    if order.state.terminal:
+        raise OrderClosed("The request has ended already, or its certificate is installed.")
+    order.advance(OrderState.CANCELLED, now, note)
+    take_back(tx, order, now, reason)
+
+
+def _any_order(tx: Transaction, order_id: str) -> Order:
+    order = tx.order(order_id, lock=True)
+    if order is None:
+        raise OrderUnknown("There is no such request.")
+    return order
 
 
 def decide_order(transactions: Transactions, clock: Clock, order_id: str, *, approve: bool, note: str = "") -> None:
     """An administrator approves or declines an order. Raises OrderUnknown, OrderClosed."""
     with transactions.write() as tx:
-        order = tx.order(order_id, lock=True)
-        if order is None:
-            raise OrderUnknown("There is no such request.")
+        order = _any_order(tx, order_id)
         if order.state is not OrderState.AWAITING_APPROVAL:
             raise OrderClosed("The request does not wait for approval.")
         if approve:
@@ -60,25 +90,3 @@ def decide_order(transactions: Transactions, clock: Clock, order_id: str, *, app
             order.advance(OrderState.REJECTED, clock.now(), note)
             order.failure_advice = note or "Ask your administrator why."
             tx.wake(f"order:{order.id}")
-
-
-def withdraw(tx: Transaction, order: Order, now: datetime, reason: str) -> None:
-    """Takes an ended order's open jobs back, and has an agent that began on it remove what it made for it."""
-    for job in tx.open_jobs_of_order(order.id):
-        job.state = JobState.VOID
-    if order.agent_seen_at is None and order.recipient.startswith("claim:"):
-        return
-    payload = Remove(reason=reason)
-    tx.add(
-        Job(
-            id=new_id(),
-            recipient=order.recipient,
-            order_id=order.id,
-            trace_id=order.trace_id,
-            kind=payload.kind,
-            payload=payload.model_dump(mode="json"),
-            created_at=now,
-            organization=tx.organization(order.organization_id).name,
-        )
-    )
-    tx.wake(f"recipient:{order.recipient}")

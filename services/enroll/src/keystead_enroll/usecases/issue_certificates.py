@@ -37,7 +37,7 @@ from keystead_enroll.domain.lint import refuse_findings
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.ports import Clock, Issuer, Linter, Transaction, Transactions
-from keystead_enroll.usecases.take_report import fail_order
+from keystead_enroll.usecases.end_order import fail_order
 from keystead_kit.logs import get_logger
 from keystead_kit.secrets import new_id
 from keystead_kit.trace import tracing
@@ -136,7 +136,7 @@ def _plan(tx: Transaction, order: Order, issuer: Issuer, now: datetime) -> x509.
         not_before=not_before,
         not_after=not_after,
         key_usages=DEFAULT_KEY_USAGES,
-        extended_key_usages=DEFAULT_EXTENDED_KEY_USAGES[profile.certificate_type],
+        extended_key_usages=DEFAULT_EXTENDED_KEY_USAGES[order.certificate_type],
         policies=tuple(profile.policy_oids),
     )
     return precertify(plan, issuer.issuer_certificate)

@@ -55,8 +55,9 @@ def register_device(
                 owner=token.owner,
                 registered_at=now,
             )
-            tx.add(device)
-        elif device.organization_id != organization.id:
+            if not tx.add_first(device):  # it was registered at this very moment
+                device = tx.device_by_key(spki_sha256(key))
+        if device is None or device.organization_id != organization.id:
             raise RegistrationRefused("The registration token is not valid.")
         device.machine = request.machine.model_dump(mode="json")
         return RegistrationReply(device_id=device.id, organization=organization.name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 from keystead_contracts.base import CertificateType, KeyAlgorithm
-from keystead_enroll.domain.enrollment import CertificateProfile
+from keystead_enroll.domain.enrollment import CertificateProfile, Organization, WebFormAccount
 from keystead_enroll.domain.errors import NameNotAllowed
 from keystead_enroll.domain.name_templates import NameTemplate, build_names
 from keystead_enroll.domain.names import (
@@ -18,11 +20,11 @@ from keystead_enroll.domain.names import (
     shown,
 )
 from keystead_enroll.domain.orders import Order, OrderState
-from keystead_enroll.domain.refusals import NoAccount, RequestRefused, SessionExpired
+from keystead_enroll.domain.refusals import NoAccount, RequestRefused, SessionExpired, TooManyOpenOrders
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
 from keystead_enroll.usecases.links import add_link, offer
 from keystead_enroll.usecases.visit import Visit, find_visit
-from keystead_kit.secrets import new_id
+from keystead_kit.secrets import new_id, token_digest
 from keystead_kit.trace import current_trace_id
 
 BY_LINK = "link"
@@ -64,57 +66,89 @@ def submit_request(
     uri_extension: str,
     token: str | None,
     answers: RequestAnswers,
+    page_key: str = "",
+    most_open: int,
 ) -> str:
     """Stores the order, with its link or for the chosen device, and answers the order's id.
 
-    Raises RequestRefused with every mistake by field, SessionExpired, NoAccount.
+    The answers are judged before anything is locked. The same answers from the same page (`page_key`, "" if it has
+    none) are one order, however often they are sent. Raises RequestRefused with every mistake by field,
+    SessionExpired, NoAccount, TooManyOpenOrders if the person has `most_open` with this account.
     """
     now = clock.now()
+    with transactions.read() as tx:
+        order = _order(tx, find_visit(tx, clock, uri_extension, token), answers, now)
+    order.request_digest = _request_digest(order, page_key, answers)
     with transactions.write() as tx:
-        visit = find_visit(tx, clock, uri_extension, token)
-        if visit.account is None or visit.organization is None or visit.locked:
-            raise SessionExpired("Choose an account and give its access code first.")
-        mistakes = _Mistakes()
-        profile = _profile(tx, visit, answers, mistakes)
-        algorithm = _choice(answers.key_algorithm, profile.key_algorithms, "key_algorithm", mistakes)
-        term = _choice(answers.term_days, profile.term_days, "term_days", mistakes)
-        names = _names(tx, visit, profile, answers, mistakes)
-        licence_version = _accepted_licence(tx, answers, mistakes)
-        device = None
-        if answers.target != BY_LINK:
-            devices = tx.devices_of(visit.session.email, visit.organization.id)
-            device = next((d for d in devices if d.id == answers.target), None)
-            if device is None:
-                mistakes.add("target", "That computer is not registered for you any more. Choose one of these.")
-        if mistakes.fields or names is None:
-            raise RequestRefused(mistakes.fields)
-        order = Order(
-            id=new_id(),
-            form_id=visit.form.id,
-            account_id=visit.account.id,
-            organization_id=visit.organization.id,
-            profile_id=profile.id,
-            certificate_type=profile.certificate_type,
-            person_email=visit.session.email,
-            person_name=visit.session.name,
-            key_algorithm=KeyAlgorithm(algorithm),
-            term_days=int(term),
-            names=names.to_plain(),
-            recipient=device.recipient if device else "",
-            trace_id=current_trace_id(),
-            created_at=now,
-            licence_version=licence_version,
-            machine=device.name if device else "",
-        )
-        tx.add(order)
-        tx.flush()
-        if device is None:
+        account = _open_visit(find_visit(tx, clock, uri_extension, token, lock=True))[0]
+        if account.id != order.account_id:
+            raise SessionExpired("Another account was chosen meanwhile.")
+        earlier = tx.order_of_request(order.request_digest) if order.request_digest else None
+        if earlier is not None:
+            return earlier.id
+        if tx.open_orders(account.id, order.person_email) >= most_open:
+            raise TooManyOpenOrders(f"You have {most_open} requests under way, which is as many as one may have.")
+        if not tx.add_first(order):
+            earlier = tx.order_of_request(order.request_digest or "")
+            if earlier is None:
+                raise LookupError(f"order {order.id} could not be stored")
+            return earlier.id
+        if not order.recipient:
             add_link(tx, secrets, order, now)
-        if visit.account.automatic_approval:
+        if account.automatic_approval:
             offer(tx, order, now)
         else:
             order.advance(OrderState.AWAITING_APPROVAL, now)
     return order.id
+
+
+def _open_visit(visit: Visit) -> tuple[WebFormAccount, Organization]:
+    if visit.account is None or visit.organization is None or visit.locked:
+        raise SessionExpired("Choose an account and give its access code first.")
+    return visit.account, visit.organization
+
+
+def _order(tx: Transaction, visit: Visit, answers: RequestAnswers, now: datetime) -> Order:
+    """The order that the answers ask for, not stored. Raises RequestRefused, SessionExpired."""
+    account, organization = _open_visit(visit)
+    mistakes = _Mistakes()
+    profile = _profile(tx, visit, answers, mistakes)
+    algorithm = _choice(answers.key_algorithm, profile.key_algorithms, "key_algorithm", mistakes)
+    term = _choice(answers.term_days, profile.term_days, "term_days", mistakes)
+    names = _names(tx, visit, profile, answers, mistakes)
+    licence_version = _accepted_licence(tx, answers, mistakes)
+    device = None
+    if answers.target != BY_LINK:
+        devices = tx.devices_of(visit.session.email, organization.id)
+        device = next((d for d in devices if d.id == answers.target), None)
+        if device is None:
+            mistakes.add("target", "That computer is not registered for you any more. Choose one of these.")
+    if mistakes.fields or names is None:
+        raise RequestRefused(mistakes.fields)
+    return Order(
+        id=new_id(),
+        form_id=visit.form.id,
+        account_id=account.id,
+        organization_id=organization.id,
+        profile_id=profile.id,
+        certificate_type=profile.certificate_type,
+        person_email=visit.session.email,
+        person_name=visit.session.name,
+        key_algorithm=KeyAlgorithm(algorithm),
+        term_days=int(term),
+        names=names.to_plain(),
+        recipient=device.recipient if device else "",
+        trace_id=current_trace_id(),
+        created_at=now,
+        licence_version=licence_version,
+        machine=device.name if device else "",
+    )
+
+
+def _request_digest(order: Order, page_key: str, answers: RequestAnswers) -> str | None:
+    if not page_key:
+        return None
+    return token_digest(json.dumps([order.account_id, order.person_email, page_key, asdict(answers)]))
 
 
 def usable_profiles(tx: Transaction, visit: Visit) -> list[CertificateProfile]:

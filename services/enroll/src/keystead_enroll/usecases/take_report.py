@@ -9,11 +9,11 @@ from datetime import datetime
 from cryptography import x509
 
 from keystead_contracts.agent import CsrReady, Failed, Installed, Removed, Report, ReportReceipt
-from keystead_contracts.events import CertificateInstalled, EnrollmentFailed
+from keystead_contracts.events import CertificateInstalled
 from keystead_enroll.domain.agent_failures import agent_failure
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.csr import CheckedCsr, check_csr
-from keystead_enroll.domain.errors import AssuranceTooLow, ProbeSignatureInvalid, Refusal
+from keystead_enroll.domain.errors import AssuranceTooLow, KeyInUse, ProbeSignatureInvalid, Refusal
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.keys import supported_key, verify_signature
 from keystead_enroll.domain.names import CertificateNames
@@ -21,11 +21,12 @@ from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import JobNotYours, OrderClosed, ReportRefused
 from keystead_enroll.domain.tpm_public import Judgement, judge
 from keystead_enroll.ports import Clock, Transaction, Transactions
-from keystead_enroll.usecases.change_order import withdraw
+from keystead_enroll.usecases.end_order import fail_order
 
 
 def take_report(transactions: Transactions, clock: Clock, origin: str, recipient: str, report: Report) -> ReportReceipt:
-    """Stores the report's effect once; the same report again answers the same.
+    """Stores the report's effect once; the same report again answers the same. A report for an order that has ended
+    meanwhile has no effect, and the receipt says how it ended.
 
     Raises JobNotYours, JobAlreadyReported, ReportRefused, OrderClosed; and what is wrong with a CSR, its evidence or a
     probe signature: then the order has ended as failed with that reason, and the refusal is repeated to a repeat.
@@ -92,7 +93,9 @@ def _take_csr(tx: Transaction, order: Order, body: CsrReady, now: datetime) -> N
     if profile is None or judgement.level.rank < profile.minimum_assurance.rank:
         demanded = profile.minimum_assurance.value if profile else "more"
         raise AssuranceTooLow(f"the profile demands “{demanded}”, the evidence shows “{judgement.level.value}”")
-    order.csr_pem, order.spki_sha256 = body.csr_pem, checked.spki_sha256
+    if not tx.give_key(order, checked.spki_sha256):
+        raise KeyInUse("the key in the request belongs to another order already")
+    order.csr_pem = body.csr_pem
     order.assurance = judgement.level
     order.evidence = {
         "evidence": body.evidence.model_dump(mode="json"),
@@ -142,41 +145,3 @@ def _check_probe(certificate: Certificate, body: Installed, probe: str) -> None:
     except binascii.Error as error:
         raise ProbeSignatureInvalid("the probe signature is not base64") from error
     verify_signature(key, signature, base64.b64decode(probe))
-
-
-def fail_order(
-    tx: Transaction,
-    order: Order,
-    code: str,
-    reason: str,
-    advice: str,
-    now: datetime,
-    origin: str,
-    said: str = "",
-) -> None:
-    """Ends the order as failed, takes its jobs back, retires a certificate that nobody can use, tells the person.
-
-    `said`: the agent's own words, which the order's page quotes and the letter leaves out.
-    """
-    order.fail(code, reason, advice, now, said)
-    withdraw(tx, order, now, reason)
-    certificate = tx.certificate_of(order.id)
-    if certificate is not None and certificate.revoked_at is None:
-        certificate.revoked_at, certificate.revocation_reason = now, "cessationOfOperation"
-    form = tx.form(order.form_id)
-    tx.record(
-        EnrollmentFailed(
-            email=order.person_email,
-            organization=tx.organization(order.organization_id).name,
-            form_name=form.name,
-            order_id=order.id,
-            reason=reason,
-            advice=advice,
-            failed_at=now,
-            portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
-            help_link=form.help_link,
-        ),
-        destination="notify",
-        trace_id=order.trace_id,
-    )
-    tx.wake(f"order:{order.id}")

@@ -33,15 +33,15 @@ class Visit:
         )
 
 
-def find_visit(tx: Transaction, clock: Clock, uri_extension: str, token: str | None) -> Visit:
-    """The visit that the session cookie names.
+def find_visit(tx: Transaction, clock: Clock, uri_extension: str, token: str | None, *, lock: bool = False) -> Visit:
+    """The visit that the session cookie names; with `lock` it does one thing at a time.
 
     Raises FormUnknown, SessionExpired, and NoAccount if the person may use none of the form's accounts.
     """
     form = tx.form_by_uri(uri_extension)
     if form is None:
         raise FormUnknown("There is no enrollment form at this address.")
-    session = tx.session_of(token_digest(token)) if token else None
+    session = tx.session_of(token_digest(token), lock=lock) if token else None
     if session is None or session.form_id != form.id or session.expires_at <= clock.now():
         raise SessionExpired("You are not signed in, or were away for a long time.")
     accounts = [a for a in tx.accounts(form.id) if tx.organization(a.organization_id).owns_email(session.email)]

@@ -47,7 +47,7 @@ from keystead_enroll.web.views import (
 from keystead_kit.drafts import Draft
 from keystead_kit.http import client_address
 from keystead_kit.ratelimit import network_of
-from keystead_kit.secrets import token_digest
+from keystead_kit.secrets import new_token, token_digest
 from keystead_kit.trace import current_trace_id
 
 ONLINE_SECONDS = 900
@@ -295,6 +295,7 @@ def router(context: WebContext) -> APIRouter:
             **visit_view(visit),
             "choose_url": f"{base(visit.form)}/request",
             "action": f"{base(visit.form)}/request",
+            "page_key": new_token(),
             "back_url": f"{base(visit.form)}/certificates" if has_any else None,
             "certificate_type": visit.form.certificate_type.value,
             "subject": _subject(tx, visit, chosen),
@@ -338,6 +339,7 @@ def router(context: WebContext) -> APIRouter:
         dns_names: Annotated[str, Form(max_length=8192)] = "",
         device_name: Annotated[str, Form(max_length=253)] = "",
         serial_number: Annotated[str, Form(max_length=64)] = "",
+        page_key: Annotated[str, Form(max_length=64)] = "",
     ) -> Response:
         guard.check(request, form_token)
         answers = RequestAnswers(
@@ -348,7 +350,8 @@ def router(context: WebContext) -> APIRouter:
         try:
             order_id = submit_request(
                 enroll.transactions, enroll.clock, enroll.secrets,
-                uri_extension=uri, token=session_token(request), answers=answers,
+                uri_extension=uri, token=session_token(request), answers=answers, page_key=page_key,
+                most_open=enroll.settings.open_orders_limit,
             )  # fmt: skip
         except RequestRefused as refusal:
             values = {

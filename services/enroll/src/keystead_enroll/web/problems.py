@@ -12,6 +12,7 @@ from keystead_enroll.domain.refusals import (
     RequestRefused,
     SessionExpired,
     TooManyAttempts,
+    TooManyOpenOrders,
 )
 from keystead_kit.http import ProblemException
 
@@ -51,6 +52,8 @@ def next_step(refusal: Refusal, uri_extension: str | None) -> dict[str, str] | N
         return None
     if isinstance(refusal, SessionExpired):
         return {"label": "Sign in again", "url": f"/e/{uri_extension}"}
+    if isinstance(refusal, TooManyOpenOrders):
+        return {"label": "Your requests", "url": f"/e/{uri_extension}/certificates"}
     if isinstance(refusal, NoAccount | OrderUnknown | CertificateUnknown | OrderClosed):
         return {"label": "Go to the form", "url": f"/e/{uri_extension}"}
     return None

@@ -156,12 +156,8 @@ def order_view(
         "done_url": address,
         "again_url": f"{base(form)}/request",
         "list_url": f"{base(form)}/certificates",
-        "cancel_url": f"{address}/cancel" if _cancellable(order.state) else None,
+        "cancel_url": None if order.state.terminal else f"{address}/cancel",
     }
-
-
-def _cancellable(state: OrderState) -> bool:
-    return state in (OrderState.AWAITING_APPROVAL, OrderState.OFFERED, OrderState.CSR_ACCEPTED)
 
 
 def unfinished(orders: Sequence[Order]) -> list[Order]:

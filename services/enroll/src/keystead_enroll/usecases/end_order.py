@@ -1,0 +1,84 @@
+"""End an order that has no working certificate: take its work back, retire its certificate, tell the person."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from keystead_contracts.agent import Remove
+from keystead_contracts.events import EnrollmentFailed
+from keystead_enroll.domain.jobs import Job, JobState
+from keystead_enroll.domain.orders import Order
+from keystead_enroll.ports import Transaction
+from keystead_kit.secrets import new_id
+
+RETIRED = "cessationOfOperation"
+"""Why a certificate that nobody can use is revoked (RFC 5280 section 5.3.1)."""
+
+
+def fail_order(
+    tx: Transaction,
+    order: Order,
+    code: str,
+    reason: str,
+    advice: str,
+    now: datetime,
+    origin: str,
+    said: str = "",
+) -> None:
+    """Ends the order as failed, takes its work back and tells the person.
+
+    `said`: the agent's own words, which the order's page quotes and the letter leaves out.
+    """
+    order.fail(code, reason, advice, now, said)
+    take_back(tx, order, now, reason)
+    tell_person(tx, order, reason, advice, now, origin)
+
+
+def take_back(tx: Transaction, order: Order, now: datetime, reason: str) -> None:
+    """What follows when `order` has ended early: its open jobs are void, an agent that began on it is to remove what it
+    made, and a certificate that was issued is retired."""
+    for job in tx.open_jobs_of_order(order.id):
+        job.state = JobState.VOID
+    if order.agent_seen_at is not None or not order.recipient.startswith("claim:"):
+        _have_removed(tx, order, now, reason)
+    certificate = tx.certificate_of(order.id)
+    if certificate is not None and certificate.revoked_at is None:
+        certificate.revoked_at, certificate.revocation_reason = now, RETIRED
+    tx.wake(f"order:{order.id}")
+
+
+def tell_person(tx: Transaction, order: Order, reason: str, advice: str, now: datetime, origin: str) -> None:
+    """Has a letter written that the order came to nothing."""
+    form = tx.form(order.form_id)
+    tx.record(
+        EnrollmentFailed(
+            email=order.person_email,
+            organization=tx.organization(order.organization_id).name,
+            form_name=form.name,
+            order_id=order.id,
+            reason=reason,
+            advice=advice,
+            failed_at=now,
+            portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
+            help_link=form.help_link,
+        ),
+        destination="notify",
+        trace_id=order.trace_id,
+    )
+
+
+def _have_removed(tx: Transaction, order: Order, now: datetime, reason: str) -> None:
+    payload = Remove(reason=reason)
+    tx.add(
+        Job(
+            id=new_id(),
+            recipient=order.recipient,
+            order_id=order.id,
+            trace_id=order.trace_id,
+            kind=payload.kind,
+            payload=payload.model_dump(mode="json"),
+            created_at=now,
+            organization=tx.organization(order.organization_id).name,
+        )
+    )
+    tx.wake(f"recipient:{order.recipient}")
