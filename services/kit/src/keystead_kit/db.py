@@ -13,6 +13,8 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
+POOL_SIZE, MOST_CONNECTIONS = 10, 30
+"""Connections that are kept, and the most that a process has at once."""
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -56,21 +58,25 @@ class Database:
     for each other instead of failing half-way. `synchronous=FULL`: a committed row survives a power cut.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             if self.url.database:
                 Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
             self.engine = create_engine(
-                self.url, pool_size=pool_size, connect_args={"timeout": 15}, hide_parameters=True
+                self.url,
+                pool_size=pool_size,
+                max_overflow=MOST_CONNECTIONS - pool_size,
+                connect_args={"timeout": 15},
+                hide_parameters=True,
             )
             _use_explicit_transactions(self.engine)
         else:
             self.engine = create_engine(
                 self.url,
                 pool_size=pool_size,
-                max_overflow=20,
+                max_overflow=MOST_CONNECTIONS - pool_size,
                 pool_pre_ping=True,
                 hide_parameters=True,
                 connect_args={"connect_timeout": 5, "options": "-c lock_timeout=15s -c statement_timeout=30s"},

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,10 +22,12 @@ from keystead_contracts.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemCode
 from keystead_kit.logs import get_logger
 from keystead_kit.metrics import HTTP_REQUESTS
 from keystead_kit.pages import NO_FRAME, Pages
+from keystead_kit.statics import add_static_files
+from keystead_kit.threads import Overloaded, free_thread, in_thread, limit_request_threads
 from keystead_kit.trace import bound_trace_id, parse_traceparent, tracing
 
 MOST_BODY_BYTES = 64 * 1024
-STATIC = Path(__file__).parent / "ui" / "static"
+AGAIN_AFTER_SECONDS = 5
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -60,9 +63,17 @@ Frame = Callable[[Request], Mapping[str, Any]]
 """What surrounds a problem's page; see `Pages.problem`."""
 
 
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
 def no_frame(_request: Request) -> Mapping[str, Any]:
     """Nothing is known."""
     return NO_FRAME
+
+
+def no_lifespan(_app: FastAPI) -> AbstractAsyncContextManager[None]:
+    """Nothing is started and stopped with the application."""
+    return nullcontext()
 
 
 def new_app(
@@ -73,12 +84,26 @@ def new_app(
     ready: Mapping[str, HealthCheck],
     secure: bool,
     frame: Frame = no_frame,
-    **kwargs: Any,
+    lifespan: Lifespan = no_lifespan,
 ) -> FastAPI:
     """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready."""
-    # redirect_slashes would send the browser to whatever the Host header says
-    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, **kwargs)
-    app.mount("/static", _CachedStatic(directory=STATIC), name="static")
+
+    @asynccontextmanager
+    async def whole_life(app: FastAPI) -> AsyncIterator[None]:
+        limit_request_threads()
+        async with lifespan(app):
+            yield
+
+    app = FastAPI(
+        title=title,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # they would send the browser to whatever the Host header says
+        dependencies=[Depends(_turn)],
+        lifespan=whole_life,
+    )
+    add_static_files(app)
     _add_operations(app, ready)
     _add_problems(app, pages, frame)
     app.add_middleware(_Edge, service=service, secure=secure, pages=pages)
@@ -111,11 +136,27 @@ def problem_response(problem: ProblemException) -> JSONResponse:
     )
 
 
-class _CachedStatic(StaticFiles):
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(*args, **kwargs)
-        response.headers["cache-control"] = "public, max-age=3600"
-        return response
+def unavailable(detail: str, retry_after: int = AGAIN_AFTER_SECONDS) -> ProblemException:
+    """The refusal of what will work in a moment; `retry_after` in seconds."""
+    return ProblemException(
+        503, ProblemCode.UNAVAILABLE, detail, "Try again in a few seconds.", headers={"retry-after": str(retry_after)}
+    )
+
+
+async def framed(frame: Frame, request: Request) -> Mapping[str, Any]:
+    """What `frame` knows of the request; nothing if no thread is free to ask it."""
+    if frame is no_frame:
+        return NO_FRAME
+    try:
+        return await in_thread(partial(frame, request))
+    except Overloaded:
+        return NO_FRAME
+
+
+async def _turn(request: Request) -> None:
+    """Has a request whose function needs a thread wait for a free one, after its body was read. Raises Overloaded."""
+    if not inspect.iscoroutinefunction(request.scope.get("endpoint")):
+        await free_thread()
 
 
 def _add_operations(app: FastAPI, ready: Mapping[str, HealthCheck]) -> None:
@@ -142,29 +183,34 @@ def _add_operations(app: FastAPI, ready: Mapping[str, HealthCheck]) -> None:
 
 
 def _add_problems(app: FastAPI, pages: Pages, frame: Frame) -> None:
-    def answer(request: Request, problem: ProblemException) -> Response:
+    async def answer(request: Request, problem: ProblemException) -> Response:
         if wants_page(request):
-            return pages.problem(problem, frame=frame(request))
+            return pages.problem(problem, frame=await framed(frame, request))
         return problem_response(problem)
 
     @app.exception_handler(ProblemException)
-    def known(request: Request, problem: ProblemException) -> Response:
-        return answer(request, problem)
+    async def known(request: Request, problem: ProblemException) -> Response:
+        return await answer(request, problem)
+
+    @app.exception_handler(Overloaded)
+    async def overloaded(request: Request, _error: Overloaded) -> Response:
+        problem = unavailable("More is asked of this server now than it can answer at once.")
+        return pages.problem(problem) if wants_page(request) else problem_response(problem)
 
     @app.exception_handler(RequestValidationError)
-    def malformed(request: Request, error: RequestValidationError) -> Response:
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
         fields = {
             ".".join(str(part) for part in mistake["loc"][1:]) or "body": str(mistake["msg"])
             for mistake in error.errors()
         }
-        return answer(
+        return await answer(
             request,
             ProblemException(422, ProblemCode.MALFORMED, "Part of the request is missing or not in its expected form.",
                              "Correct the named fields and send it again.", fields=fields),
         )  # fmt: skip
 
     @app.exception_handler(HTTPException)
-    def by_status(request: Request, error: HTTPException) -> Response:
+    async def by_status(request: Request, error: HTTPException) -> Response:
         known_codes = {
             404: (_nothing_here().code, _nothing_here().detail, _nothing_here().advice),
             405: (ProblemCode.METHOD_NOT_ALLOWED, "This address does not take that kind of request.", ""),
@@ -179,7 +225,7 @@ def _add_problems(app: FastAPI, pages: Pages, frame: Frame) -> None:
             (ProblemCode.MALFORMED, "The request could not be understood.", "Correct it and send it again."),
         )
         headers = dict(error.headers or {})
-        return answer(request, ProblemException(error.status_code, code, detail, advice, headers=headers))
+        return await answer(request, ProblemException(error.status_code, code, detail, advice, headers=headers))
 
 
 def _unexpected() -> ProblemException:

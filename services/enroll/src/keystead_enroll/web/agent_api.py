@@ -7,7 +7,6 @@ import time
 
 import jwt
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from keystead_contracts.agent import (
@@ -27,7 +26,8 @@ from keystead_enroll.usecases.redeem_claim import redeem_claim
 from keystead_enroll.usecases.register_device import exchange_assertion, register_device
 from keystead_enroll.usecases.take_report import take_report
 from keystead_enroll.web.context import WebContext
-from keystead_enroll.web.streams import SentEvent, event_stream
+from keystead_enroll.web.stream_places import Owner
+from keystead_enroll.web.streams import SentEvent, Stream
 from keystead_kit.http import ProblemException, client_address
 from keystead_kit.ratelimit import network_of
 
@@ -77,25 +77,16 @@ def router(context: WebContext) -> APIRouter:
         recipient, expires = recipient_of(request)
         sent: set[str] = set()
 
-        def open_jobs() -> list[SentEvent]:
+        def look() -> list[SentEvent]:
             with enroll.transactions.read() as tx:
                 found = [job.to_wire() for job in tx.open_jobs(recipient)]
-            return [SentEvent(JOB_EVENT, job.model_dump_json(), str(job.sequence)) for job in found]
-
-        async def look() -> list[SentEvent]:
-            fresh = [event for event in await run_in_threadpool(open_jobs) if event.id not in sent]
-            sent.update(event.id for event in fresh if event.id)
-            return fresh
+            fresh = [job for job in found if job.job_id not in sent]
+            sent.update(job.job_id for job in fresh)
+            return [SentEvent(JOB_EVENT, job.model_dump_json(), str(job.sequence)) for job in fresh]
 
         life = enroll.settings.stream_life_seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 jitter
-        return event_stream(
-            context.wakeups,
-            f"recipient:{recipient}",
-            "agent",
-            look,
-            keep_alive=enroll.settings.keep_alive_seconds,
-            life=min(life, max(1.0, expires - time.time())),
-        )
+        life = min(life, max(1.0, expires - time.time()))
+        return await context.streams.open(Stream(f"recipient:{recipient}", "agent", Owner(recipient), look, life))
 
     @api.post(Routes.REPORT)
     def report(request: Request, job_id: str, body: Report) -> ReportReceipt:

@@ -16,9 +16,10 @@ from keystead_enroll.web import agent_api, portal, portal_orders, start
 from keystead_enroll.web.context import WebContext
 from keystead_enroll.web.frame import portal_frame
 from keystead_enroll.web.problems import as_problem, next_step
+from keystead_enroll.web.streams import Streams
 from keystead_kit.drafts import Drafts
 from keystead_kit.forms import Cookies, FormGuard
-from keystead_kit.http import new_app, problem_response, wants_page
+from keystead_kit.http import framed, new_app, problem_response, wants_page
 from keystead_kit.pages import Pages
 from keystead_kit.wakeups import Wakeups
 
@@ -39,9 +40,11 @@ def create_app(enroll: Enroll) -> FastAPI:
         identity_cookies=Cookies("keystead", settings.secure),
         guard=FormGuard(cookie_key, cookies, settings.public_origin),
         drafts=Drafts(cookie_key, cookies),
-        wakeups=wakeups,
+        streams=Streams(wakeups, most=settings.most_streams, keep_alive=settings.keep_alive_seconds),
         identities=enroll.identity_verifier(),
     )
+
+    frame = partial(portal_frame, context)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -56,7 +59,7 @@ def create_app(enroll: Enroll) -> FastAPI:
         pages=pages,
         ready={"database": enroll.database.ping, "redis": enroll.bus.ping},
         secure=settings.secure,
-        frame=partial(portal_frame, context),
+        frame=frame,
         lifespan=lifespan,
     )
     app.include_router(start.router(context))
@@ -67,11 +70,11 @@ def create_app(enroll: Enroll) -> FastAPI:
     app.state.end_streams = wakeups.end_streams
 
     @app.exception_handler(Refusal)
-    def refused(request: Request, refusal: Refusal) -> Response:
+    async def refused(request: Request, refusal: Refusal) -> Response:
         problem = as_problem(refusal)
         if not wants_page(request):
             return problem_response(problem)
         step = next_step(refusal, request.path_params.get("uri"))
-        return pages.problem(problem, step, portal_frame(context, request))
+        return pages.problem(problem, step, await framed(frame, request))
 
     return app

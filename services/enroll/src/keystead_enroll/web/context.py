@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keystead_enroll.bootstrap import Enroll
+from keystead_enroll.web.streams import Streams
 from keystead_kit.drafts import Drafts
 from keystead_kit.forms import Cookies, FormGuard
 from keystead_kit.pages import Pages
 from keystead_kit.secrets import TokenVerifier
-from keystead_kit.wakeups import Wakeups
 
 SESSION = "session"
 IDENTITY = "identity"
@@ -25,5 +25,5 @@ class WebContext:
     identity_cookies: Cookies
     guard: FormGuard
     drafts: Drafts
-    wakeups: Wakeups
+    streams: Streams
     identities: TokenVerifier

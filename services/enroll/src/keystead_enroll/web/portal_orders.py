@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, StreamingResponse
 
 from keystead_contracts.agent import EnrollLink
+from keystead_enroll.domain.orders import Order
 from keystead_enroll.domain.progress import progress_of
 from keystead_enroll.usecases.change_order import cancel_order, own_order, renew_link
 from keystead_enroll.usecases.visit import find_visit
 from keystead_enroll.web.context import SESSION, WebContext
-from keystead_enroll.web.streams import SentEvent, event_stream
+from keystead_enroll.web.stream_places import Owner
+from keystead_enroll.web.streams import SentEvent, Stream
 from keystead_enroll.web.views import Context, certificate_view, order_view, visit_view
+from keystead_kit.threads import in_thread
 
 PAGE_STREAM_SECONDS = 900.0
 FormToken = Annotated[str, Form(max_length=128)]
@@ -63,25 +65,23 @@ def router(context: WebContext) -> APIRouter:
         token = session_token(request)
         last: dict[str, object] = {}
 
-        def progress() -> dict[str, object]:
+        def find() -> Order:
             with enroll.transactions.read() as tx:
                 order = own_order(tx, find_visit(tx, enroll.clock, uri, token), order_id)
-                return progress_of(order).to_json()
+                list(order.log)
+                return order
 
-        await run_in_threadpool(progress)  # refuse before the stream begins
-
-        async def look() -> list[SentEvent]:
-            now = await run_in_threadpool(progress)
+        def look() -> list[SentEvent]:
+            now = progress_of(find()).to_json()
             if now == last:
                 return []
             last.clear()
             last.update(now)
             return [SentEvent("progress", now, last=bool(now["terminal"]))]
 
-        return event_stream(
-            context.wakeups, f"order:{order_id}", "page", look,
-            keep_alive=settings.keep_alive_seconds, life=PAGE_STREAM_SECONDS,
-        )  # fmt: skip
+        person = (await in_thread(find, context.streams.looks)).person_email
+        owner = Owner(f"person:{person}", settings.page_streams_per_person, newest_wins=False)
+        return await context.streams.open(Stream(f"order:{order_id}", "page", owner, look, PAGE_STREAM_SECONDS))
 
     @pages.post("/link")
     def new_link(request: Request, uri: str, order_id: str, form_token: FormToken = "") -> Response:

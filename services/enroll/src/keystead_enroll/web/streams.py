@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 
+from anyio import CapacityLimiter, to_thread
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from keystead_enroll.domain.errors import Refusal
+from keystead_enroll.web.stream_places import Owner, StreamPlaces
+from keystead_kit.http import ProblemException, unavailable
 from keystead_kit.logs import get_logger
+from keystead_kit.threads import LOOK_THREADS, Overloaded, in_thread
 from keystead_kit.wakeups import Wakeups
 
+_RETRY_SECONDS = (5, 15)
+"""From and to: whoever could not be served comes again between these, not all at once."""
 _log = get_logger()
 
 
@@ -32,40 +42,98 @@ class SentEvent:
         return f"event: {self.name}\n{identity}data: {text}\n\n"
 
 
-Look = Callable[[], Awaitable[list[SentEvent]]]
+Look = Callable[[], list[SentEvent]]
+"""Finds what is new in the database. Called in a thread of the looks."""
 
 
-def event_stream(
-    wakeups: Wakeups, topic: str, kind: str, look: Look, *, keep_alive: float, life: float
-) -> StreamingResponse:
-    """A stream that sends what `look` finds: at once, at each wake-up of `topic`, and every `keep_alive` seconds.
+@dataclass(frozen=True)
+class Stream:
+    """What a stream is about: woken by `topic`, it ends after `life` seconds and the client comes again. `kind` names
+    it in metrics; `during` lasts as long as the stream."""
 
-    No database transaction is open while it waits. After `life` seconds it ends and the client comes again.
-    """
+    topic: str
+    kind: str
+    owner: Owner
+    look: Look
+    life: float
+    during: AbstractContextManager[object] = field(default_factory=nullcontext)
 
-    async def events() -> AsyncIterator[str]:
-        ends = time.monotonic() + life
-        with wakeups.waiting(topic, kind) as woken:
-            yield ": open\n\n"
-            while True:
-                woken.clear()
-                try:
-                    found = await look()
-                except Exception:
-                    _log.exception("stream could not look, it ends and the client comes again", kind=kind)
-                    return
-                for event in found:
-                    yield event.encode()
-                    if event.last:
+
+class Streams:
+    """The open streams of this process. Their looks have threads of their own: `looks`."""
+
+    def __init__(self, wakeups: Wakeups, *, most: int, keep_alive: float) -> None:
+        self._wakeups, self._keep_alive = wakeups, keep_alive
+        self._places = StreamPlaces(most)
+        self.looks = CapacityLimiter(LOOK_THREADS)
+
+    async def open(self, stream: Stream) -> StreamingResponse:
+        """The stream's response: what `look` finds at once, at each wake-up, and every `keep_alive` seconds.
+
+        No database transaction is open while it waits. It begins after the first look. Raises what that look refuses,
+        ProblemException 503 if it fails or no thread is free for it, and what `StreamPlaces.taken` raises.
+        """
+        events = self._events(stream)
+        try:
+            first = await anext(events)
+        except (Refusal, ProblemException):
+            raise
+        except Exception as error:
+            if not isinstance(error, Overloaded):
+                _log.exception("stream could not begin", kind=stream.kind)
+            wait = random.randint(*_RETRY_SECONDS)  # noqa: S311 spreads those who come again
+            raise unavailable("The server cannot look for news now.", wait) from error
+        return _EventResponse(first, events)
+
+    async def _events(self, stream: Stream) -> AsyncGenerator[str, None]:
+        ends = time.monotonic() + stream.life
+        with (
+            self._wakeups.waiting(stream.topic, stream.kind) as woken,
+            self._places.taken(stream.owner, woken) as place,
+        ):
+            found = await in_thread(stream.look, self.looks)
+            with stream.during:
+                yield f": open\n\n{_encoded(found)}"
+                while not any(event.last for event in found):
+                    remaining = ends - time.monotonic()
+                    if remaining <= 0:
                         return
-                remaining = ends - time.monotonic()
-                if remaining <= 0 or wakeups.stopping:
-                    return
-                try:
-                    await asyncio.wait_for(woken.wait(), min(keep_alive, remaining))
-                except TimeoutError:
-                    yield ": keep-alive\n\n"
+                    try:
+                        await asyncio.wait_for(woken.wait(), min(self._keep_alive, remaining))
+                    except TimeoutError:
+                        yield ": keep-alive\n\n"
+                    if place.over or self._wakeups.stopping:
+                        return
+                    woken.clear()
+                    try:
+                        found = await to_thread.run_sync(stream.look, limiter=self.looks)
+                    except Exception:
+                        _log.exception("stream could not look, it ends and the client comes again", kind=stream.kind)
+                        return
+                    if found:
+                        yield _encoded(found)
 
-    return StreamingResponse(
-        events(), media_type="text/event-stream", headers={"cache-control": "no-store", "x-accel-buffering": "no"}
-    )
+
+class _EventResponse(StreamingResponse):
+    """Sends `first` and what follows it; closes the stream however the connection ends."""
+
+    def __init__(self, first: str, events: AsyncGenerator[str, None]) -> None:
+        self._events = events
+
+        async def whole() -> AsyncIterator[str]:
+            yield first
+            async for text in events:
+                yield text
+
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(whole(), media_type="text/event-stream", headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._events.aclose()
+
+
+def _encoded(found: list[SentEvent]) -> str:
+    return "".join(event.encode() for event in found)
