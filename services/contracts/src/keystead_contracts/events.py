@@ -23,8 +23,8 @@ from keystead_contracts.identity import SignInMethod
 
 
 class FormPublished(Message):
-    """enroll → auth: a form was created or changed. `version` rises with each change of the form `form_id`: an older one
-    is void. Another form may have had the same address, `form`, before."""
+    """enroll → auth: a form was created or changed. `version` rises with each change of the form `form_id`: an older
+    one is void. Another form may have had the same address, `form`, before."""
 
     type: Literal["form_published"] = "form_published"
     form: UriExtension
