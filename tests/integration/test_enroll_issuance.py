@@ -157,6 +157,16 @@ def test_a_ca_that_breaks_down_holds_nobody_else_up(app: EnrollApp) -> None:
     assert len({row.serial for row in app.certificates()}) == 2
 
 
+def test_interrupted_intents_are_taken_up_in_one_order(app: EnrollApp) -> None:
+    orders = [accepted(app, f"p{n}@example.org") for n in range(6)]
+    with pytest.raises(Killed):
+        issue(app, Ca(app.ca, Killed()))
+    lease_ends(app)
+    with app.enroll.transactions.write() as tx:
+        found = [intent.order_id for intent in tx.claim_stale_intents(app.clock.now(), 32)]
+    assert found == sorted(orders)
+
+
 def test_a_refusal_of_the_ca_ends_the_order(app: EnrollApp) -> None:
     order_id = accepted(app)
     issue(app, Ca(app.ca, IntentNotSignable("tell-nobody")))

@@ -112,9 +112,9 @@ def test_what_the_inbox_saw_in_a_transaction_that_fails_is_new_again(database: D
 
 def test_the_inbox_forgets_what_is_old(database: Database) -> None:
     with database.write() as session:
-        inbox.first_time(session, "old", AT - timedelta(days=8))
+        inbox.first_time(session, "old", AT - timedelta(days=31))
         inbox.first_time(session, "young", AT)
-        inbox.prune(session, AT - timedelta(days=7))
+        inbox.prune(session, AT)
         assert inbox.first_time(session, "old", AT)
         assert not inbox.first_time(session, "young", AT)
 
@@ -247,6 +247,34 @@ def test_a_fact_whose_effect_fails_is_not_receipted_and_comes_again(database: Da
     assert queued(bus, "auth") == []
     takes = Takes()
     Messenger(database, bus, SetClock(), outbox, inbox, takes).take_in(ENVELOPE.model_dump(mode="json"))
+    assert len(takes.facts) == 1
+
+
+@pytest.mark.parametrize(("age", "taken"), [(timedelta(days=28), 1), (timedelta(days=31), 0)])
+def test_a_fact_that_comes_after_its_id_was_forgotten_is_receipted_without_effect(
+    database: Database, bus: Bus, age: timedelta, taken: int
+) -> None:
+    clock, takes = SetClock(), Takes()
+    messenger = Messenger(database, bus, clock, outbox, inbox, takes)
+    raw = ENVELOPE.model_copy(update={"recorded_at": AT}).model_dump(mode="json")
+    clock.time = AT + age
+    messenger.take_in(raw)
+    with database.write() as session:
+        inbox.prune(session, clock.time)
+    messenger.take_in(raw)
+    assert len(takes.facts) == taken
+    assert queued(bus, "auth") == ["keystead.receipt"] * 2
+
+
+def test_a_fact_taken_long_ago_has_no_second_effect(database: Database, bus: Bus) -> None:
+    clock, takes = SetClock(), Takes()
+    messenger = Messenger(database, bus, clock, outbox, inbox, takes)
+    raw = ENVELOPE.model_copy(update={"recorded_at": AT}).model_dump(mode="json")
+    messenger.take_in(raw)
+    clock.time = AT + timedelta(days=31)
+    with database.write() as session:
+        inbox.prune(session, clock.time)
+    messenger.take_in(raw)
     assert len(takes.facts) == 1
 
 

@@ -13,7 +13,6 @@ from keystead_auth.usecases.prune import prune
 from keystead_kit.worker import Duty, run_worker
 
 PRUNE_EVERY = timedelta(minutes=30)
-INBOX_KEPT = timedelta(days=30)
 
 
 def duties(parts: WorkerParts) -> Mapping[str, Duty]:
@@ -39,7 +38,7 @@ def duties(parts: WorkerParts) -> Mapping[str, Duty]:
         if pruned_at is not None and now - pruned_at < PRUNE_EVERY:
             return 0
         with parts.database.write() as session:
-            tables.inbox.prune(session, now - INBOX_KEPT)
+            tables.inbox.prune(session, now)
         pruned = prune(parts.transactions, parts.clock)
         pruned_at = now
         return pruned

@@ -32,6 +32,10 @@ from keystead_kit.db import UtcDateTime
 
 FIRST_RESEND = timedelta(seconds=5)
 LONGEST_RESEND = timedelta(minutes=1)
+INBOX_KEPT = timedelta(days=30)
+"""How long a receiver remembers the id of a message."""
+OLDEST_FACT = INBOX_KEPT - timedelta(days=1)
+"""How long after it was recorded a fact is still taken. By a day, for clocks that differ, less than its id is kept."""
 
 
 def resend_delay(attempts: int) -> timedelta:
@@ -139,6 +143,6 @@ class Inbox:
             return False
         return True
 
-    def prune(self, session: Session, before: datetime) -> None:
-        """Forgets ids older than `before`; senders have given up or had their receipt long since."""
-        session.execute(delete(self.table).where(self.table.c.received_at < before))
+    def prune(self, session: Session, now: datetime) -> None:
+        """Forgets ids that came more than `INBOX_KEPT` ago: what comes again so late is too old to be taken."""
+        session.execute(delete(self.table).where(self.table.c.received_at < now - INBOX_KEPT))

@@ -32,7 +32,7 @@ from keystead_kit.metrics import (
     OUTBOX_DEPTH,
     serve_metrics,
 )
-from keystead_kit.outbox import Inbox, Outbox
+from keystead_kit.outbox import OLDEST_FACT, Inbox, Outbox
 from keystead_kit.settings import ServiceSettings
 from keystead_kit.trace import tracing
 
@@ -66,7 +66,8 @@ class Messenger:
         return len(envelopes)
 
     def take_in(self, raw: Mapping[str, Any]) -> None:
-        """Takes a fact in, once, and sends the receipt. A malformed message is logged and dropped."""
+        """Takes a fact in, once, and sends the receipt. A malformed message is logged and dropped; a fact older than
+        `OLDEST_FACT`, of which nobody knows any more whether it was taken, has its receipt and no effect."""
         try:
             envelope = Envelope.model_validate(raw)
             fact = parse_fact(envelope)
@@ -76,6 +77,11 @@ class Messenger:
             return
         with tracing(envelope.trace_id):
             kind = str(envelope.fact.get("type", "unknown")) if fact else "unknown"
+            if self._clock.now() - envelope.recorded_at > OLDEST_FACT:
+                FACTS_TAKEN.labels(type=kind, outcome="stale").inc()
+                _log.warning("fact too old to be taken", message_id=envelope.message_id, type=kind)
+                self._bus.receipt(envelope.source, [envelope.message_id])
+                return
             with self._database.write() as session:
                 fresh = self._inbox.first_time(session, envelope.message_id, self._clock.now())
                 if fresh and fact is not None:

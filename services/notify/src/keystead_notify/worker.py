@@ -36,7 +36,7 @@ def duties(parts: WorkerParts) -> Mapping[str, Duty]:
             return 0
         pruned_at = now
         with parts.database.write() as session:
-            tables.inbox.prune(session, now - KEPT)
+            tables.inbox.prune(session, now)
         with parts.transactions.write() as letters:
             return letters.prune(now - KEPT)
 

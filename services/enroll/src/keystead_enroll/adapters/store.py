@@ -277,5 +277,5 @@ class SqlTransactions:
         with self._database.write() as session:
             session.execute(delete(t.sessions).where(t.sessions.c.expires_at < now))
             session.execute(delete(t.burned).where(t.burned.c.at < now - timedelta(hours=1)))
-            t.inbox.prune(session, now - timedelta(days=7))
+            t.inbox.prune(session, now)
         return 0

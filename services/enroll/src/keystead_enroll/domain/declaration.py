@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm, UriExtension
 from keystead_contracts.identity import SignInMethod
+from keystead_enroll.domain.device_name_pattern import DeviceNamePattern
 from keystead_enroll.domain.enrollment import Authorization
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.name_templates import NameTemplate
@@ -69,12 +69,9 @@ class ProfileDeclaration(_Declared):
     def _parses(self) -> Self:
         try:
             NameTemplate.parse(self.type, self.subject, self.subject_alternative_names)
+            DeviceNamePattern.parse(self.device_name_pattern)
         except Refusal as refusal:
             raise ValueError(f"{refusal.detail}. {refusal.advice}") from refusal
-        try:
-            re.compile(self.device_name_pattern)
-        except re.error as error:
-            raise ValueError(f"device_name_pattern is not a regular expression: {error}") from error
         return self
 
 

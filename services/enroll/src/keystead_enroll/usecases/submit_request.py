@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from keystead_contracts.base import CertificateType, KeyAlgorithm
+from keystead_enroll.domain.device_name_pattern import DeviceNamePattern
 from keystead_enroll.domain.enrollment import CertificateProfile, Organization, WebFormAccount
 from keystead_enroll.domain.errors import NameNotAllowed
 from keystead_enroll.domain.name_templates import NameTemplate, build_names
@@ -252,7 +253,7 @@ def _device_facts(
             mistakes.add("device_name", "Give the device's name.")
         elif not profile.device_name_pattern:
             check_device_name(name)
-        elif not re.fullmatch(profile.device_name_pattern, name, re.IGNORECASE):
+        elif not DeviceNamePattern.parse(profile.device_name_pattern).matches(name):
             raise NameNotAllowed(f"{shown(name)} is no device name here", "Ask your administrator how to name it.")
     except NameNotAllowed as refusal:
         mistakes.blame("device_name", refusal)
