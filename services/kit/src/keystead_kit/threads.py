@@ -27,12 +27,12 @@ def limit_request_threads() -> None:
     to_thread.current_default_thread_limiter().total_tokens = REQUEST_THREADS
 
 
-async def free_thread(limiter: CapacityLimiter | None = None, patience: float = PATIENCE_SECONDS) -> None:
-    """Waits, first come first served, until a thread is free: one for requests, or of `limiter`.
+async def free_thread(patience: float = PATIENCE_SECONDS) -> None:
+    """Waits, first come first served, until a thread for requests is free.
 
     Raises Overloaded after `patience` seconds. The thread is not kept: what is run next may wait once more, shortly.
     """
-    limiter = limiter or to_thread.current_default_thread_limiter()
+    limiter = to_thread.current_default_thread_limiter()
     with move_on_after(patience):
         await limiter.acquire()
         limiter.release()
@@ -40,7 +40,15 @@ async def free_thread(limiter: CapacityLimiter | None = None, patience: float = 
     raise Overloaded
 
 
-async def in_thread(function: Callable[[], T], limiter: CapacityLimiter | None = None) -> T:
-    """What `function` answers, called in a thread. Raises Overloaded if none became free in time."""
-    await free_thread(limiter)
-    return await to_thread.run_sync(function, limiter=limiter)
+async def in_thread(function: Callable[[], T], limiter: CapacityLimiter, patience: float = PATIENCE_SECONDS) -> T:
+    """What `function` answers, called in one of `limiter`'s threads. Raises Overloaded if none became free within
+    `patience` seconds."""
+    place = object()
+    with move_on_after(patience) as waiting:
+        await limiter.acquire_on_behalf_of(place)
+    if waiting.cancelled_caught:
+        raise Overloaded
+    try:
+        return await to_thread.run_sync(function, limiter=CapacityLimiter(1))
+    finally:
+        limiter.release_on_behalf_of(place)
