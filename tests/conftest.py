@@ -6,8 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.support.mailbox import Mailbox
 from tests.support.servers import PostgresServer, RedisServer, postgres_server, redis_server
+
+# services that run inside a test log as text: structlog's default draws tracebacks for seconds while an event loop waits
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")

@@ -40,9 +40,14 @@ async def free_thread(patience: float = PATIENCE_SECONDS) -> None:
     raise Overloaded
 
 
-async def in_thread(function: Callable[[], T], limiter: CapacityLimiter, patience: float = PATIENCE_SECONDS) -> T:
-    """What `function` answers, called in one of `limiter`'s threads. Raises Overloaded if none became free within
-    `patience` seconds."""
+async def in_thread(
+    function: Callable[[], T], limiter: CapacityLimiter | None = None, patience: float = PATIENCE_SECONDS
+) -> T:
+    """What `function` answers, called in a thread: one for requests, or of `limiter`.
+
+    Raises Overloaded if none became free within `patience` seconds.
+    """
+    limiter = limiter or to_thread.current_default_thread_limiter()
     place = object()
     with move_on_after(patience) as waiting:
         await limiter.acquire_on_behalf_of(place)
