@@ -141,6 +141,7 @@ def order(name: str, **more: Any) -> dict[str, Any]:
         "again_url": "/request.html",
         "list_url": "/certificates.html",
         "renew_url": None,
+        "use_link_url": None,
         "cancel_url": None,
     } | more
 
@@ -216,10 +217,18 @@ REQUEST: dict[str, Any] = SIGNED_IN | {
     "values": {},
     "errors": {},
 }
+
+
+def _device(id: str, name: str, **more: Any) -> dict[str, Any]:
+    usual = {"last_seen": NOW, "connected": False, "registered_at": None, "key_in_tpm": True}
+    return {"id": id, "name": name} | usual | more
+
+
 DEVICES = [
-    {"id": "d1", "name": "laptop-042", "last_seen": NOW, "online": True},
-    {"id": "d2", "name": "lab-workstation-7", "last_seen": NOW - timedelta(days=3), "online": False},
-    {"id": "d3", "name": "lab-workstation-8", "last_seen": None, "online": False},
+    _device("d1", "laptop-042", connected=True, registered_at=NOW - timedelta(days=90)),
+    _device("d2", "lab-workstation-7", last_seen=NOW - timedelta(days=3)),
+    _device("d3", "laptop-042", registered_at=NOW - timedelta(days=1), last_seen=NOW, key_in_tpm=False),
+    _device("d4", "lab-workstation-8", last_seen=None),
 ]
 
 
@@ -339,7 +348,12 @@ def order_pages() -> Iterator[Sample]:
         {"label": "Debian and Ubuntu", "url": "/agent/keystead-agent.deb"},
     ]
     late = offer | {"waiting_since": NOW - timedelta(minutes=1), "created_at": NOW - timedelta(minutes=1)}
-    push = {"delivery": "push", "machine": "lab-workstation-7", "waiting_since": NOW - timedelta(minutes=1)}
+    push = {
+        "delivery": "push",
+        "machine": "lab-workstation-7",
+        "use_link_url": "/e/x/use-link",
+        "waiting_since": NOW - timedelta(minutes=1),
+    }
     yield sample("order-waiting", "waiting", offer)
     yield sample("order-waiting-late", "waiting", late, downloads=downloads, agent_command="apt install keystead-agent")
     yield sample("order-waiting-bare", "waiting", late | {"command": None})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import nullcontext
 
 import jwt
 from fastapi import APIRouter, Request
@@ -86,7 +87,10 @@ def router(context: WebContext) -> APIRouter:
 
         life = enroll.settings.stream_life_seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 jitter
         life = min(life, max(1.0, expires - time.time()))
-        return await context.streams.open(Stream(f"recipient:{recipient}", "agent", Owner(recipient), look, life))
+        kind, _, device_id = recipient.partition(":")
+        during = context.presence.holding(device_id) if kind == "device" else nullcontext()
+        topic, owner = f"recipient:{recipient}", Owner(recipient)
+        return await context.streams.open(Stream(topic, "agent", owner, look, life, during))
 
     @api.post(Routes.REPORT)
     def report(request: Request, job_id: str, body: Report) -> ReportReceipt:
