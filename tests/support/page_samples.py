@@ -82,6 +82,7 @@ KEY_DONE = line("key", "done", 3, "ECDSA P-256, in a TPM by Infineon.")
 REQUEST_DONE = line("request", "done", 3)
 PROGRESS = {
     "waiting": progress("offered", line("agent", "active", None, "Your browser asks the Keystead Agent to begin.")),
+    "push": progress("offered", line("agent", "active", None, "Keystead on lab-workstation-7 has not answered yet.")),
     "working": progress(
         "csr_accepted", AGENT_DONE, KEY_DONE, REQUEST_DONE, line("issued", "active", None, "The CA signs it now.")
     ),
@@ -360,7 +361,7 @@ def order_pages() -> Iterator[Sample]:
     yield sample(
         "order-waiting-again", "waiting", late | {"launch_url": None, "command": None, "renew_url": "/e/x/link"}
     )
-    yield sample("order-push", "waiting", push)
+    yield sample("order-push", "push", push)
     yield sample("order-working", "working", {"machine": "laptop-042"})
     yield sample("order-approval", "approval", {"cancel_url": "/e/x/orders/1/cancel"})
     for state in ("failed", "rejected", "cancelled"):

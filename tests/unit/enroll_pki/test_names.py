@@ -54,7 +54,8 @@ def test_a_upn_is_a_utf8_string_of_any_length() -> None:
         ("C", "D1"), ("SERIALNUMBER", "SN_1"), ("SERIALNUMBER", "é"), ("E", "not an address"), ("DC", "a.b"),
         ("CN", "line\nbreak"), ("CN", "nul\x00byte"), ("CN", "\u202egro.elpmaxe"), ("CN", "a\u2028b"), ("CN", "\ud800"),
         ("XX", "x"), ("2.5.4.3", "x"), ("CN", "a\u200bb"), ("CN", "a\ufeffb"), ("CN", "a\u00adb"),
-        ("CN", "a\U000e0041b"), ("CN", "a\ue000b"), ("CN", "a\u2066b"), ("O", "a\u200db"), ("CN", "a\u0378b"), ("CN", "Ada\ufffd"),
+        ("CN", "a\U000e0041b"), ("CN", "a\ue000b"), ("CN", "a\u2066b"), ("O", "a\u200db"), ("CN", "a\u0378b"),
+        ("CN", "Ada\ufffd"),
     ],
 )  # fmt: skip
 def test_a_value_that_an_attribute_cannot_hold_is_refused(short_name: str, value: str) -> None:
