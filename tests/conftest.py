@@ -10,7 +10,7 @@ import structlog
 from tests.support.mailbox import Mailbox
 from tests.support.servers import PostgresServer, RedisServer, postgres_server, redis_server
 
-# services that run inside a test log as text: structlog's default draws tracebacks for seconds while an event loop waits
+# services inside a test log plain text: structlog draws tracebacks for seconds by default, while event loops wait
 structlog.configure(
     processors=[
         structlog.contextvars.merge_contextvars,

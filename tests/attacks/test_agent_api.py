@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi.testclient import TestClient
 from sqlalchemy import select
-from tests.support.enroll_app import MACHINE, EnrollApp, enroll_app, files, problem_code, started
+from tests.integration.test_enroll_devices import Registered, assertion, register, registration, signed_in
+from tests.support.enroll_app import MACHINE, Agent, EnrollApp, enroll_app, files, problem_code, started
 from tests.support.forged import forged_tokens
 
 from keystead_contracts.agent import AGENT_TOKEN_AUDIENCE, Routes
@@ -129,10 +131,51 @@ def test_fields_that_nobody_asked_for_change_nothing(app: EnrollApp) -> None:
     assert app.order(order_id).assurance == "software"
 
 
-def test_a_claim_is_not_guessed_without_end(sqlite_url: str, redis_url: str) -> None:
+@pytest.fixture
+def strict(sqlite_url: str, redis_url: str) -> Iterator[EnrollApp]:
+    """An enroll that lets an address be wrong three times a minute."""
     with enroll_app(sqlite_url, redis_url, claim_limit_address="3/minute") as app:
-        codes = [app.agent().redeem("x" * 43).status_code for _ in range(4)]
-        assert codes == [403, 403, 403, 429]
+        yield app
+
+
+def guesses(app: EnrollApp) -> dict[str, Callable[[TestClient], httpx.Response]]:
+    """A wrong link, registration token and assertion."""
+    unregistered = Registered("0" * 32, ec.generate_private_key(ec.SECP256R1()))
+    wrong = registration(app, unregistered.key, registration_token="x" * 16)
+    return {
+        "link": lambda client: Agent(app, client).redeem("x" * 43),
+        "registration token": lambda client: client.post(Routes.DEVICES, json=wrong),
+        "assertion": lambda client: client.post(Routes.TOKEN, json={"assertion": assertion(app, unregistered)}),
+    }
+
+
+@pytest.mark.parametrize("what", ["link", "registration token", "assertion"])
+def test_nothing_is_guessed_without_end(strict: EnrollApp, what: str) -> None:
+    guess = guesses(strict)[what]
+    answers = [guess(strict.client()) for _ in range(5)]
+    assert [answer.status_code for answer in answers][3:] == [429, 429]
+    assert {answer.status_code for answer in answers[:3]} <= {401, 403}
+    assert 0 < int(answers[3].headers["retry-after"]) <= 61
+    assert answers[3].json()["detail"] == "Too many wrong links, tokens or signatures came from this address."
+    assert answers[3].json()["advice"].startswith("Wait 1 minute")
+
+
+def test_a_guesser_is_one_address_in_the_whole_of_an_ipv6_network(strict: EnrollApp) -> None:
+    def status(address: str) -> int:
+        client = TestClient(strict.web, base_url=strict.origin, client=(address, 50000))
+        return strict.agent(client).redeem("x" * 43).status_code
+
+    assert [status(f"2001:db8:0:1::{n}") for n in range(1, 6)] == [403, 403, 403, 429, 429]
+    assert status("2001:db8:0:2::1") == 403
+
+
+def test_many_who_share_an_address_enroll_and_come_back_as_often_as_they_like(strict: EnrollApp) -> None:
+    device = register(strict, strict.client())
+    for _ in range(4):
+        register(strict, strict.client())
+        signed_in(strict, device, strict.client())
+        browser = strict.browser()
+        assert strict.agent().redeem(browser.link(browser.order()).claim).status_code == 200
 
 
 def test_job_ids_that_cannot_be_are_not_found(app: EnrollApp) -> None:

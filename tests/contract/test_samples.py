@@ -141,6 +141,12 @@ def test_control_characters_in_text_for_people_are_replaced() -> None:
     assert "\x1b" not in machine.platform
 
 
+def test_invisible_characters_in_text_for_people_are_replaced() -> None:
+    said = Failed(code="internal", detail="to\u202efdp.exe \u200b\U000e0041\ue000 ok \N{SNOWMAN}")
+    mark = "\N{REPLACEMENT CHARACTER}"
+    assert said.detail == f"to{mark}fdp.exe {mark}{mark}{mark} ok \N{SNOWMAN}"
+
+
 @pytest.mark.parametrize("change", [{"jti": "short"}, {"jti": "j" * 65}, {"name": "n" * 257}, {"sub": "no address"}])
 def test_identity_claims_out_of_bounds_are_refused(change: dict[str, str]) -> None:
     claims = json.loads(next(p for p in SAMPLES if p.stem == "IdentityClaims").read_text())

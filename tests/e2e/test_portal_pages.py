@@ -5,9 +5,12 @@ One walk visits all pages, looks at each in light and dark, wide and narrow, and
 
 from __future__ import annotations
 
+import json
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -24,8 +27,9 @@ PICTURES = Path(__file__).parents[2] / "var/screenshots"
 WIDTHS = (1100, 360)
 PAGES = {
     "start", "sign-in", "sign-in-error", "check-mail", "confirm", "link-used", "link-unknown", "access-code",
-    "access-code-error", "request", "request-error", "request-device", "request-ssl", "live-waiting",
-    "live-late", "live-expired", "cancelled", "failed", "installed", "certificates", "certificate",
+    "access-code-error", "request", "request-error", "request-device", "request-ssl", "request-computers",
+    "live-waiting", "live-late", "live-computer", "live-computer-late", "live-link-instead",
+    "live-expired", "cancelled", "failed", "installed", "certificates", "certificate",
     "no-such-form", "no-such-request", "signed-out", "mailbox", "mailbox-sign-in", "mailbox-installed",
 }  # fmt: skip
 
@@ -64,7 +68,7 @@ class Walk:
 def walk(browser: Browser, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     PICTURES.mkdir(parents=True, exist_ok=True)
     seen = Walk()
-    for number, stretch in enumerate((_sign_in, _enroll, _other_types, _troubles)):
+    for number, stretch in enumerate((_sign_in, _enroll, _other_types, _computers, _troubles)):
         with Visitor(browser, stack, f"walker{number}@example.org") as person:
             stretch(seen, person, tmp_path_factory.mktemp("walk"))
             seen.faults += person.faults
@@ -162,6 +166,27 @@ def _other_types(seen: Walk, person: Visitor, _: Path) -> None:
     seen.look(person.page, "request-ssl")
 
 
+def _computers(seen: Walk, person: Visitor, _: Path) -> None:
+    page = person.page
+    add_computers(person.stack, person.email)
+    person.reach_request()
+    assert page.get_by_role("radio", name="laptop-042 Connected").is_checked()
+    seen.look(page, "request-computers")
+    page.get_by_label("lab-workstation-7").check()
+    page.get_by_label("I accept these terms").check()
+    page.clock.install()
+    person.press("Request certificate")
+    person.sees("Getting your certificate")
+    seen.look(page, "live-computer")
+    page.clock.fast_forward(20_000)
+    page.get_by_role("button", name="Use a link instead").wait_for()
+    seen.look(page, "live-computer-late")
+    person.press("Use a link instead")
+    page.get_by_role("link", name="Open the Keystead Agent").wait_for()
+    assert person.link()
+    seen.look(page, "live-link-instead")
+
+
 def _troubles(seen: Walk, person: Visitor, folder: Path) -> None:
     page = person.page
     person.reach_request()
@@ -180,6 +205,27 @@ def _troubles(seen: Walk, person: Visitor, folder: Path) -> None:
         with Agent(person.stack, folder, person.submit(), KEYSTEAD_AGENT_TCTI=tpm.tcti):
             person.sees("Your certificate could not be installed")
     seen.look(page, "failed")
+
+
+def add_computers(stack: Stack, owner: str) -> None:
+    """Registers computers of `owner`; two share a name, one of them is connected."""
+    now, before = datetime.now(UTC), "2026-03-02 09:30:00.000000"
+    soon = (now + timedelta(hours=1)).strftime("%Y-%m-%d %H:%M:%S.%f")
+    rows = (
+        ("laptop-042", "tpm2", "x" * 32, soon),
+        ("laptop-042", "software", None, None),
+        ("lab-workstation-7", "tpm2", None, None),
+    )
+    with sqlite3.connect(f"{stack.folder}/data/enroll.db", timeout=10) as database:
+        [(organization,)] = database.execute("SELECT id FROM organizations").fetchall()
+        for name, keys, holder, seen in rows:
+            id = secrets.token_hex(16)
+            database.execute(
+                "INSERT INTO devices (id, organization_id, name, platform, public_key_pem, spki_sha256, owner,"
+                " registered_at, last_seen_at, machine, stream_holder, stream_seen_at)"
+                " VALUES (?, ?, ?, 'linux', '', ?, ?, ?, ?, ?, ?, ?)",
+                (id, organization, name, id, owner, before, before, json.dumps({"key_provider": keys}), holder, seen),
+            )
 
 
 def expire_links(stack: Stack, order_address: str) -> None:

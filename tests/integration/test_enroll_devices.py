@@ -75,10 +75,10 @@ def registration(app: EnrollApp, key: Any, **changes: Any) -> dict[str, Any]:
     return RegistrationRequest(**(values | changes)).model_dump(mode="json")
 
 
-def register(app: EnrollApp, client: httpx.Client) -> Registered:
+def register(app: EnrollApp, client: httpx.Client, **changes: Any) -> Registered:
     """A registered device of Ada's."""
     key = ec.generate_private_key(ec.SECP256R1())
-    response = client.post(Routes.DEVICES, json=registration(app, key))
+    response = client.post(Routes.DEVICES, json=registration(app, key, **changes))
     assert response.status_code == 200, response.text
     return Registered(response.json()["device_id"], key)
 

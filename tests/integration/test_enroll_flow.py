@@ -484,6 +484,20 @@ def test_a_device_is_named_like_a_host_and_mistakes_are_told_in_plain_words(
     assert "octets" not in page and "RFC" not in page
 
 
+@pytest.mark.parametrize("name", ["www\uff0egoogle\uff0ecom", "www\u3002google\u3002com", "ｗｗｗ.google.com"])
+def test_a_name_elsewhere_in_another_form_is_still_elsewhere(lite: EnrollApp, name: str) -> None:
+    machine = next(p for p in SETUP["profiles"] if p["name"] == "Machine")
+    anything = plain_machines(machine)
+    anything["profiles"][0] |= {"name": "Odd machine", "device_name_pattern": ".+", "subject_alternative_names": []}
+    anything["forms"][0] |= {"name": "Odd machines"}
+    anything["forms"][0]["accounts"][0] |= {"profiles": ["Odd machine"]}
+    lite.uris |= lite.apply(anything)
+    for form, profile, field in (("Odd machines", "Odd machine", "device_name"), ("Servers", "Server", "dns_names")):
+        browser = lite.browser(form)
+        page = browser.mistakes(browser.request(profile, **{field: name}))
+        assert "“www.google.com” is not in a domain of your organization" in page
+
+
 def plain_machines(machine: dict[str, Any]) -> dict[str, Any]:
     """A form for devices whose profile says nothing of how they are named."""
     account = {"name": "Plain", "organization": "Example Hospital", "profiles": ["Plain machine"]}

@@ -21,15 +21,13 @@ from keystead_kit.threads import LOOK_THREADS, REQUEST_THREADS
 CLAIM = {"claim": "x" * 20, "agent_secret": "0" * 64, "machine": MACHINE.model_dump(mode="json")}
 
 
-@contextmanager
-def write_lock(app: EnrollApp) -> Iterator[None]:
-    """Nobody else writes to the SQLite database meanwhile."""
-    connection = sqlite3.connect(str(app.enroll.database.url.database), isolation_level=None)
+def locked(app: EnrollApp) -> sqlite3.Connection:
+    """A connection that lets nobody else write to the SQLite database, until it is closed."""
+    connection = sqlite3.connect(
+        str(app.enroll.database.url.database), isolation_level=None, check_same_thread=False
+    )
     connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        connection.close()
+    return connection
 
 
 @contextmanager
@@ -43,10 +41,11 @@ def at_once(function: Callable[[int], httpx.Response], count: int) -> Iterator[l
 def stuck(sqlite_url: str, redis_url: str) -> Iterator[EnrollApp]:
     """An enroll all of whose threads for requests wait for the database."""
     with served(sqlite_url, redis_url) as app, ExitStack() as stack:
+        lock = locked(app)
         stack.enter_context(
             at_once(lambda _: httpx.post(f"{app.origin}{Routes.CLAIMS}", json=CLAIM, timeout=60), REQUEST_THREADS + 4)
         )
-        stack.enter_context(write_lock(app))  # ends first
+        stack.callback(lock.close)  # before the threads are waited for
         wait_until(lambda: all_threads_wait(app), "every thread to wait")
         yield app
 

@@ -82,6 +82,7 @@ KEY_DONE = line("key", "done", 3, "ECDSA P-256, in a TPM by Infineon.")
 REQUEST_DONE = line("request", "done", 3)
 PROGRESS = {
     "waiting": progress("offered", line("agent", "active", None, "Your browser asks the Keystead Agent to begin.")),
+    "push": progress("offered", line("agent", "active", None, "Keystead on lab-workstation-7 has not answered yet.")),
     "working": progress(
         "csr_accepted", AGENT_DONE, KEY_DONE, REQUEST_DONE, line("issued", "active", None, "The CA signs it now.")
     ),
@@ -141,6 +142,7 @@ def order(name: str, **more: Any) -> dict[str, Any]:
         "again_url": "/request.html",
         "list_url": "/certificates.html",
         "renew_url": None,
+        "use_link_url": None,
         "cancel_url": None,
     } | more
 
@@ -217,10 +219,18 @@ REQUEST: dict[str, Any] = SIGNED_IN | {
     "values": {},
     "errors": {},
 }
+
+
+def _device(id: str, name: str, **more: Any) -> dict[str, Any]:
+    usual = {"last_seen": NOW, "connected": False, "registered_at": None, "key_in_tpm": True}
+    return {"id": id, "name": name} | usual | more
+
+
 DEVICES = [
-    {"id": "d1", "name": "laptop-042", "last_seen": NOW, "online": True},
-    {"id": "d2", "name": "lab-workstation-7", "last_seen": NOW - timedelta(days=3), "online": False},
-    {"id": "d3", "name": "lab-workstation-8", "last_seen": None, "online": False},
+    _device("d1", "laptop-042", connected=True, registered_at=NOW - timedelta(days=90)),
+    _device("d2", "lab-workstation-7", last_seen=NOW - timedelta(days=3)),
+    _device("d3", "laptop-042", registered_at=NOW - timedelta(days=1), last_seen=NOW, key_in_tpm=False),
+    _device("d4", "lab-workstation-8", last_seen=None),
 ]
 
 
@@ -340,14 +350,19 @@ def order_pages() -> Iterator[Sample]:
         {"label": "Debian and Ubuntu", "url": "/agent/keystead-agent.deb"},
     ]
     late = offer | {"waiting_since": NOW - timedelta(minutes=1), "created_at": NOW - timedelta(minutes=1)}
-    push = {"delivery": "push", "machine": "lab-workstation-7", "waiting_since": NOW - timedelta(minutes=1)}
+    push = {
+        "delivery": "push",
+        "machine": "lab-workstation-7",
+        "use_link_url": "/e/x/use-link",
+        "waiting_since": NOW - timedelta(minutes=1),
+    }
     yield sample("order-waiting", "waiting", offer)
     yield sample("order-waiting-late", "waiting", late, downloads=downloads, agent_command="apt install keystead-agent")
     yield sample("order-waiting-bare", "waiting", late | {"command": None})
     yield sample(
         "order-waiting-again", "waiting", late | {"launch_url": None, "command": None, "renew_url": "/e/x/link"}
     )
-    yield sample("order-push", "waiting", push)
+    yield sample("order-push", "push", push)
     yield sample("order-working", "working", {"machine": "laptop-042", "cancel_url": "/e/x/orders/1/cancel"})
     yield sample("order-approval", "approval", {"cancel_url": "/e/x/orders/1/cancel"})
     for state in ("failed", "rejected", "cancelled"):

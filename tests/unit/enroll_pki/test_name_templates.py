@@ -50,6 +50,23 @@ def test_a_wildcard_needs_the_profile_s_leave() -> None:
         assert build_names(allowed, facts).display_name == "*.example.org"
 
 
+@pytest.mark.parametrize(
+    "name", ["*", "www.*.example.org", "*.*.example.org", "*.org", "w*.example.org", "*.", "* .a.org"]
+)
+@pytest.mark.parametrize(("certificate_type", "variable"), [(SSL, "fqdn"), (DEVICE, "device_name")])
+def test_a_wildcard_stands_as_the_left_most_label_or_nowhere(
+    certificate_type: CertificateType, variable: str, name: str
+) -> None:
+    for allowed in (True, False):
+        template = NameTemplate.parse(certificate_type, f"CN={{{variable}}}", [], allow_wildcard=allowed)
+        with pytest.raises(NameNotAllowed):
+            build_names(template, {variable: name})
+
+
+def test_a_person_may_have_an_asterisk_in_the_name() -> None:
+    assert build_names(PERSON, {"name": "Ada * Lovelace"}).common_name == "Ada * Lovelace"
+
+
 def test_a_template_with_no_name_left_is_refused() -> None:
     with pytest.raises(NameNotAllowed, match="nobody"):
         build_names(PERSON, {})

@@ -13,6 +13,7 @@ from keystead_enroll.domain.names import (
     check_upn,
     check_uri,
     domain_is_delegated,
+    plain_host,
     short_name_of,
     subject_set,
 )
@@ -52,7 +53,9 @@ def test_a_upn_is_a_utf8_string_of_any_length() -> None:
         ("CN", ""), ("CN", "   "), ("CN", "x" * 65), ("CN", "ü" * 33), ("O", "x" * 65), ("C", "DEU"), ("C", "de"),
         ("C", "D1"), ("SERIALNUMBER", "SN_1"), ("SERIALNUMBER", "é"), ("E", "not an address"), ("DC", "a.b"),
         ("CN", "line\nbreak"), ("CN", "nul\x00byte"), ("CN", "\u202egro.elpmaxe"), ("CN", "a\u2028b"), ("CN", "\ud800"),
-        ("XX", "x"), ("2.5.4.3", "x"),
+        ("XX", "x"), ("2.5.4.3", "x"), ("CN", "a\u200bb"), ("CN", "a\ufeffb"), ("CN", "a\u00adb"),
+        ("CN", "a\U000e0041b"), ("CN", "a\ue000b"), ("CN", "a\u2066b"), ("O", "a\u200db"), ("CN", "a\u0378b"),
+        ("CN", "Ada\ufffd"),
     ],
 )  # fmt: skip
 def test_a_value_that_an_attribute_cannot_hold_is_refused(short_name: str, value: str) -> None:
@@ -153,7 +156,8 @@ def test_a_name_given_twice_stands_once() -> None:
         ("example.org", True), ("www.example.org", True), ("*.example.org", True), ("Ada@Example.ORG", True),
         ("ada@mail.example.org", True), ("notexample.org", False), ("example.org.evil.example", False),
         ("example.com", False), ("ada@evil.example", False), ("example.org@evil.example", False), ("", False),
-        ("ada@", False),
+        ("ada@", False), ("www\uff0eexample\u3002org", True), ("\uff45xample.org", True),
+        ("www\uff0egoogle\uff0ecom", False), ("ada\uff20evil\uff61example", False), ("\uff0aevil.example", False),
     ],
 )  # fmt: skip
 def test_a_name_is_delegated_by_whole_labels(name: str, delegated: bool) -> None:
@@ -188,3 +192,24 @@ def test_no_text_makes_a_check_raise_anything_but_a_refusal(text: str) -> None:
             assert check(text)
         except NameNotAllowed as refusal:
             assert refusal.detail.isprintable()
+
+
+@given(
+    st.sampled_from(["CN", "O", "UID"]),
+    st.text(max_size=20),
+    st.characters(categories=["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"]),
+    st.text(max_size=20),
+)
+def test_no_name_holds_what_cannot_be_seen(short_name: str, before: str, hidden: str, after: str) -> None:
+    for name in (f"a{before}{hidden}{after}b", f"{hidden}{before}"):
+        with pytest.raises(NameNotAllowed):
+            CertificateNames(subject=((short_name, name),))
+        with pytest.raises(NameNotAllowed):
+            check_upn(f"{name}@example.org")
+
+
+@given(st.text(alphabet=[chr(code) for code in range(0xFF01, 0xFF5F)] + list("\u3002\uff61ab."), max_size=30))
+def test_a_full_width_name_is_delegated_as_its_plain_form_is(name: str) -> None:
+    plain = plain_host(name)
+    assert plain.isascii()
+    assert domain_is_delegated(name, ["a.b", "ab"]) is domain_is_delegated(plain, ["a.b", "ab"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from enum import StrEnum
 from typing import Annotated
 
@@ -22,7 +22,12 @@ __all__ = [
     "serial_hex",
 ]
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def _shown(character: str) -> str:
+    visible = character in "\t\n" or unicodedata.category(character) not in _INVISIBLE
+    return character if visible else "\N{REPLACEMENT CHARACTER}"
 
 
 class Message(BaseModel):
@@ -47,9 +52,9 @@ EmailAddress = Annotated[
 UriExtension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,58}$")]
 """The unguessable end of an enrollment form's address: at most 58 URL-safe characters."""
 
-PlainText = Annotated[str, AfterValidator(lambda text: _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))]
-"""Text that a person will read: control characters but tab and line feed become U+FFFD (a database, a log or a
-letter's header would choke on them)."""
+PlainText = Annotated[str, AfterValidator(lambda text: "".join(map(_shown, text)))]
+"""Text that a person will read: what cannot be seen becomes U+FFFD. A database, a log or a letter's header would choke
+on control characters but tab and line feed; zero-width, direction and private-use characters deceive the reader."""
 
 Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=65536)]
 """Standard base64 (RFC 4648 section 4), padded."""

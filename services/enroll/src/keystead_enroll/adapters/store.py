@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import Select, delete, func, insert, select
+from sqlalchemy import Select, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -24,7 +24,7 @@ from keystead_enroll.domain.enrollment import (
     WebFormAccount,
 )
 from keystead_enroll.domain.jobs import Job, JobState
-from keystead_enroll.domain.orders import Claim, Device, Order, OrderState
+from keystead_enroll.domain.orders import PRESENCE_LIFE, Claim, Device, Order, OrderState
 from keystead_enroll.domain.visits import PortalSession
 from keystead_kit.bus import Bus
 from keystead_kit.clock import Clock
@@ -155,7 +155,7 @@ class SqlTransaction:
 
     def claim_stale_intents(self, now: datetime, limit: int) -> Sequence[IssuanceIntent]:
         query = select(IssuanceIntent).where(t.intents.c.state == IntentState.INTENDED, t.intents.c.leased_until <= now)
-        query = query.order_by(t.intents.c.order_id)  # whoever locks several locks them in the same order
+        query = query.order_by(t.intents.c.order_id)  # always the same, so that no two workers wait for each other
         return self.session.scalars(query.limit(limit).with_for_update(skip_locked=True)).all()
 
     def claim_deserted_orders(self, before: datetime, limit: int) -> Sequence[Order]:
@@ -196,6 +196,23 @@ class SqlTransaction:
     def devices_of(self, email: str, organization_id: str) -> Sequence[Device]:
         query = select(Device).where(t.devices.c.owner == email, t.devices.c.organization_id == organization_id)
         return self.session.scalars(query.order_by(t.devices.c.last_seen_at.desc().nulls_last(), t.devices.c.id)).all()
+
+    def device_streams_began(self, device_ids: Collection[str], holder: str, now: datetime) -> None:
+        query = update(t.devices).where(t.devices.c.id.in_(device_ids))
+        self.session.execute(query.values(stream_holder=holder, stream_seen_at=now))
+
+    def device_streams_go_on(self, device_ids: Collection[str], holder: str, now: datetime) -> None:
+        held_by_nobody_else = or_(
+            t.devices.c.stream_holder == holder,
+            t.devices.c.stream_holder.is_(None),
+            t.devices.c.stream_seen_at <= now - PRESENCE_LIFE,
+        )
+        query = update(t.devices).where(t.devices.c.id.in_(device_ids), held_by_nobody_else)
+        self.session.execute(query.values(stream_holder=holder, stream_seen_at=now))
+
+    def device_streams_ended(self, device_ids: Collection[str], holder: str) -> None:
+        query = update(t.devices).where(t.devices.c.id.in_(device_ids), t.devices.c.stream_holder == holder)
+        self.session.execute(query.values(stream_holder=None))
 
     def job(self, job_id: str, *, lock: bool = False) -> Job | None:
         query = select(Job).where(t.jobs.c.id == job_id)

@@ -258,6 +258,8 @@ devices = Table(
     Column("registered_at", UtcDateTime, nullable=False),
     Column("last_seen_at", UtcDateTime),
     Column("machine", _OBJECT, nullable=False),
+    Column("stream_holder", String(32)),
+    Column("stream_seen_at", UtcDateTime),
 )
 jobs = Table(
     "device_jobs",
@@ -276,7 +278,7 @@ jobs = Table(
     Column("report_digest", String(64)),
     Column("refusal", JSON(none_as_null=True)),
     Column("done_at", UtcDateTime),
-    UniqueConstraint("order_id", "kind"),
+    UniqueConstraint("order_id", "recipient", "kind"),
     Index("ix_device_jobs_recipient_state_sequence", "recipient", "state", "sequence"),
     sqlite_autoincrement=True,
 )

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from keystead_contracts.base import CertificateType
 from keystead_enroll.domain.errors import NameNotAllowed, TemplateInvalid
-from keystead_enroll.domain.names import ATTRIBUTES, CertificateNames, check_attribute
+from keystead_enroll.domain.names import ATTRIBUTES, CertificateNames, check_attribute, check_dns_name, shown
 
 _ORGANIZATION = frozenset({"organization", "department", "country", "state", "locality"})
 VARIABLES: Mapping[CertificateType, frozenset[str]] = {
@@ -74,6 +74,7 @@ class NameTemplate:
     `subject` holds (short name, pattern) in the order of the certificate's RDNSequence.
     """
 
+    certificate_type: CertificateType
     subject: tuple[tuple[str, _Pattern], ...]
     sans: tuple[tuple[SanKind, _Pattern], ...]
     allow_wildcard: bool = False
@@ -96,7 +97,7 @@ class NameTemplate:
             raise TemplateInvalid("the profile has neither a subject nor an alternative name")
         if sum(kind is SanKind.UPN for kind, _ in alternatives) > 1:
             raise TemplateInvalid("the profile has more than one user principal name")
-        return cls(tuple(reversed(rdns)), tuple(alternatives), allow_wildcard)
+        return cls(certificate_type, tuple(reversed(rdns)), tuple(alternatives), allow_wildcard)
 
     @property
     def wants_host_name(self) -> bool:
@@ -131,14 +132,22 @@ def build_names(
         upn=upns[0] if upns else None,
         uris=tuple(sans[SanKind.URI]),
     )
-    if not template.allow_wildcard:
-        hosts = (*names.dns_names, names.common_name or "")
-        for host in hosts:
-            if host.startswith("*."):
-                raise NameNotAllowed(
-                    f"the certificate profile allows no wildcard such as {host}", "Name each host by itself."
-                )
+    if template.certificate_type is not CertificateType.CLIENT:
+        for host in (*names.dns_names, names.common_name or ""):
+            _check_wildcard(host, template.allow_wildcard)
     return names
+
+
+def _check_wildcard(host: str, allowed: bool) -> None:
+    """Raises NameNotAllowed if `host` has a wildcard, unless one is allowed: then as its left-most label alone
+    (RFC 9525 section 6.3)."""
+    if "*" not in host:
+        return
+    if not allowed:
+        raise NameNotAllowed(f"the certificate profile allows no wildcard such as {host}", "Name each host by itself.")
+    if not host.startswith("*."):
+        raise NameNotAllowed(f"{shown(host)} has a wildcard where none may stand", "Write *. before a domain.")
+    check_dns_name(host)
 
 
 def _split_rdns(text: str) -> list[str]:

@@ -24,7 +24,8 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z")
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,./:=?-]*\Z")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+\Z")
-_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_FULL_STOP = "\N{IDEOGRAPHIC FULL STOP}"
 _MAX_DNS_NAME, _MAX_EMAIL, _MAX_LOCAL_PART, _MAX_UPN, _MAX_URI, _MAX_SANS = 253, 254, 64, 1024, 1024, 100
 
 
@@ -206,6 +207,12 @@ def check_attribute(short_name: str, value: str) -> str:
             return _check_label(value.lower(), value)
 
 
+def plain_host(name: str) -> str:
+    """`name` as software that follows IDNA reads it: compatibility forms as what they stand for (NFKC, as in UTS 46),
+    each kind of full stop as a dot (RFC 3490 section 3.1). Checks nothing."""
+    return unicodedata.normalize("NFKC", name).replace(_FULL_STOP, ".")
+
+
 def check_dns_name(name: str) -> str:
     """`name` in lower case, if it is a host name: LDH labels (RFC 1034 section 3.5, RFC 1123 section 2.1), A-labels for
     anything else (RFC 5890 section 2.3.2.1), at most one `*`, as the whole left-most label. Raises NameNotAllowed."""
@@ -285,12 +292,12 @@ def check_upn(upn: str) -> str:
     """`upn` in normalization form C, if it is `user@realm` ([MS-ADTS] section 5.1.1.1.1).
     Raises NameNotAllowed."""
     upn = unicodedata.normalize("NFC", upn)
+    _refuse_invisible(upn, "the user principal name")
     user, at, realm = upn.rpartition("@")
     if not at or not user or not realm or "@" in user or " " in upn:
         raise NameNotAllowed(f"{shown(upn)} is not a user principal name", "Use the form user@realm.")
     if len(upn.encode()) > _MAX_UPN:
         raise NameNotAllowed(f"the user principal name {shown(upn)} is too long")
-    _refuse_invisible(upn, "the user principal name")
     return upn
 
 
@@ -312,8 +319,8 @@ def check_uri(uri: str) -> str:
 
 def domain_is_delegated(name: str, domains: Iterable[str]) -> bool:
     """Whether the host name, wildcard or e-mail address `name` lies in one of `domains`, that is: is one of them or
-    below it. Compared label by label, so `notexample.org` is not in `example.org`."""
-    host = name.rpartition("@")[2].lower().removeprefix("*.")
+    below it. Compared label by label and in its plain form, so `notexample.org` is not in `example.org`."""
+    host = plain_host(name).rpartition("@")[2].lower().removeprefix("*.")
     if not host:
         return False
     delegated = (domain.lower().removeprefix("*.") for domain in domains)
@@ -321,11 +328,14 @@ def domain_is_delegated(name: str, domains: Iterable[str]) -> bool:
 
 
 def _refuse_invisible(value: str, what: str) -> None:
-    """Control characters, line separators, unpaired surrogates, unassigned code points and direction overrides make
-    a name read as another."""
+    """Characters that cannot be seen, or only by some, make a name read as another: controls, formats (zero-width
+    characters, direction overrides, tags), private use, surrogates, unassigned ones, line separators; and what stands
+    in the place of one that was there."""
     for character in value:
-        if unicodedata.category(character) in ("Cc", "Cs", "Cn", "Zl", "Zp") or character in _BIDI_CONTROLS:
-            raise NameNotAllowed(f"{what} has the character U+{ord(character):04X}, which cannot be seen")
+        if unicodedata.category(character) in _INVISIBLE or character == "\N{REPLACEMENT CHARACTER}":
+            raise NameNotAllowed(
+                f"{what} has the character U+{ord(character):04X}, which cannot be seen", "Write it without."
+            )
 
 
 def _utf8_string(text: str) -> bytes:

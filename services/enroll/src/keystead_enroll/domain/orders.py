@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_enroll.domain.refusals import OrderClosed
+
+PRESENCE_LIFE = timedelta(seconds=75)
+"""How long a device counts as connected after its web process last said so: three beats."""
 
 
 class OrderState(StrEnum):
@@ -150,6 +153,20 @@ class Device:
     registered_at: datetime
     last_seen_at: datetime | None = None
     machine: dict[str, object] = field(default_factory=dict)
+    stream_holder: str | None = None
+    """The web process in which the device's newest job stream is open."""
+    stream_seen_at: datetime | None = None
+    """When that process last said so."""
+
+    def connected(self, now: datetime) -> bool:
+        """Whether the device holds a job stream open."""
+        seen = self.stream_seen_at
+        return self.stream_holder is not None and seen is not None and now - seen < PRESENCE_LIFE
+
+    @property
+    def seen_at(self) -> datetime | None:
+        """When the device was last heard of."""
+        return max((at for at in (self.last_seen_at, self.stream_seen_at) if at), default=None)
 
     @property
     def recipient(self) -> str:

@@ -88,6 +88,8 @@ def _active(order: Order, key: str) -> tuple[str, str, datetime | None]:
         return "failed", order.failure_reason.partition("\n")[0], order.state_at
     if order.state is _S.CANCELLED:
         return "skipped", "", None
+    if key == "agent" and order.machine:
+        return "active", f"Keystead on {order.machine} has not answered yet.", None
     return "active", _DOING[key], None
 
 

@@ -16,19 +16,27 @@ LINK_LIFE = timedelta(minutes=15)
 
 
 def add_link(tx: Transaction, secrets: Secrets, order: Order, now: datetime) -> Claim:
-    """A fresh link for `order`, which becomes its recipient. An earlier one that nobody used no longer leads here."""
+    """A fresh link for `order`, which becomes its recipient. An earlier one that nobody used no longer leads here;
+    what a device is to do stays with it."""
     claim_id = new_id()
     claim = Claim(claim_id, order.id, token_digest(secrets.claim_token(claim_id)), now + LINK_LIFE)
     tx.add(claim)
     order.recipient = f"claim:{claim_id}"
     for job in tx.open_jobs_of_order(order.id):
-        job.recipient = order.recipient
+        if tx.claim_of(job.recipient) is not None:
+            job.recipient = order.recipient
     return claim
 
 
 def offer(tx: Transaction, order: Order, now: datetime) -> None:
     """Takes the order to offered and puts its first job before the recipient."""
     order.advance(OrderState.OFFERED, now)
+    add_first_job(tx, order, now)
+    tx.wake(f"order:{order.id}")
+
+
+def add_first_job(tx: Transaction, order: Order, now: datetime) -> None:
+    """Puts an offered order's first job before its recipient."""
     profile = tx.profile(order.profile_id)
     if profile is None:
         raise LookupError(f"order {order.id} names a profile that is gone")
@@ -51,4 +59,4 @@ def offer(tx: Transaction, order: Order, now: datetime) -> None:
             profile=profile.name,
         )
     )
-    tx.wake(f"recipient:{order.recipient}", f"order:{order.id}")
+    tx.wake(f"recipient:{order.recipient}")

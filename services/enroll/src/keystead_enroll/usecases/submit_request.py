@@ -18,6 +18,7 @@ from keystead_enroll.domain.names import (
     check_attribute,
     check_device_name,
     domain_is_delegated,
+    plain_host,
     shown,
 )
 from keystead_enroll.domain.orders import Order, OrderState
@@ -221,7 +222,7 @@ def _only(template: NameTemplate, facts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _dns_names(visit: Visit, answers: RequestAnswers, mistakes: _Mistakes) -> list[str]:
-    names = [name.lower().rstrip(".") for name in _SEPARATORS.split(answers.dns_names) if name]
+    names = [plain_host(name).lower().rstrip(".") for name in _SEPARATORS.split(answers.dns_names) if name]
     if not names:
         mistakes.add("dns_names", "Give at least one server name, such as www.example.org.")
     _refuse_strangers(visit, names, "dns_names", mistakes)
@@ -247,7 +248,7 @@ def _refuse_strangers(visit: Visit, names: list[str], blamed: str, mistakes: _Mi
 def _device_facts(
     visit: Visit, profile: CertificateProfile, answers: RequestAnswers, mistakes: _Mistakes
 ) -> dict[str, str]:
-    name, serial_number = answers.device_name.strip(), answers.serial_number.strip()
+    name, serial_number = plain_host(answers.device_name).strip(), answers.serial_number.strip()
     try:
         if not name:
             mistakes.add("device_name", "Give the device's name.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import jwt
 from fastapi import APIRouter, Request
@@ -21,7 +23,7 @@ from keystead_contracts.agent import (
     TokenRequest,
 )
 from keystead_contracts.problems import ProblemCode
-from keystead_enroll.domain.refusals import TooManyAttempts
+from keystead_enroll.domain.refusals import AssertionInvalid, ClaimInvalid, RegistrationRefused, TooManyAttempts
 from keystead_enroll.usecases.redeem_claim import redeem_claim
 from keystead_enroll.usecases.register_device import exchange_assertion, register_device
 from keystead_enroll.usecases.take_report import take_report
@@ -40,10 +42,19 @@ def router(context: WebContext) -> APIRouter:
     enroll = context.enroll
     origin = enroll.settings.public_origin
 
-    def limit(request: Request, what: str) -> None:
-        retry_after = enroll.limits.hit(enroll.settings.claim_limit_address, what, network_of(client_address(request)))
+    @contextmanager
+    def counting_failures(request: Request, what: str) -> Iterator[None]:
+        """Refuses an address that was wrong too often. What is right counts nothing: a school behind one address
+        enrolls at once."""
+        limit, key = enroll.settings.claim_limit_address, (what, network_of(client_address(request)))
+        retry_after = enroll.limits.check(limit, *key)
         if retry_after is not None:
-            raise TooManyAttempts("Too many attempts from this address.", retry_after)
+            raise TooManyAttempts("Too many wrong links, tokens or signatures came from this address.", retry_after)
+        try:
+            yield
+        except (ClaimInvalid, RegistrationRefused, AssertionInvalid):
+            enroll.limits.hit(limit, *key)
+            raise
 
     def recipient_of(request: Request) -> tuple[str, int]:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -59,18 +70,18 @@ def router(context: WebContext) -> APIRouter:
 
     @api.post(Routes.CLAIMS)
     def claims(request: Request, body: ClaimRequest) -> AgentToken:
-        limit(request, "claim")
-        return redeem_claim(enroll.transactions, enroll.clock, enroll.secrets, body)
+        with counting_failures(request, "claim"):
+            return redeem_claim(enroll.transactions, enroll.clock, enroll.secrets, body)
 
     @api.post(Routes.DEVICES)
     def devices(request: Request, body: RegistrationRequest) -> RegistrationReply:
-        limit(request, "register")
-        return register_device(enroll.transactions, enroll.clock, enroll.secrets, origin, body)
+        with counting_failures(request, "register"):
+            return register_device(enroll.transactions, enroll.clock, enroll.secrets, origin, body)
 
     @api.post(Routes.TOKEN)
     def token(request: Request, body: TokenRequest) -> AgentToken:
-        limit(request, "assertion")
-        return exchange_assertion(enroll.transactions, enroll.clock, enroll.secrets, origin, body.assertion)
+        with counting_failures(request, "assertion"):
+            return exchange_assertion(enroll.transactions, enroll.clock, enroll.secrets, origin, body.assertion)
 
     @api.get(Routes.JOBS)
     async def jobs(request: Request) -> StreamingResponse:
@@ -86,7 +97,10 @@ def router(context: WebContext) -> APIRouter:
 
         life = enroll.settings.stream_life_seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 jitter
         life = min(life, max(1.0, expires - time.time()))
-        return await context.streams.open(Stream(f"recipient:{recipient}", "agent", Owner(recipient), look, life))
+        kind, _, device_id = recipient.partition(":")
+        during = context.presence.holding(device_id) if kind == "device" else nullcontext()
+        topic, owner = f"recipient:{recipient}", Owner(recipient)
+        return await context.streams.open(Stream(topic, "agent", owner, look, life, during))
 
     @api.post(Routes.REPORT)
     def report(request: Request, job_id: str, body: Report) -> ReportReceipt:

@@ -15,6 +15,7 @@ from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.web import agent_api, portal, portal_orders, start
 from keystead_enroll.web.context import WebContext
 from keystead_enroll.web.frame import portal_frame
+from keystead_enroll.web.presence import DevicePresence
 from keystead_enroll.web.problems import as_problem, next_step
 from keystead_enroll.web.streams import Streams
 from keystead_kit.drafts import Drafts
@@ -33,6 +34,8 @@ def create_app(enroll: Enroll) -> FastAPI:
     cookies = Cookies("keystead_enroll", settings.secure)
     cookie_key = settings.cookie_key.get_secret_value().encode()
     wakeups = Wakeups(SERVICE, settings.redis_url.get_secret_value())
+    streams = Streams(wakeups, most=settings.most_streams, keep_alive=settings.keep_alive_seconds)
+    presence = DevicePresence(enroll.transactions, enroll.clock, streams.looks)
     context = WebContext(
         enroll=enroll,
         pages=pages,
@@ -40,7 +43,8 @@ def create_app(enroll: Enroll) -> FastAPI:
         identity_cookies=Cookies("keystead", settings.secure),
         guard=FormGuard(cookie_key, cookies, settings.public_origin),
         drafts=Drafts(cookie_key, cookies),
-        streams=Streams(wakeups, most=settings.most_streams, keep_alive=settings.keep_alive_seconds),
+        streams=streams,
+        presence=presence,
         identities=enroll.identity_verifier(),
     )
 
@@ -49,8 +53,10 @@ def create_app(enroll: Enroll) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await wakeups.start()
+        await presence.start()
         yield
         await wakeups.stop()
+        await presence.stop()
         enroll.close()
 
     app = new_app(

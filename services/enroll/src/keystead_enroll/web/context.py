@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keystead_enroll.bootstrap import Enroll
+from keystead_enroll.web.presence import DevicePresence
 from keystead_enroll.web.streams import Streams
 from keystead_kit.drafts import Drafts
 from keystead_kit.forms import Cookies, FormGuard
@@ -26,4 +27,5 @@ class WebContext:
     guard: FormGuard
     drafts: Drafts
     streams: Streams
+    presence: DevicePresence
     identities: TokenVerifier

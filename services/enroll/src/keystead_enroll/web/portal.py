@@ -36,6 +36,7 @@ from keystead_enroll.web.views import (
     base,
     certificate_row,
     certificate_view,
+    device_views,
     form_view,
     fruitless,
     mistakes_view,
@@ -50,7 +51,6 @@ from keystead_kit.ratelimit import network_of
 from keystead_kit.secrets import new_token, token_digest
 from keystead_kit.trace import current_trace_id
 
-ONLINE_SECONDS = 900
 MOST_EARLIER = 20
 _FACT_LABELS = {"name": "Name", "email": "E-mail", "organization": "Organization", "department": "Department"}
 FormToken = Annotated[str, Form(max_length=128)]
@@ -313,17 +313,7 @@ def router(context: WebContext) -> APIRouter:
     def _devices(tx: Transaction, visit: Visit) -> list[Context]:
         if visit.organization is None:
             return []
-        now = enroll.clock.now()
-        return [
-            {
-                "id": device.id,
-                "name": device.name,
-                "last_seen": device.last_seen_at,
-                "online": device.last_seen_at is not None
-                and (now - device.last_seen_at).total_seconds() < ONLINE_SECONDS,
-            }
-            for device in tx.devices_of(visit.session.email, visit.organization.id)
-        ]
+        return device_views(tx.devices_of(visit.session.email, visit.organization.id), enroll.clock.now())
 
     @pages.post("/request")
     def submit(

@@ -11,6 +11,7 @@ from keystead_contracts.agent import EnrollLink
 from keystead_enroll.domain.orders import Order
 from keystead_enroll.domain.progress import progress_of
 from keystead_enroll.usecases.change_order import cancel_order, own_order, renew_link
+from keystead_enroll.usecases.use_link import use_link
 from keystead_enroll.usecases.visit import find_visit
 from keystead_enroll.web.context import SESSION, WebContext
 from keystead_enroll.web.stream_places import Owner
@@ -87,6 +88,12 @@ def router(context: WebContext) -> APIRouter:
     def new_link(request: Request, uri: str, order_id: str, form_token: FormToken = "") -> Response:
         guard.check(request, form_token)
         renew_link(enroll.transactions, enroll.clock, enroll.secrets, uri, session_token(request), order_id)
+        return RedirectResponse(f"/e/{uri}/orders/{order_id}", 303)
+
+    @pages.post("/use-link")
+    def link_instead(request: Request, uri: str, order_id: str, form_token: FormToken = "") -> Response:
+        guard.check(request, form_token)
+        use_link(enroll.transactions, enroll.clock, enroll.secrets, uri, session_token(request), order_id)
         return RedirectResponse(f"/e/{uri}/orders/{order_id}", 303)
 
     @pages.post("/cancel")

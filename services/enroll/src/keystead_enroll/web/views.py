@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from keystead_contracts.agent import EnrollLink
+from keystead_contracts.agent import EnrollLink, KeyProvider
 from keystead_enroll.domain.certificate_record import Certificate, certificate_state
 from keystead_enroll.domain.enrollment import CertificateProfile, EnrollmentForm, Organization
 from keystead_enroll.domain.errors import NameNotAllowed
 from keystead_enroll.domain.names import CertificateNames
-from keystead_enroll.domain.orders import Claim, Order, OrderState
+from keystead_enroll.domain.orders import Claim, Device, Order, OrderState
 from keystead_enroll.usecases.visit import Visit
 
 Context = dict[str, Any]
@@ -70,6 +71,24 @@ def mistakes_view(page: Context, errors: dict[str, str]) -> dict[str, str]:
     if told != errors:
         told["form"] = "The choices on this page have changed. Look them over, then send it again."
     return told
+
+
+def device_views(devices: Sequence[Device], now: datetime) -> list[Context]:
+    """Devices to choose from, connected ones first, each group in the given order. Those that share their name are
+    told apart by when they were registered and where they say that their key is."""
+    names = Counter(device.name.casefold() for device in devices)
+    views = [
+        {
+            "id": device.id,
+            "name": device.name,
+            "last_seen": device.seen_at,
+            "connected": device.connected(now),
+            "registered_at": device.registered_at if names[device.name.casefold()] > 1 else None,
+            "key_in_tpm": device.machine.get("key_provider") != KeyProvider.SOFTWARE.value,
+        }
+        for device in devices
+    ]
+    return sorted(views, key=lambda view: not view["connected"])
 
 
 def certificate_view(certificate: Certificate, profile_name: str, form: EnrollmentForm, now: datetime) -> Context:
@@ -152,6 +171,7 @@ def order_view(
         "launch_url": shown,
         "command": f"keystead-agent enroll '{shown}'" if shown else None,
         "renew_url": f"{address}/link" if waits else None,
+        "use_link_url": f"{address}/use-link" if claim is None and order.state is OrderState.OFFERED else None,
         "events_url": f"{address}/events",
         "done_url": address,
         "again_url": f"{base(form)}/request",

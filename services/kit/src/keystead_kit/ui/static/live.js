@@ -3,7 +3,6 @@
 
 import { local, showTimes } from "/static/page.js";
 
-const HELP_AFTER_MS = 10_000;
 const RETRY_MS = [1000, 2000, 4000, 8000, 15_000];
 const WORDS = { waiting: "to do", active: "in progress", done: "done", failed: "failed", skipped: "not done" };
 
@@ -41,7 +40,8 @@ function agentAnswered() {
 function showHelpLater() {
   if (!help) return;
   const waited = Date.now() - Date.parse(live.dataset.since); // two clocks: it may be off, even negative
-  const wait = Math.min(Math.max(HELP_AFTER_MS - waited, 0), HELP_AFTER_MS);
+  const late = Number(help.dataset.late) * 1000;
+  const wait = Math.min(Math.max(late - waited, 0), late);
   setTimeout(() => { if (!agentAnswered()) help.classList.add("shown"); }, wait);
 }
 
