@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from keystead_enroll.adapters.builtin_ca import CaFolder
 from keystead_enroll.adapters.declaration import read_declaration
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
 from keystead_enroll.bootstrap import Enroll, build
-from keystead_enroll.domain.errors import Refusal
+from keystead_enroll.cli_output import show_applied, show_error, show_mistakes
+from keystead_enroll.domain.errors import CaRefused, Refusal
 from keystead_enroll.domain.refusals import DeclarationInvalid
 from keystead_enroll.settings import EnrollSettings
 from keystead_enroll.usecases.apply_declaration import apply_declaration
@@ -27,26 +29,36 @@ from keystead_kit.logs import configure_logging
 from keystead_kit.secrets import write_signing_key
 from keystead_kit.settings import load_settings
 
-EXIT_FAILED = 1
+EXIT_FAILED, EXIT_USAGE, EXIT_REFUSED, EXIT_UNREACHABLE = 1, 2, 3, 4
+EXIT_CODES = """\b
+Exit codes: 0 done, 1 failed, 2 usage, settings or set-up file wrong, 3 refused
+by a rule, 4 database not reachable.
+"""
+DATABASE_ADVICE = (
+    "See whether it runs and KEYSTEAD_ENROLL_DATABASE_URL names it; `keystead-enroll migrate` makes its tables."
+)
 
 
 def _advises(command: Callable[..., None]) -> Callable[..., None]:
-    """Writes a refusal as `error:` and `hint:` lines and exits 1."""
+    """Writes a refusal as `error:` and `hint:` lines and exits as `EXIT_CODES` says."""
 
     @wraps(command)
     def advised(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
         except DeclarationInvalid as refusal:
-            for mistake in refusal.mistakes:
-                click.echo(f"error: {mistake}", err=True)
-            click.echo(f"hint: {refusal.advice}", err=True)
+            show_mistakes(str(kwargs["file"]), refusal)
+            sys.exit(EXIT_USAGE)
+        except CaRefused as refusal:
+            show_error(refusal.detail, refusal.advice)
             sys.exit(EXIT_FAILED)
         except Refusal as refusal:
-            click.echo(f"error: {refusal.detail}", err=True)
-            if refusal.advice:
-                click.echo(f"hint: {refusal.advice}", err=True)
-            sys.exit(EXIT_FAILED)
+            show_error(refusal.detail, refusal.advice)
+            sys.exit(EXIT_REFUSED)
+        except (OperationalError, ProgrammingError) as error:
+            reason = str(error.orig).strip().splitlines()[0]
+            show_error(f"the database cannot be used: {reason}", DATABASE_ADVICE)
+            sys.exit(EXIT_UNREACHABLE)
 
     return advised
 
@@ -57,9 +69,16 @@ def _enroll(role: str) -> Enroll:
     return build(settings)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Keystead for administrators. Reads the same KEYSTEAD_ENROLL_… settings as the service."""
+    """Keystead for administrators. Reads the same KEYSTEAD_ENROLL_… settings as the service.
+
+    \b
+    Examples:
+      keystead ca init --organization "Example Hospital" --root-folder /mnt/offline
+      keystead apply -f setup.yaml --check
+      keystead order list --state awaiting_approval
+    """
 
 
 @main.group()
@@ -108,25 +127,31 @@ def ca_init(
 
 @main.command()
 @click.option("-f", "--file", "file", required=True, type=click.Path(path_type=Path), help="A YAML set-up file.")
+@click.option("--check", is_flag=True, help="Only say what would be done; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_advises
-def apply(file: Path, as_json: bool) -> None:
-    """Bring organizations, profiles, forms and accounts to what a file declares. Safe to repeat.
+def apply(file: Path, check: bool, as_json: bool) -> None:
+    """Bring organizations, profiles, forms and accounts to what a file declares.
 
-    Example: keystead apply -f setup.yaml
+    Safe to repeat. What the file does not mention stays as it is. All mistakes are told at once, with their lines;
+    nothing is changed until there are none.
+
+    \b
+    Examples:
+      keystead apply -f setup.yaml --check
+      keystead apply -f setup.yaml
     """
-    declaration = read_declaration(file)
+    reading = read_declaration(file)
     enroll = _enroll("cli")
-    applied = apply_declaration(enroll.transactions, enroll.secrets, declaration)
-    addresses = {name: f"{enroll.settings.public_origin}/e/{uri}" for name, uri in applied.forms.items()}
-    if as_json:
-        click.echo(json.dumps({"forms": addresses, **applied.counts}))
-        return
-    done = [f"{applied.counts[what]} {what}" for what in ("created", "changed", "unchanged") if applied.counts[what]]
-    click.echo(", ".join(done) or "nothing declared")
-    width = max((len(name) for name in addresses), default=0)
-    for name, address in addresses.items():
-        click.echo(f"  {name:<{width}}  {address}")
+    applied = apply_declaration(
+        enroll.transactions,
+        enroll.secrets,
+        reading.declaration,
+        mistakes=reading.mistakes,
+        left_out=reading.left_out,
+        check=check,
+    )
+    show_applied(applied, enroll.settings.public_origin, check=check, as_json=as_json)
 
 
 @main.group()

@@ -98,6 +98,10 @@ class Transaction(Protocol):
         """Writes what was added so far, so that the database's own checks and numbers apply."""
         ...
 
+    def undo(self) -> None:
+        """Takes back all that this transaction did; the last that is asked of it."""
+        ...
+
     def record(self, fact: Message, *, destination: str, trace_id: str | None = None) -> None:
         """Tells another service a fact, through the outbox."""
         ...

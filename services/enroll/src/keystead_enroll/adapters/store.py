@@ -193,6 +193,10 @@ class SqlTransaction:
     def flush(self) -> None:
         self.session.flush()
 
+    def undo(self) -> None:
+        self.session.rollback()
+        self.rings, self.topics = False, set()
+
     def record(self, fact: Message, *, destination: str, trace_id: str | None = None) -> None:
         t.outbox.record(
             self.session,
