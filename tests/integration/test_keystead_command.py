@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from tests.support.enroll_app import SETUP, EnrollApp, enroll_app, files
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from tests.support.enroll_app import ACCESS_CODE_KEY, COOKIE_KEY, SETUP, EnrollApp, enroll_app, files
 
 from keystead_enroll.cli import main
 
@@ -32,8 +34,8 @@ def environment(database_url: str, redis_url: str) -> dict[str, str | None]:
         "REDIS_URL": redis_url,
         "IDENTITY_KEY_FILE": str(made.identity_public),
         "TOKEN_KEY_FILE": str(made.token_key),
-        "COOKIE_KEY": "c" * 40,
-        "ACCESS_CODE_KEY": "d" * 40,
+        "COOKIE_KEY": COOKIE_KEY,
+        "ACCESS_CODE_KEY": ACCESS_CODE_KEY,
         "CA_FOLDER": str(made.ca_folder),
     }
     return {f"KEYSTEAD_ENROLL_{name}": value for name, value in values.items()}
@@ -116,6 +118,54 @@ def test_an_empty_file_is_a_mistake(keystead: Keystead, set_up: Callable[[object
     done = keystead("apply", "-f", set_up("# later\n"))
     assert done.exit_code == 2
     assert "setup.yaml: the file is empty\n" in done.stderr
+
+
+CA_ENVIRONMENT = {"KEYSTEAD_ENROLL_CA_KEY_PASSPHRASE": "the issuing CA's passphrase"}
+
+
+def ca_init(folder: Path, *arguments: str, **environment: str) -> Result:
+    """`keystead ca init` with no settings but the CA's, and no terminal."""
+    values = CA_ENVIRONMENT | {"KEYSTEAD_ENROLL_CA_FOLDER": str(folder / "ca")} | environment
+    return CliRunner(env=values).invoke(main, ["ca", "init", "--organization", "Example", *arguments])
+
+
+def test_a_ca_is_made_with_its_own_settings_and_says_what_to_do_with_the_root(tmp_path: Path) -> None:
+    (tmp_path / "passphrase").write_text("the root's passphrase\n")
+    done = ca_init(
+        tmp_path, "--root-folder", str(tmp_path / "root"), "--root-passphrase-file", str(tmp_path / "passphrase")
+    )
+    assert done.exit_code == 0, done.output
+    for name in ("root", "issuing"):
+        certificate = x509.load_pem_x509_certificate((tmp_path / f"ca/{name}.pem").read_bytes())
+        assert certificate.fingerprint(SHA256()).hex() in done.output
+    assert f"private key  {tmp_path}/root/root.key, encrypted\n" in done.output
+    assert "take the root's key offline" in done.output
+    assert b"ENCRYPTED" in (tmp_path / "root/root.key").read_bytes()
+    assert b"ENCRYPTED" in (tmp_path / "ca/issuing.key").read_bytes()
+
+
+def test_the_root_s_key_is_left_in_plain_text_only_if_that_is_asked_for(tmp_path: Path) -> None:
+    refused = ca_init(tmp_path)
+    assert refused.exit_code == 2
+    assert "--root-passphrase-file" in refused.stderr and "--unencrypted-root-key" in refused.stderr
+    assert not (tmp_path / "ca").exists()
+    done = ca_init(tmp_path, "--unencrypted-root-key", "--json")
+    assert json.loads(done.stdout)["root_key_encrypted"] is False
+    assert b"ENCRYPTED" not in (tmp_path / "ca/root.key").read_bytes()
+
+
+def test_a_short_root_passphrase_is_refused_with_its_file(tmp_path: Path) -> None:
+    (tmp_path / "passphrase").write_text("short\n")
+    refused = ca_init(tmp_path, "--root-passphrase-file", str(tmp_path / "passphrase"))
+    assert refused.exit_code == 2
+    assert f"{tmp_path}/passphrase has 5 octets, and 12 are the least" in refused.stderr
+
+
+def test_the_issuing_ca_s_key_is_never_in_plain_text_in_production(tmp_path: Path) -> None:
+    values = {"KEYSTEAD_ENROLL_CA_FOLDER": str(tmp_path / "ca")}
+    refused = CliRunner(env=values).invoke(main, ["ca", "init", "--organization", "Example", "--unencrypted-root-key"])
+    assert refused.exit_code == 2
+    assert "missing  KEYSTEAD_ENROLL_CA_KEY_PASSPHRASE: " in refused.stderr
 
 
 def test_a_database_that_cannot_be_reached_is_told_without_a_traceback(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets as randomness
 import sys
 from collections.abc import Callable
@@ -17,16 +16,18 @@ from keystead_enroll.adapters.builtin_ca import CaFolder
 from keystead_enroll.adapters.declaration import read_declaration
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
 from keystead_enroll.bootstrap import Enroll, build
-from keystead_enroll.cli_output import show_applied, show_error, show_mistakes
+from keystead_enroll.cli_output import show_applied, show_ca, show_error, show_mistakes
 from keystead_enroll.domain.errors import CaRefused, Refusal
 from keystead_enroll.domain.refusals import DeclarationInvalid
-from keystead_enroll.settings import EnrollSettings
+from keystead_enroll.settings import CaSettings, EnrollSettings, EnrollWorkerSettings
 from keystead_enroll.usecases.apply_declaration import apply_declaration
 from keystead_enroll.usecases.change_order import decide_order
 from keystead_enroll.usecases.create_ca import CaNames, create_ca
+from keystead_kit.clock import SystemClock
 from keystead_kit.http import run_web
 from keystead_kit.logs import configure_logging
 from keystead_kit.secrets import write_signing_key
+from keystead_kit.setting_types import LEAST_PASSPHRASE_OCTETS
 from keystead_kit.settings import load_settings
 
 EXIT_FAILED, EXIT_USAGE, EXIT_REFUSED, EXIT_UNREACHABLE = 1, 2, 3, 4
@@ -63,8 +64,8 @@ def _advises(command: Callable[..., None]) -> Callable[..., None]:
     return advised
 
 
-def _enroll(role: str) -> Enroll:
-    settings = load_settings(EnrollSettings)
+def _enroll(role: str, settings_class: type[EnrollSettings] = EnrollSettings) -> Enroll:
+    settings = load_settings(settings_class)
     configure_logging("enroll", role, settings.log_level)
     return build(settings)
 
@@ -75,7 +76,7 @@ def main() -> None:
 
     \b
     Examples:
-      keystead ca init --organization "Example Hospital" --root-folder /mnt/offline
+      keystead ca init --organization "Example Hospital"
       keystead apply -f setup.yaml --check
       keystead order list --state awaiting_approval
     """
@@ -91,7 +92,8 @@ def ca() -> None:
 @click.option("--root-name", default="Keystead Root CA", show_default=True)
 @click.option("--issuing-name", default="Keystead Issuing CA", show_default=True)
 @click.option("--root-folder", type=click.Path(path_type=Path), help="Put the root's key here, to be taken offline.")
-@click.option("--root-passphrase-file", type=click.Path(path_type=Path, exists=True), help="Encrypts the root's key.")
+@click.option("--root-passphrase-file", type=click.Path(path_type=Path), help="Encrypts the root's key.")
+@click.option("--unencrypted-root-key", is_flag=True, help="Leave the root's key in plain text.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_advises
 def ca_init(
@@ -100,29 +102,72 @@ def ca_init(
     issuing_name: str,
     root_folder: Path | None,
     root_passphrase_file: Path | None,
+    unencrypted_root_key: bool,
     as_json: bool,
 ) -> None:
     """Make a root and an issuing CA in KEYSTEAD_ENROLL_CA_FOLDER.
 
-    Example: keystead ca init --organization "Example Hospital" --root-folder /mnt/offline
+    The issuing CA's key is encrypted with KEYSTEAD_ENROLL_CA_KEY_PASSPHRASE, the root's with the passphrase in
+    --root-passphrase-file or one that is asked for. No other settings are needed.
+
+    \b
+    Example:
+      keystead ca init --organization "Example Hospital" \\
+        --root-folder /mnt/offline --root-passphrase-file /mnt/offline/passphrase
     """
-    enroll = _enroll("cli")
-    passphrase = enroll.settings.ca_key_passphrase
+    settings = load_settings(CaSettings)
+    root_passphrase = _root_passphrase(root_passphrase_file, unencrypted_root_key)
+    issuing_passphrase = settings.ca_key_passphrase
     store = CaFolder(
-        enroll.settings.ca_folder,
+        settings.ca_folder,
         root_folder=root_folder,
-        issuing_passphrase=passphrase.get_secret_value().encode() if passphrase else None,
-        root_passphrase=root_passphrase_file.read_bytes().strip() if root_passphrase_file else None,
+        issuing_passphrase=issuing_passphrase.get_secret_value().encode() if issuing_passphrase else None,
+        root_passphrase=root_passphrase,
     )
-    create_ca(
+    made = create_ca(
         CaNames(organization, root_name, issuing_name),
-        now=enroll.clock.now(),
+        now=SystemClock().now(),
         random_bytes=randomness.token_bytes,
         lint=PkilintLinter().lint,
         store=store,
     )
-    where = str(enroll.settings.ca_folder)
-    click.echo(json.dumps({"folder": where}) if as_json else f"A root and an issuing CA are in {where}.")
+    show_ca(
+        made,
+        settings.ca_folder,
+        root_folder or settings.ca_folder,
+        root_encrypted=root_passphrase is not None,
+        issuing_encrypted=issuing_passphrase is not None,
+        as_json=as_json,
+    )
+
+
+def _root_passphrase(file: Path | None, unencrypted: bool) -> bytes | None:
+    """What encrypts the root's key, from the file or the terminal; None if it is to stay in plain text."""
+    if file and unencrypted:
+        raise click.UsageError("Give either --root-passphrase-file or --unencrypted-root-key.")
+    if unencrypted:
+        return None
+    if file:
+        try:
+            passphrase = file.read_bytes().strip()
+        except OSError as error:
+            raise click.UsageError(f"--root-passphrase-file {file}: {error.strerror}.") from error
+    elif sys.stdin.isatty():
+        asked: str = click.prompt(
+            "Passphrase for the root's key", hide_input=True, confirmation_prompt="Once more", err=True
+        )
+        passphrase = asked.encode()
+    else:
+        raise click.UsageError(
+            "The root's key needs a passphrase: name its file with --root-passphrase-file, or give "
+            "--unencrypted-root-key if the key may lie in plain text."
+        )
+    if len(passphrase) < LEAST_PASSPHRASE_OCTETS:
+        raise click.UsageError(
+            f"The root's passphrase{f' in {file}' if file else ''} has {len(passphrase)} octets, and "
+            f"{LEAST_PASSPHRASE_OCTETS} are the least. Make one: openssl rand -hex 32"
+        )
+    return passphrase
 
 
 @main.command()
@@ -199,7 +244,7 @@ def web() -> None:
 @service.command()
 def worker() -> None:
     """Issue certificates and relay facts."""
-    enroll = _enroll("worker")
+    enroll = _enroll("worker", EnrollWorkerSettings)
     from keystead_enroll.worker import run
 
     run(enroll)

@@ -6,11 +6,15 @@ import json
 import shutil
 import sys
 import textwrap
+from pathlib import Path
 
 import click
+from cryptography.hazmat.primitives.hashes import SHA256
 
+from keystead_enroll.adapters.builtin_ca import ISSUING_CERTIFICATE, ISSUING_KEY, ROOT_CERTIFICATE, ROOT_KEY
 from keystead_enroll.domain.refusals import DeclarationInvalid
 from keystead_enroll.usecases.apply_declaration import Applied, Change
+from keystead_enroll.usecases.create_ca import NewCa
 
 
 def show_error(detail: str, advice: str) -> None:
@@ -51,6 +55,44 @@ def show_applied(applied: Applied, origin: str, *, check: bool, as_json: bool) -
     width = max((len(name) for name in addresses), default=0)
     for name, address in addresses.items():
         click.echo(f"  {name:<{width}}  {address}")
+
+
+def show_ca(
+    ca: NewCa, folder: Path, root_folder: Path, *, root_encrypted: bool, issuing_encrypted: bool, as_json: bool
+) -> None:
+    """Where the new CA's files are, its fingerprints, and what to do with the root's key now."""
+    root_key = root_folder / ROOT_KEY
+    root_sha256, issuing_sha256 = (each.fingerprint(SHA256()).hex() for each in (ca.root, ca.issuing))
+    if as_json:
+        fields = {
+            "folder": str(folder),
+            "root_key": str(root_key),
+            "root_key_encrypted": root_encrypted,
+            "issuing_key_encrypted": issuing_encrypted,
+            "root_sha256": root_sha256,
+            "issuing_sha256": issuing_sha256,
+        }
+        click.echo(json.dumps(fields, ensure_ascii=False))
+        return
+    for name, certificate, sha256, key, encrypted in (
+        ("Root", ca.root, root_sha256, root_key, root_encrypted),
+        ("Issuing CA", ca.issuing, issuing_sha256, folder / ISSUING_KEY, issuing_encrypted),
+    ):
+        click.echo(f"{name}: {certificate.subject.rfc4514_string()}")
+        click.echo(f"  SHA-256      {sha256}")
+        click.echo(f"  valid until  {certificate.not_valid_after_utc:%Y-%m-%d}")
+        click.echo(f"  certificate  {folder / (ROOT_CERTIFICATE if certificate is ca.root else ISSUING_CERTIFICATE)}")
+        click.echo(f"  private key  {key}{', encrypted' if encrypted else ', NOT encrypted'}")
+    click.echo()
+    click.echo(
+        _wrapped(
+            f"Now take the root's key offline: move {root_key}, and its passphrase apart from it, to media that you "
+            "lock away, and delete both here. It is not needed again until it signs the next issuing CA.",
+            "",
+        )
+    )
+    if not root_encrypted:
+        click.echo(_wrapped("warning: whoever can read the root's key can make certificates in your name."), err=True)
 
 
 def _wrapped(text: str, indent: str = "      ") -> str:

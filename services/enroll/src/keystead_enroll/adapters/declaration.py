@@ -83,7 +83,6 @@ class _Reader:
     def __init__(self, document: Group) -> None:
         self._document = document
         self._mistakes: list[Mistake] = []
-        self._left_out: set[tuple[str, str]] = set()
         self._taken: set[tuple[int, str]] = set()
         self._known = set(_names_in(document))
 
