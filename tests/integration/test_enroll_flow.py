@@ -116,19 +116,24 @@ def test_an_order_may_wait_for_approval(app: EnrollApp) -> None:
     browser = app.browser("Approved")
     order_id = browser.order()
     assert app.order(order_id).state is OrderState.AWAITING_APPROVAL
-    decide_order(app.enroll.transactions, app.clock, order_id, approve=True)
+    decide_order(app.enroll.transactions, app.clock, app.origin, order_id, approve=True)
     agent = app.agent()
     assert agent.redeem(browser.link(order_id).claim).status_code == 200
     assert len(agent.jobs()) == 1
-    with pytest.raises(OrderClosed):
-        decide_order(app.enroll.transactions, app.clock, order_id, approve=True)
+    with pytest.raises(OrderClosed, match="does not wait for approval: it is offered since"):
+        decide_order(app.enroll.transactions, app.clock, app.origin, order_id, approve=True)
+    (letter,) = app.facts("order_approved")
+    assert (letter["email"], letter["order_id"], letter["wanted"]) == (ADA, order_id, ADA)
+    assert letter["portal_link"].endswith(f"/orders/{order_id}")
 
 
 def test_an_order_may_be_declined_with_a_reason_that_the_person_reads(app: EnrollApp) -> None:
     browser = app.browser("Approved")
     order_id = browser.order()
-    decide_order(app.enroll.transactions, app.clock, order_id, approve=False, note="Ask <Grace> first.")
+    decide_order(app.enroll.transactions, app.clock, app.origin, order_id, approve=False, note="Ask <Grace> first.")
     assert app.order(order_id).state is OrderState.REJECTED
+    (letter,) = app.facts("order_rejected")
+    assert (letter["email"], letter["order_id"], letter["reason"]) == (ADA, order_id, "Ask <Grace> first.")
     page = browser.get(f"/orders/{order_id}").text
     assert "Your organization refused this request</h1>" in page
     assert "The reason given: Ask &lt;Grace&gt; first." in page
@@ -151,7 +156,7 @@ def test_requests_are_told_apart_by_the_names_they_are_for(app: EnrollApp) -> No
 
 def test_only_an_order_that_is_there_can_be_decided(app: EnrollApp) -> None:
     with pytest.raises(OrderUnknown):
-        decide_order(app.enroll.transactions, app.clock, "0" * 32, approve=True)
+        decide_order(app.enroll.transactions, app.clock, app.origin, "0" * 32, approve=True)
 
 
 def test_a_cancelled_order_takes_its_work_back(app: EnrollApp) -> None:

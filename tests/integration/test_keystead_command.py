@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import yaml
 from click.testing import CliRunner, Result
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
-from tests.support.enroll_app import ACCESS_CODE_KEY, COOKIE_KEY, SETUP, EnrollApp, enroll_app, files
+from tests.support.enroll_app import ACCESS_CODE_KEY, ADA, BOB, COOKIE_KEY, SETUP, EnrollApp, enroll_app, files, issued
 
 from keystead_enroll.cli import main
 
@@ -118,6 +119,65 @@ def test_an_empty_file_is_a_mistake(keystead: Keystead, set_up: Callable[[object
     done = keystead("apply", "-f", set_up("# later\n"))
     assert done.exit_code == 2
     assert "setup.yaml: the file is empty\n" in done.stderr
+
+
+def test_requests_are_listed_newest_first_and_can_be_narrowed(app: EnrollApp, keystead: Keystead) -> None:
+    waiting = app.browser("Approved").order()
+    app.clock.shift += timedelta(minutes=1)
+    server = app.browser("Servers", BOB).order("Server", dns_names="a.example.org")
+    done = keystead("order", "list")
+    assert done.exit_code == 0
+    first, about, second, _ = done.stdout.splitlines()
+    assert first.startswith(f"{server}  offered ") and second.startswith(f"{waiting}  awaiting approval  ")
+    assert about == f"  {BOB} · Servers · a.example.org (Server)"
+    for narrowed, ids in (
+        (("--state", "awaiting_approval"), [waiting]),
+        (("--form", "Servers"), [server]),
+        (("--form", app.uris["Approved"]), [waiting]),
+        (("--person", "Bob@Example.org"), [server]),
+        (("--person", BOB, "--state", "awaiting_approval"), []),
+        (("--limit", "1"), [server]),
+    ):
+        found = keystead("order", "list", "--json", *narrowed)
+        assert [order["id"] for order in json.loads(found.stdout)] == ids, narrowed
+    assert "No requests.\n" in keystead("order", "list", "--state", "failed").stdout
+    unknown = keystead("order", "list", "--form", "Serverz")
+    assert unknown.exit_code == 3
+    assert "error: There is no form “Serverz”.\nhint: There are “Approved”, " in unknown.stderr
+    assert keystead("order", "list", "--state", "lost").exit_code == 2
+
+
+def test_a_request_is_shown_with_its_history(app: EnrollApp, keystead: Keystead) -> None:
+    _, order_id, agent, job = issued(app)
+    assert agent.report(agent.installed_report(job)).status_code == 200
+    shown = keystead("order", "show", order_id).stdout
+    (row,) = app.certificates()
+    for part in (order_id, ADA, "Staff, account Staff", "laptop by link", row.serial, "installed", "csr accepted"):
+        assert part in shown
+    told = json.loads(keystead("order", "show", "--json", order_id).stdout)
+    assert (told["state"], told["serial"], told["names"][-1]) == ("installed", row.serial, ADA)
+    assert [step["state"] for step in told["history"]][-1] == "installed"
+    assert keystead("order", "show", "0" * 32).exit_code == 3
+
+
+def test_a_decision_is_told_and_a_second_one_is_refused_with_the_state(app: EnrollApp, keystead: Keystead) -> None:
+    browser = app.browser("Approved")
+    order_id, other = browser.order(), browser.order()
+    assert f"asked for by {ADA}. They get a letter." in keystead("order", "approve", order_id).stdout
+    refused = keystead("order", "reject", order_id, "--reason", "no")
+    assert refused.exit_code == 3
+    assert "error: The request does not wait for approval: it is offered since 20" in refused.stderr
+    assert f"hint: `keystead order show {order_id}` tells what happened to it.\n" in refused.stderr
+    assert keystead("order", "reject", other, "--reason", "Ask Grace.").exit_code == 0
+    assert "  rejected: Ask Grace.\n" in keystead("order", "show", other).stdout
+    unknown = keystead("order", "approve", "0" * 32)
+    assert unknown.exit_code == 3 and "`keystead order list` shows" in unknown.stderr
+
+
+def test_help_tells_the_exit_codes() -> None:
+    told = CliRunner().invoke(main, ["--help"]).stdout
+    for meaning in ("0 done", "1 failed", "2 usage", "3 refused", "4 database not reachable"):
+        assert meaning in told
 
 
 CA_ENVIRONMENT = {"KEYSTEAD_ENROLL_CA_KEY_PASSPHRASE": "the issuing CA's passphrase"}

@@ -16,13 +16,24 @@ from keystead_enroll.adapters.builtin_ca import CaFolder
 from keystead_enroll.adapters.declaration import read_declaration
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
 from keystead_enroll.bootstrap import Enroll, build
-from keystead_enroll.cli_output import show_applied, show_ca, show_error, show_mistakes
+from keystead_enroll.cli_output import (
+    show_applied,
+    show_ca,
+    show_decision,
+    show_details,
+    show_error,
+    show_mistakes,
+    show_orders,
+)
 from keystead_enroll.domain.errors import CaRefused, Refusal
+from keystead_enroll.domain.orders import OrderState
 from keystead_enroll.domain.refusals import DeclarationInvalid
 from keystead_enroll.settings import CaSettings, EnrollSettings, EnrollWorkerSettings
 from keystead_enroll.usecases.apply_declaration import apply_declaration
 from keystead_enroll.usecases.change_order import decide_order
 from keystead_enroll.usecases.create_ca import CaNames, create_ca
+from keystead_enroll.usecases.list_orders import list_orders
+from keystead_enroll.usecases.show_order import show_order
 from keystead_kit.clock import SystemClock
 from keystead_kit.http import run_web
 from keystead_kit.logs import configure_logging
@@ -201,28 +212,74 @@ def apply(file: Path, check: bool, as_json: bool) -> None:
 
 @main.group()
 def order() -> None:
-    """Requests that wait for approval."""
+    """Requests of people: look at them, decide those that wait for approval."""
+
+
+@order.command("list")
+@click.option("--state", type=click.Choice([state.value for state in OrderState]), help="Only those in this state.")
+@click.option("--form", help="Only those of this form: its name, or the end of its address.")
+@click.option("--person", metavar="EMAIL", help="Only those of this person.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_advises
+def order_list(state: str | None, form: str | None, person: str | None, limit: int, as_json: bool) -> None:
+    """List requests, newest first.
+
+    \b
+    Examples:
+      keystead order list --state awaiting_approval
+      keystead order list --person ada@example.org --limit 10
+    """
+    enroll = _enroll("cli")
+    wanted = OrderState(state) if state else None
+    found = list_orders(enroll.transactions, state=wanted, form=form, person=person, limit=limit)
+    show_orders(found, limit, as_json=as_json)
+
+
+@order.command("show")
+@click.argument("order_id", metavar="ORDER")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_advises
+def order_show(order_id: str, as_json: bool) -> None:
+    """Show a request and all that happened to it.
+
+    Example: keystead order show 5f0c4e1b9a7d4f3e8c2b6a1d0e9f8c7b
+    """
+    show_details(show_order(_enroll("cli").transactions, order_id), as_json=as_json)
 
 
 @order.command("approve")
-@click.argument("order_id")
+@click.argument("order_id", metavar="ORDER")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_advises
-def order_approve(order_id: str) -> None:
-    """Approve a request. Example: keystead order approve 5f0c…"""
+def order_approve(order_id: str, as_json: bool) -> None:
+    """Approve a request. The person gets a letter.
+
+    Example: keystead order approve 5f0c4e1b9a7d4f3e8c2b6a1d0e9f8c7b
+    """
     enroll = _enroll("cli")
-    decide_order(enroll.transactions, enroll.clock, order_id, approve=True)
-    click.echo("approved")
+    decided = decide_order(enroll.transactions, enroll.clock, enroll.settings.public_origin, order_id, approve=True)
+    show_decision("Approved", decided, as_json=as_json)
 
 
 @order.command("reject")
-@click.argument("order_id")
-@click.option("--reason", required=True, help="What the person will read.")
+@click.argument("order_id", metavar="ORDER")
+@click.option("--reason", required=True, help="What the person will read, in the letter and on the page.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_advises
-def order_reject(order_id: str, reason: str) -> None:
-    """Decline a request. Example: keystead order reject 5f0c… --reason "Ask your manager first." """
+def order_reject(order_id: str, reason: str, as_json: bool) -> None:
+    """Decline a request. The person gets a letter with the reason.
+
+    \b
+    Example:
+      keystead order reject 5f0c4e1b9a7d4f3e8c2b6a1d0e9f8c7b \\
+        --reason "Ask your manager first."
+    """
     enroll = _enroll("cli")
-    decide_order(enroll.transactions, enroll.clock, order_id, approve=False, note=reason)
-    click.echo("rejected")
+    decided = decide_order(
+        enroll.transactions, enroll.clock, enroll.settings.public_origin, order_id, approve=False, note=reason
+    )
+    show_decision("Rejected", decided, as_json=as_json)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -126,6 +126,19 @@ class SqlTransaction:
         query = select(Order).where(t.orders.c.form_id == form_id, t.orders.c.person_email == email)
         return self.session.scalars(query.order_by(t.orders.c.created_at.desc()).limit(100)).all()
 
+    def find_orders(
+        self, *, state: OrderState | None, form_id: str | None, email: str | None, limit: int
+    ) -> Sequence[Order]:
+        query = select(Order).order_by(t.orders.c.created_at.desc(), t.orders.c.id).limit(limit)
+        for column, wanted in (
+            (t.orders.c.state, state),
+            (t.orders.c.form_id, form_id),
+            (t.orders.c.person_email, email),
+        ):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        return self.session.scalars(query).all()
+
     def claim_accepted_orders(self, limit: int) -> Sequence[Order]:
         query = select(Order).where(t.orders.c.state == OrderState.CSR_ACCEPTED).order_by(t.orders.c.state_at)
         return self.session.scalars(query.limit(limit).with_for_update(skip_locked=True)).all()
