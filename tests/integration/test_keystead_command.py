@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from tests.support.enroll_app import ACCESS_CODE_KEY, ADA, BOB, COOKIE_KEY, SETUP, EnrollApp, enroll_app, files, issued
 
-from keystead_enroll.cli import main
+from keystead_enroll.cli import main, service
 
 Keystead = Callable[..., Result]
 
@@ -237,3 +237,11 @@ def test_a_database_that_cannot_be_reached_is_told_without_a_traceback(
     assert "error: the database cannot be used: " in done.stderr
     assert "KEYSTEAD_ENROLL_DATABASE_URL" in done.stderr
     assert "tell-nobody" not in done.output
+
+
+def test_the_token_key_is_made_once_and_where_the_settings_say(tmp_path: Path) -> None:
+    missing = CliRunner().invoke(service, ["keys"])
+    assert missing.exit_code == 2 and "missing  KEYSTEAD_ENROLL_TOKEN_KEY_FILE: " in missing.stderr
+    key = tmp_path / "enroll.pem"
+    told = [CliRunner(env={"KEYSTEAD_ENROLL_TOKEN_KEY_FILE": str(key)}).invoke(service, ["keys"]).stdout for _ in "12"]
+    assert told == [f"made {key}\n", f"kept {key}\n"]

@@ -176,8 +176,8 @@ def test_a_code_is_given_exactly_where_it_is_asked(tmp_path: Path, account: dict
         ("forms:\n  - name: a\n    name: b\n", "line 2: has “name” twice in one group"),
         ("forms: !!python/object:os.system {}\n", "line 1: "),
         ("? [a]\n: 1\n", "line 1: has a list or group where a name belongs"),
-        ("- 1\n- 2\n", "line 1: is no set-up"),
-        ("just text", "line 1: is no set-up"),
+        ("- 1\n- 2\n", "line 1: this is no set-up"),
+        ("just text", "line 1: this is no set-up"),
     ],
 )
 def test_what_is_no_set_up_is_refused_with_its_line_and_what_to_do(tmp_path: Path, text: str, told: str) -> None:

@@ -28,7 +28,7 @@ from keystead_enroll.cli_output import (
 from keystead_enroll.domain.errors import CaRefused, Refusal
 from keystead_enroll.domain.orders import OrderState
 from keystead_enroll.domain.refusals import DeclarationInvalid
-from keystead_enroll.settings import CaSettings, EnrollSettings, EnrollWorkerSettings
+from keystead_enroll.settings import CaSettings, EnrollSettings, EnrollWorkerSettings, TokenKeySettings
 from keystead_enroll.usecases.apply_declaration import apply_declaration
 from keystead_enroll.usecases.change_order import decide_order
 from keystead_enroll.usecases.create_ca import CaNames, create_ca
@@ -216,7 +216,12 @@ def order() -> None:
 
 
 @order.command("list")
-@click.option("--state", type=click.Choice([state.value for state in OrderState]), help="Only those in this state.")
+@click.option(
+    "--state",
+    metavar="STATE",
+    type=click.Choice([state.value for state in OrderState]),
+    help=f"Only those in this state: {', '.join(OrderState)}.",
+)
 @click.option("--form", help="Only those of this form: its name, or the end of its address.")
 @click.option("--person", metavar="EMAIL", help="Only those of this person.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
@@ -323,8 +328,6 @@ def migrate(check: bool) -> None:
 @service.command()
 def keys() -> None:
     """Make the token key that the settings name, unless it is there."""
-    import os
-
-    private = Path(os.environ["KEYSTEAD_ENROLL_TOKEN_KEY_FILE"])
+    private = load_settings(TokenKeySettings).token_key_file
     made = write_signing_key(private, private.with_suffix(".pub.pem"))
     click.echo(f"{'made' if made else 'kept'} {private}")

@@ -25,9 +25,9 @@ from keystead_enroll.usecases.show_order import OrderDetails
 
 def show_error(detail: str, advice: str) -> None:
     """`error:` and `hint:` lines on stderr."""
-    click.echo(_wrapped(f"error: {detail}"), err=True)
+    _say(f"error: {detail}", err=True)
     if advice:
-        click.echo(_wrapped(f"hint: {advice}"), err=True)
+        _say(f"hint: {advice}", err=True)
 
 
 def show_mistakes(file: str, refusal: DeclarationInvalid) -> None:
@@ -38,8 +38,8 @@ def show_mistakes(file: str, refusal: DeclarationInvalid) -> None:
         return
     click.echo(f"error: {file} has {count} mistake{'s' if count != 1 else ''}:", err=True)
     for mistake in refusal.mistakes:
-        click.echo(_wrapped(f"  {mistake}", "    "), err=True)
-    click.echo(_wrapped(f"hint: {refusal.advice}"), err=True)
+        _say(f"  {mistake}", "    ", err=True)
+    _say(f"hint: {refusal.advice}", err=True)
 
 
 def show_applied(applied: Applied, origin: str, *, check: bool, as_json: bool) -> None:
@@ -53,7 +53,7 @@ def show_applied(applied: Applied, origin: str, *, check: bool, as_json: bool) -
         return
     for done in changes:
         fields = f": {', '.join(done.fields)}" if done.fields else ""
-        click.echo(_wrapped(f"{done.change.value:<10} {done.thing}{fields}", " " * 11))
+        _say(f"{done.change.value:<10} {done.thing}{fields}", " " * 11)
     counts = ", ".join(f"{count} {change}" for change, count in applied.counts.items() if count)
     click.echo(f"{'Would be' if check else 'Done'}: {counts}." + (" Nothing was changed." if check else ""))
     if check:
@@ -90,15 +90,13 @@ def show_ca(
         click.echo(f"  certificate  {folder / (ROOT_CERTIFICATE if certificate is ca.root else ISSUING_CERTIFICATE)}")
         click.echo(f"  private key  {key}{', encrypted' if encrypted else ', NOT encrypted'}")
     click.echo()
-    click.echo(
-        _wrapped(
-            f"Now take the root's key offline: move {root_key}, and its passphrase apart from it, to media that you "
-            "lock away, and delete both here. It is not needed again until it signs the next issuing CA.",
-            "",
-        )
+    _say(
+        f"Now take the root's key offline: move {root_key}, and its passphrase apart from it, to media that you "
+        "lock away, and delete both here. It is not needed again until it signs the next issuing CA.",
+        "",
     )
     if not root_encrypted:
-        click.echo(_wrapped("warning: whoever can read the root's key can make certificates in your name."), err=True)
+        _say("warning: whoever can read the root's key can make certificates in your name.", err=True)
 
 
 def show_orders(orders: Sequence[OrderLine], limit: int, *, as_json: bool) -> None:
@@ -108,7 +106,7 @@ def show_orders(orders: Sequence[OrderLine], limit: int, *, as_json: bool) -> No
         return
     for order in orders:
         click.echo(f"{order.id}  {_plain(order.state):<17}  {_when(order.created_at)}")
-        click.echo(_wrapped(f"  {order.person} · {order.form} · {order.wanted} ({order.profile})", "    "))
+        _say(f"  {order.person} · {order.form} · {order.wanted} ({order.profile})", "    ")
     if not orders:
         click.echo("No requests.")
     elif len(orders) == limit:
@@ -137,11 +135,11 @@ def show_details(order: OrderDetails, *, as_json: bool) -> None:
     }
     for name, value in facts.items():
         if value:
-            click.echo(_wrapped(f"{name + ':':<15}{value}", " " * 15))
+            _say(f"{name + ':':<15}{value}", " " * 15)
     click.echo("History:")
     for step in order.history:
         note = f": {step.note}" if step.note else ""
-        click.echo(_wrapped(f"  {_when(step.at)}  {_plain(step.state)}{note}", " " * 25))
+        _say(f"  {_when(step.at)}  {_plain(step.state)}{note}", " " * 25)
 
 
 def show_decision(done: str, order: Order, *, as_json: bool) -> None:
@@ -149,7 +147,7 @@ def show_decision(done: str, order: Order, *, as_json: bool) -> None:
     if as_json:
         click.echo(_json({"id": order.id, "state": order.state, "person": order.person_email}))
         return
-    click.echo(_wrapped(f"{done}: {order.wanted_name}, asked for by {order.person_email}. They get a letter."))
+    _say(f"{done}: {order.wanted_name}, asked for by {order.person_email}. They get a letter.")
 
 
 def _json(value: object) -> str:
@@ -164,11 +162,10 @@ def _when(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def _wrapped(text: str, indent: str = "      ") -> str:
-    """`text` as wide as the terminal; one line where the output is no terminal. Addresses and paths stay whole."""
-    if not sys.stderr.isatty():
-        return text
-    width = max(40, min(shutil.get_terminal_size((80, 24)).columns, 120))
-    return textwrap.fill(
-        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
-    )
+def _say(text: str, indent: str = "      ", *, err: bool = False) -> None:
+    """Prints `text` as wide as the terminal, or in one line where the output is no terminal. Addresses and paths stay
+    whole."""
+    if (sys.stderr if err else sys.stdout).isatty():
+        width = max(40, min(shutil.get_terminal_size((80, 24)).columns, 120))
+        text = textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    click.echo(text, err=err)

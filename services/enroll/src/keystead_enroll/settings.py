@@ -81,3 +81,11 @@ class EnrollWorkerSettings(EnrollSettings, CaSettings):
     """What the worker needs, which signs: in production the CA's passphrase too."""
 
     model_config = SettingsConfigDict(env_prefix="KEYSTEAD_ENROLL_", extra="forbid", hide_input_in_errors=True)
+
+
+class TokenKeySettings(EnvironmentSettings):
+    """What is needed to make the token key."""
+
+    model_config = SettingsConfigDict(env_prefix="KEYSTEAD_ENROLL_", extra="ignore", hide_input_in_errors=True)
+
+    token_key_file: Path = Field(description="where this service's private token key is to be, PEM")

@@ -70,7 +70,7 @@ def read_declaration(path: Path) -> Reading:
     if document is None or document == {}:
         raise DeclarationInvalid([Mistake(None, "the file is empty")], EMPTY_ADVICE)
     if not isinstance(document, Group):
-        raise DeclarationInvalid([Mistake(1, "is no set-up")], EMPTY_ADVICE)
+        raise DeclarationInvalid([Mistake(1, "this is no set-up")], EMPTY_ADVICE)
     reading = _Reader(document).read()
     if not any(document.values()) and not reading.mistakes:
         raise DeclarationInvalid([Mistake(None, "the file declares nothing")], EMPTY_ADVICE)
