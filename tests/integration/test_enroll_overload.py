@@ -23,9 +23,7 @@ CLAIM = {"claim": "x" * 20, "agent_secret": "0" * 64, "machine": MACHINE.model_d
 
 def locked(app: EnrollApp) -> sqlite3.Connection:
     """A connection that lets nobody else write to the SQLite database, until it is closed."""
-    connection = sqlite3.connect(
-        str(app.enroll.database.url.database), isolation_level=None, check_same_thread=False
-    )
+    connection = sqlite3.connect(str(app.enroll.database.url.database), isolation_level=None, check_same_thread=False)
     connection.execute("BEGIN IMMEDIATE")
     return connection
 

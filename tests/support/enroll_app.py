@@ -64,6 +64,7 @@ ADA, BOB = "ada@example.org", "bob@example.org"
 CODE = "RAD2026"
 REGISTRATION_TOKEN = "0123456789abcdef"
 LICENCE = "2026-11"
+COOKIE_KEY, ACCESS_CODE_KEY = "8f1c0be4a7d259636eb07c1f5a2d94e8", "c7a1e05b3f9d48268b0c6e1d7f3a9254"
 PAGE = {"accept": "text/html"}
 
 SETUP = yaml.safe_load(
@@ -187,8 +188,8 @@ def settings(database_url: str, redis_url: str, **changes: Any) -> EnrollSetting
         "redis_url": redis_url,
         "identity_key_file": made.identity_public,
         "token_key_file": made.token_key,
-        "cookie_key": "c" * 40,
-        "access_code_key": "d" * 40,
+        "cookie_key": COOKIE_KEY,
+        "access_code_key": ACCESS_CODE_KEY,
         "ca_folder": made.ca_folder,
         "claim_limit_address": "1000/minute",
         "open_orders_limit": 1000,

@@ -8,11 +8,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from tests.support.page_samples import NOW, ROOT
 
 from keystead_contracts.base import AssuranceLevel, CertificateType
-from keystead_contracts.events import CertificateInstalled, EnrollmentFailed, LoginRequested
+from keystead_contracts.events import (
+    CertificateInstalled,
+    EnrollmentFailed,
+    LoginRequested,
+    OrderApproved,
+    OrderRejected,
+)
 
 LETTERS = ROOT / "services/notify/src/keystead_notify/adapters/templates"
 
-Letter = LoginRequested | CertificateInstalled | EnrollmentFailed
+Letter = LoginRequested | CertificateInstalled | EnrollmentFailed | OrderApproved | OrderRejected
 
 FACTS: dict[str, Letter] = {
     "login_requested": LoginRequested(
@@ -50,6 +56,28 @@ FACTS: dict[str, Letter] = {
         failed_at=NOW,
         portal_link="https://enroll.example.org/e/Zx8/orders/1",
         help_link="https://help.example.org/certificates",
+    ),
+    "order_approved": OrderApproved(
+        email="ada.lovelace@example.org",
+        organization="Northwind University",
+        form_name="Staff certificates",
+        order_id="01JD8Z3",
+        certificate_type=CertificateType.CLIENT,
+        wanted="Ada Lovelace",
+        decided_at=NOW,
+        portal_link="https://enroll.example.org/e/Zx8/orders/1",
+        help_link="https://help.example.org/certificates",
+    ),
+    "order_rejected": OrderRejected(
+        email="ada.lovelace@example.org",
+        organization="Northwind University",
+        form_name="Staff certificates",
+        order_id="01JD8Z3",
+        certificate_type=CertificateType.CLIENT,
+        wanted="Ada Lovelace",
+        reason="Guests get their certificates from the library.",
+        decided_at=NOW,
+        portal_link="https://enroll.example.org/e/Zx8/orders/1",
     ),
 }
 

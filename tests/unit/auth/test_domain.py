@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keystead_auth.domain.email import is_delegated, mask, normalize
+from keystead_auth.domain.email import mask, normalize
 from keystead_auth.domain.errors import (
     EmailMalformed,
     FormUnknown,
@@ -64,29 +64,6 @@ def test_a_stored_address_is_one_that_the_contracts_take() -> None:
 
 def test_a_masked_address_shows_the_first_letter_and_the_domain() -> None:
     assert mask("ada@example.org") == "a…@example.org"
-
-
-@pytest.mark.parametrize(
-    ("address", "domains", "delegated"),
-    [
-        ("ada@example.org", ["example.org"], True),
-        ("ada@example.org", ["EXAMPLE.org"], True),
-        ("ada@EXAMPLE.org", ["example.org"], True),
-        ("ada@sub.example.org", ["example.org"], False),
-        ("ada@sub.example.org", ["*.example.org"], True),
-        ("ada@a.b.example.org", ["*.example.org"], True),
-        ("ada@example.org", ["*.example.org"], False),
-        ("ada@evilexample.org", ["*.example.org"], False),
-        ("ada@evilexample.org", ["example.org"], False),
-        ("ada@example.org.evil.net", ["example.org"], False),
-        ("ada@example.org", [], False),
-        ("ada@example.org", [""], False),
-        ("ada@example.org", ["*."], False),
-        ("ada@example.org", ["example.net", " example.org. "], True),
-    ],
-)
-def test_a_domain_is_delegated_exactly_or_below_a_star(address: str, domains: list[str], delegated: bool) -> None:
-    assert is_delegated(address, domains) is delegated
 
 
 def test_an_eligible_address_gets_a_link_until_it_would_be_too_late() -> None:

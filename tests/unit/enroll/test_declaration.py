@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from keystead_enroll.adapters.declaration import read_declaration
+from keystead_enroll.adapters.declaration import Reading, read_declaration
 from keystead_enroll.domain.refusals import DeclarationInvalid
 
 PROFILE = {
@@ -19,52 +19,106 @@ PROFILE = {
 }
 
 
-def mistakes(tmp_path: Path, content: object) -> list[str]:
+def read(tmp_path: Path, content: object) -> Reading:
     path = tmp_path / "setup.yaml"
-    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
-    with pytest.raises(DeclarationInvalid) as refused:
-        read_declaration(path)
-    return refused.value.mistakes
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
+    return read_declaration(path)
 
 
-def test_all_mistakes_are_told_at_once_with_their_places(tmp_path: Path) -> None:
-    found = mistakes(
-        tmp_path,
-        {
-            "organizations": [{"name": "", "dns_domains": ["not a domain"]}],
-            "profiles": [
-                PROFILE | {"term_days": [0], "key_algorithms": []},
-                PROFILE | {"name": "B", "subject": "CN={x"},
-            ],
-            "forms": [
-                {"name": "F", "type": "device", "methods": ["secret_id"]},
-                {"name": "G", "type": "client", "uri_extension": "a/b", "help_link": "javascript:alert(1)"},
-                {
-                    "name": "H",
-                    "type": "client",
-                    "accounts": [{"name": "ab", "organization": "O", "profiles": [], "access_code": "no good!"}],
-                },
-            ],
-            "registration_tokens": [{"name": "t", "token": "short", "organization": "O"}],
-            "surprise": 1,
-        },
-    )
-    places = {mistake.split(": ")[0] for mistake in found}
-    assert places >= {
-        "organizations.0.name",
-        "organizations.0.dns_domains",
-        "profiles.0.term_days.0",
-        "profiles.0.key_algorithms",
-        "profiles.1",
-        "forms.0",
-        "forms.1.uri_extension",
-        "forms.1.help_link",
-        "forms.2.accounts.0.name",
-        "forms.2.accounts.0.profiles",
-        "forms.2.accounts.0.access_code",
-        "registration_tokens.0.token",
-        "surprise",
-    }
+def mistakes(tmp_path: Path, content: object) -> list[str]:
+    """What is told of the file by itself."""
+    try:
+        reading = read(tmp_path, content)
+    except DeclarationInvalid as refused:
+        return [str(mistake) for mistake in refused.mistakes]
+    found = DeclarationInvalid([*reading.mistakes, *reading.declaration.repeated_names()])
+    return [str(mistake) for mistake in found.mistakes]
+
+
+BAD = """\
+organizations:
+  - name: ""
+    dns_domains: [a.example, not a domain]
+profiles:
+  - name: Person
+    type: client
+    key_algorithms: []
+    term_days: [365, 0]
+    subject: CN={name}
+  - name: B
+    type: devise
+    key_algorithms: [ec-p256]
+    term_days: 30
+    subject: CN={x
+  - {name: C, type: device, key_algorithms: [ec-p256], term_days: [30], subject: "CN={name}"}
+forms:
+  - name: F
+    type: device
+    methods: [secret_id]
+  - name: G
+    type: client
+    uri_extension: a/b
+    help_link: javascript:alert(1)
+    help_txt: Ask.
+    accounts:
+      - name: ab
+        organization: O
+        profiles: []
+        access_code: no good!
+      - name: Ward
+        organization: O
+        profiles: [Person]
+        access_code: 2026
+        authorization: access_code
+      - organization: O
+        profiles: [Person]
+registration_tokens:
+  - {name: t, token: short, organization: O}
+surprise: 1
+"""
+
+
+def test_all_mistakes_are_told_at_once_by_line_and_name_in_plain_words(tmp_path: Path) -> None:
+    assert mistakes(tmp_path, BAD) == [
+        "line 2: an organization without a name: name: must not be empty",
+        "line 3: an organization without a name: dns_domains (number 2): “not a domain” is not a host name: "
+        "“not a domain” is not 1 to 63 letters, digits and inner hyphens",
+        "line 7: profile “Person”: key_algorithms: needs at least 1 entry",
+        "line 8: profile “Person”: term_days (number 2): must be 1 or more",
+        "line 11: profile “B”: type: must be one of: client, device, ssl",
+        "line 13: profile “B”: term_days: must be a list",
+        "line 15: profile “C”: subject: there is no variable {name} for this certificate type. There are "
+        "country, department, device_name, fqdn, locality, organization, serial_number, state.",
+        "line 19: form “F”: methods: has secret_id, which is for client forms only",
+        "line 22: form “G”: uri_extension: may have letters a-z, digits, - and _ only, 1 to 58 of them",
+        "line 23: form “G”: help_link: must be an address that begins with https:// or http://",
+        "line 24: form “G”: there is no setting “help_txt” here; did you mean help_text?",
+        "line 26: account “ab” of form “G”: name: must have at least 3 characters",
+        "line 28: account “ab” of form “G”: profiles: needs at least 1 entry",
+        "line 29: account “ab” of form “G”: access_code: may have letters a-z and digits only, 1 to 255 of them",
+        "line 33: account “Ward” of form “G”: access_code: must be text: put it in quotes",
+        "line 35: an account without a name, of form “G”: name is missing",
+        "line 38: registration token “t”: token: must have at least 16 characters",
+        "line 39: the file: there is no setting “surprise” here; there are organizations, licence, profiles, forms, "
+        "registration_tokens",
+    ]
+
+
+def test_what_is_right_can_be_used_and_what_is_not_is_known_by_name(tmp_path: Path) -> None:
+    reading = read(tmp_path, BAD)
+    (form, other) = reading.declaration.forms
+    assert (form.name, other.name, [account.name for account in other.accounts]) == ("F", "G", ["Ward"])
+    assert other.accounts[0].line("profiles", 0) == 32
+    assert reading.left_out == {("organization", ""), ("profile", "Person"), ("profile", "B"), ("profile", "C")}
+
+
+def test_what_cannot_be_stored_is_refused(tmp_path: Path) -> None:
+    assert mistakes(tmp_path, 'organizations:\n  - name: "a\\0b"\n') == [
+        "line 2: organization 'a\\x00b': name: has the character U+0000, which cannot be stored"
+    ]
+    assert mistakes(tmp_path, "organizations:\n  - name: a\0b\n") == [
+        "line 2: has the character U+0000, which no text may hold"
+    ]
 
 
 def test_a_mistake_does_not_repeat_the_secret(tmp_path: Path) -> None:
@@ -104,32 +158,54 @@ def test_a_code_is_given_exactly_where_it_is_asked(tmp_path: Path, account: dict
     assert mistakes(tmp_path, {"forms": [{"name": "F", "type": "client", "accounts": [content]}]})
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "just text", "!!python/object:os.system {}"])
-def test_what_is_no_set_up_is_refused(tmp_path: Path, text: str) -> None:
-    assert mistakes(tmp_path, text)
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("forms: [", "line 1: ends before a list or group in brackets is closed"),
+        (
+            "forms:\n  - name: a: b\n",
+            "line 2: has a second “name:” or is indented too far: put text with a colon in quotes",
+        ),
+        ("forms:\n\t- name: a\n", "line 2: has a tab where only spaces may stand: indent with spaces"),
+        ("forms:\n  - name: 'a\n", "line 2: begins a text in quotes that never ends"),
+        ("forms:\n  - name\n   x: 1\n", "line 3: "),
+        ("forms:\n  - name: @a\n", "line 2: begins a text with a character that YAML reserves: put the text in quotes"),
+        ("forms: *a\n", "line 1: names something with * that is not there"),
+        ("forms: &a [*a]\n", "line 1: contains itself by a * name"),
+        ("forms: []\n---\nforms: []\n", "line 2: begins a second document with ---: use one file for each"),
+        ("forms:\n  - name: a\n    name: b\n", "line 2: has “name” twice in one group"),
+        ("forms: !!python/object:os.system {}\n", "line 1: "),
+        ("? [a]\n: 1\n", "line 1: has a list or group where a name belongs"),
+        ("- 1\n- 2\n", "line 1: this is no set-up"),
+        ("just text", "line 1: this is no set-up"),
+    ],
+)
+def test_what_is_no_set_up_is_refused_with_its_line_and_what_to_do(tmp_path: Path, text: str, told: str) -> None:
+    (found,) = mistakes(tmp_path, text)
+    assert found.startswith(told)
+    assert "yaml" not in found.lower().replace("that yaml reserves", "")
 
 
 def test_a_pattern_that_is_no_regular_expression_is_refused(tmp_path: Path) -> None:
-    assert any(
-        "regular expression" in m for m in mistakes(tmp_path, {"profiles": [PROFILE | {"device_name_pattern": "("}]})
-    )
+    (found,) = mistakes(tmp_path, {"profiles": [PROFILE | {"device_name_pattern": "("}]})
+    assert "device_name_pattern: is not a regular expression" in found
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DeclarationInvalid):
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DeclarationInvalid, match="No such file"):
         read_declaration(tmp_path / "none.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"name: \xff\xfe")
-    with pytest.raises(DeclarationInvalid):
+    with pytest.raises(DeclarationInvalid, match="UTF-8"):
         read_declaration(tmp_path / "latin.yaml")
 
 
-def test_an_empty_file_declares_nothing(tmp_path: Path) -> None:
-    (tmp_path / "empty.yaml").write_text("")
-    assert read_declaration(tmp_path / "empty.yaml").forms == []
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "{}", "forms: []\norganizations: []\n"])
+def test_a_file_that_declares_nothing_is_a_mistake(tmp_path: Path, text: str) -> None:
+    with pytest.raises(DeclarationInvalid, match=r"empty|declares nothing") as refused:
+        read(tmp_path, text)
+    assert "never takes anything away" in refused.value.advice
 
 
-@pytest.mark.parametrize(
-    "content", [{"organizations": [{"name": "A\0"}]}, {"organizations": [{"name": "A", "departments": ["B\0"]}]}]
-)
-def test_nul_is_refused_as_postgresql_stores_none(tmp_path: Path, content: object) -> None:
-    assert any("NUL" in mistake for mistake in mistakes(tmp_path, content))
+def test_a_version_that_looks_like_a_date_is_text(tmp_path: Path) -> None:
+    licence = read(tmp_path, "licence:\n  version: 2026-11-01\n  text: Be good.\n").declaration.licence
+    assert licence is not None and licence.version == "2026-11-01"

@@ -36,10 +36,10 @@ def test_web_and_migrate_need_no_mail_server() -> None:
         ({"smtp_from": "nobody"}, "one address"),
         ({"smtp_from": "a@example.org, b@example.org"}, "one address"),
         ({"smtp_from": "a@example.org\r\nBcc: b@example.org"}, "one address"),
-        ({"smtp_username": "u"}, "belong together"),
-        ({"smtp_security": "none"}, "refused in production"),
+        ({"smtp_username": "u"}, "belongs together"),
+        ({"smtp_security": "none"}, "refused in production mode"),
         ({"smtp_security": "ssl"}, "starttls"),
-        ({"lease_seconds": 30}, "lease_seconds"),
+        ({"lease_seconds": 30}, "60 or more"),
         ({"smtp_ca_file": "/does/not/exist"}, "smtp_ca_file"),
         ({"smtp_host": ""}, "smtp_host"),
     ],
@@ -51,3 +51,12 @@ def test_what_is_wrong_refuses_to_start(changes: dict[str, object], told: str) -
 
 def test_a_mail_server_on_this_machine_needs_no_tls() -> None:
     NotifyWorkerSettings(**GOOD | {"smtp_security": "none", "smtp_host": "127.0.0.1"})  # type: ignore[arg-type]
+
+
+def test_mistakes_are_told_together_by_name() -> None:
+    changes = {"smtp_security": "none", "smtp_username": "u", "lease_seconds": 1, "public_origin": "http://a.example"}
+    with pytest.raises(ValidationError) as refused:
+        NotifyWorkerSettings(**GOOD | changes)  # type: ignore[arg-type]
+    assert {mistake["loc"] for mistake in refused.value.errors()} == {
+        ("public_origin",), ("smtp_security",), ("smtp_password",), ("lease_seconds",),
+    }  # fmt: skip

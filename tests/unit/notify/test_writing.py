@@ -94,6 +94,15 @@ def test_a_failure_is_told_in_sentences_without_backticks() -> None:
         assert "`" not in text
 
 
+def test_a_refusal_tells_the_reason_or_whom_to_ask() -> None:
+    fact = samples("https://enroll.example.org")["order_rejected"]
+    given, none = sent(fact), sent(fact.model_copy(update={"reason": ""}))
+    for kind in ("plain", "html"):
+        assert "Guests get their certificates from the library." in part(given, kind)
+        assert "Do you want to know why?" in part(none, kind) and "Reason" not in part(none, kind)
+    assert str(given["subject"]) == "Your request from Staff certificates was refused"
+
+
 def test_a_malformed_fact_is_not_written() -> None:
     with pytest.raises(ValueError, match="email"):
         Writer().write("login_requested", {})

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Self
 
-from limits import parse
-from pydantic import (
-    AfterValidator,
-    Field,
-    FilePath,
-    HttpUrl,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from keystead_kit.settings import Mode, ServiceSettings
+from keystead_kit.ratelimit import RateLimit
+from keystead_kit.setting_types import MAKE_KEY, DevelopmentMailbox, RandomKey, TokenKeyFile
+from keystead_kit.settings import ServiceSettings
 
-LEAST_DISTINCT_CHARACTERS = 10
-
-
-def _limit(text: str) -> str:
-    try:
-        parse(text)
-    except ValueError as error:
-        raise ValueError('must be a number and a time, such as "20/15 minutes"') from error
-    return text
-
-
-Limit = Annotated[str, AfterValidator(_limit)]
+_TOKEN_KEY = "P-256 private key of identity tokens, PEM; make one: keystead-auth keys"  # noqa: S105 words, not a secret
+_COOKIE_KEY = f"key of form tokens, 32 characters or more; {MAKE_KEY}"
 
 
 class AuthSettings(ServiceSettings):
@@ -39,29 +20,15 @@ class AuthSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="KEYSTEAD_AUTH_")
 
-    token_key_file: FilePath | None = Field(None, description="P-256 private key (PKCS#8 PEM) of identity tokens")
-    cookie_key: SecretStr | None = Field(None, min_length=32, description="key of form tokens, 32 characters or more")
+    token_key_file: TokenKeyFile | None = Field(None, description=_TOKEN_KEY)
+    cookie_key: RandomKey | None = Field(None, description=_COOKIE_KEY)
     link_minutes: int = Field(15, ge=1, le=60, description="how long a sign-in link works")
     session_hours: float = Field(8, gt=0, le=24, description="how long a session lasts")
-    limit_sign_in_per_client: Limit = "60/15 minutes"
-    limit_sign_in_per_email: Limit = "5/15 minutes"
-    limit_sign_in_per_form: Limit = "300/15 minutes"
-    limit_confirm_per_client: Limit = "120/15 minutes"
-    mailbox_url: HttpUrl | None = Field(None, description="the development mailbox, linked from 'check your mail'")
-
-    @field_validator("cookie_key")
-    @classmethod
-    def _random_in_production(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        weak = value is not None and len(set(value.get_secret_value())) < LEAST_DISTINCT_CHARACTERS
-        if weak and info.data.get("mode") is Mode.PRODUCTION:
-            raise ValueError("must be random, such as the output of `openssl rand -hex 32`")
-        return value
-
-    @model_validator(mode="after")
-    def _no_doubles_in_production(self) -> Self:
-        if self.mode is Mode.PRODUCTION and self.mailbox_url is not None:
-            raise ValueError("mailbox_url names a development double and is refused in production mode")
-        return self
+    limit_sign_in_per_client: RateLimit = "60/15 minutes"
+    limit_sign_in_per_email: RateLimit = "5/15 minutes"
+    limit_sign_in_per_form: RateLimit = "300/15 minutes"
+    limit_confirm_per_client: RateLimit = "120/15 minutes"
+    mailbox_url: DevelopmentMailbox | None = Field(None, description="the development mailbox, for 'check your mail'")
 
     @property
     def link_lifetime(self) -> timedelta:
@@ -77,5 +44,5 @@ class AuthSettings(ServiceSettings):
 class AuthWebSettings(AuthSettings):
     """What the web process needs: the keys too."""
 
-    token_key_file: FilePath = Field(description="P-256 private key (PKCS#8 PEM) of identity tokens")
-    cookie_key: SecretStr = Field(min_length=32, description="key of form tokens, 32 characters or more")
+    token_key_file: TokenKeyFile = Field(description=_TOKEN_KEY)
+    cookie_key: RandomKey = Field(description=_COOKIE_KEY)

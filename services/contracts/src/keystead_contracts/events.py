@@ -16,6 +16,7 @@ from keystead_contracts.base import (
     CertificateType,
     EmailAddress,
     Message,
+    PlainText,
     TraceId,
     UriExtension,
 )
@@ -89,11 +90,54 @@ class EnrollmentFailed(Message):
     help_link: str | None = None
 
 
-Fact = Annotated[FormPublished | LoginRequested | CertificateInstalled | EnrollmentFailed, Field(discriminator="type")]
+class OrderApproved(Message):
+    """enroll → notify: an administrator approved a person's order; `wanted` is the name it is for."""
+
+    type: Literal["order_approved"] = "order_approved"
+    email: EmailAddress
+    organization: str
+    form_name: str
+    order_id: str
+    certificate_type: CertificateType
+    wanted: str
+    decided_at: AwareDatetime
+    portal_link: str
+    help_link: str | None = None
+
+
+class OrderRejected(Message):
+    """enroll → notify: an administrator declined a person's order; `reason` is theirs, for the person to read."""
+
+    type: Literal["order_rejected"] = "order_rejected"
+    email: EmailAddress
+    organization: str
+    form_name: str
+    order_id: str
+    certificate_type: CertificateType
+    wanted: str
+    reason: PlainText
+    decided_at: AwareDatetime
+    portal_link: str
+    help_link: str | None = None
+
+
+Fact = Annotated[
+    FormPublished | LoginRequested | CertificateInstalled | EnrollmentFailed | OrderApproved | OrderRejected,
+    Field(discriminator="type"),
+]
 """Any fact. A receiver acknowledges and drops a type it does not know (`parse_fact` answers None)."""
 
 _FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
-_KNOWN = frozenset({"form_published", "login_requested", "certificate_installed", "enrollment_failed"})
+_KNOWN = frozenset(
+    {
+        "form_published",
+        "login_requested",
+        "certificate_installed",
+        "enrollment_failed",
+        "order_approved",
+        "order_rejected",
+    }
+)
 
 
 class Envelope(Message):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets as randomness
 import sys
 from collections.abc import Callable
@@ -11,55 +10,87 @@ from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from keystead_enroll.adapters.builtin_ca import CaFolder
 from keystead_enroll.adapters.declaration import read_declaration
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
 from keystead_enroll.bootstrap import Enroll, build
-from keystead_enroll.domain.errors import Refusal
+from keystead_enroll.cli_output import (
+    show_applied,
+    show_ca,
+    show_decision,
+    show_details,
+    show_error,
+    show_mistakes,
+    show_orders,
+)
+from keystead_enroll.domain.errors import CaRefused, Refusal
+from keystead_enroll.domain.orders import OrderState
 from keystead_enroll.domain.refusals import DeclarationInvalid
-from keystead_enroll.settings import EnrollSettings
+from keystead_enroll.settings import CaSettings, EnrollSettings, EnrollWorkerSettings, TokenKeySettings
 from keystead_enroll.usecases.apply_declaration import apply_declaration
 from keystead_enroll.usecases.change_order import cancel_any_order, decide_order
 from keystead_enroll.usecases.create_ca import CaNames, create_ca
+from keystead_enroll.usecases.list_orders import list_orders
+from keystead_enroll.usecases.show_order import show_order
+from keystead_kit.clock import SystemClock
 from keystead_kit.http import run_web
 from keystead_kit.logs import configure_logging
 from keystead_kit.secrets import write_signing_key
+from keystead_kit.setting_types import LEAST_PASSPHRASE_OCTETS
 from keystead_kit.settings import load_settings
 
-EXIT_FAILED = 1
+EXIT_FAILED, EXIT_USAGE, EXIT_REFUSED, EXIT_UNREACHABLE = 1, 2, 3, 4
+EXIT_CODES = """\b
+Exit codes: 0 done, 1 failed, 2 usage, settings or set-up file wrong, 3 refused
+by a rule, 4 database not reachable.
+"""
+DATABASE_ADVICE = (
+    "See whether it runs and KEYSTEAD_ENROLL_DATABASE_URL names it; `keystead-enroll migrate` makes its tables."
+)
 
 
 def _advises(command: Callable[..., None]) -> Callable[..., None]:
-    """Writes a refusal as `error:` and `hint:` lines and exits 1."""
+    """Writes a refusal as `error:` and `hint:` lines and exits as `EXIT_CODES` says."""
 
     @wraps(command)
     def advised(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
         except DeclarationInvalid as refusal:
-            for mistake in refusal.mistakes:
-                click.echo(f"error: {mistake}", err=True)
-            click.echo(f"hint: {refusal.advice}", err=True)
+            show_mistakes(str(kwargs["file"]), refusal)
+            sys.exit(EXIT_USAGE)
+        except CaRefused as refusal:
+            show_error(refusal.detail, refusal.advice)
             sys.exit(EXIT_FAILED)
         except Refusal as refusal:
-            click.echo(f"error: {refusal.detail}", err=True)
-            if refusal.advice:
-                click.echo(f"hint: {refusal.advice}", err=True)
-            sys.exit(EXIT_FAILED)
+            show_error(refusal.detail, refusal.advice)
+            sys.exit(EXIT_REFUSED)
+        except (OperationalError, ProgrammingError) as error:
+            reason = str(error.orig).strip().splitlines()[0]
+            show_error(f"the database cannot be used: {reason}", DATABASE_ADVICE)
+            sys.exit(EXIT_UNREACHABLE)
 
     return advised
 
 
-def _enroll(role: str) -> Enroll:
-    settings = load_settings(EnrollSettings)
+def _enroll(role: str, settings_class: type[EnrollSettings] = EnrollSettings) -> Enroll:
+    settings = load_settings(settings_class)
     configure_logging("enroll", role, settings.log_level)
     return build(settings)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Keystead for administrators. Reads the same KEYSTEAD_ENROLL_… settings as the service."""
+    """Keystead for administrators. Reads the same KEYSTEAD_ENROLL_… settings as the service.
+
+    \b
+    Examples:
+      keystead ca init --organization "Example Hospital"
+      keystead apply -f setup.yaml --check
+      keystead order list --state awaiting_approval
+    """
 
 
 @main.group()
@@ -72,7 +103,8 @@ def ca() -> None:
 @click.option("--root-name", default="Keystead Root CA", show_default=True)
 @click.option("--issuing-name", default="Keystead Issuing CA", show_default=True)
 @click.option("--root-folder", type=click.Path(path_type=Path), help="Put the root's key here, to be taken offline.")
-@click.option("--root-passphrase-file", type=click.Path(path_type=Path, exists=True), help="Encrypts the root's key.")
+@click.option("--root-passphrase-file", type=click.Path(path_type=Path), help="Encrypts the root's key.")
+@click.option("--unencrypted-root-key", is_flag=True, help="Leave the root's key in plain text.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_advises
 def ca_init(
@@ -81,78 +113,178 @@ def ca_init(
     issuing_name: str,
     root_folder: Path | None,
     root_passphrase_file: Path | None,
+    unencrypted_root_key: bool,
     as_json: bool,
 ) -> None:
     """Make a root and an issuing CA in KEYSTEAD_ENROLL_CA_FOLDER.
 
-    Example: keystead ca init --organization "Example Hospital" --root-folder /mnt/offline
+    The issuing CA's key is encrypted with KEYSTEAD_ENROLL_CA_KEY_PASSPHRASE, the root's with the passphrase in
+    --root-passphrase-file or one that is asked for. No other settings are needed.
+
+    \b
+    Example:
+      keystead ca init --organization "Example Hospital" \\
+        --root-folder /mnt/offline --root-passphrase-file /mnt/offline/passphrase
     """
-    enroll = _enroll("cli")
-    passphrase = enroll.settings.ca_key_passphrase
+    settings = load_settings(CaSettings)
+    root_passphrase = _root_passphrase(root_passphrase_file, unencrypted_root_key)
+    issuing_passphrase = settings.ca_key_passphrase
     store = CaFolder(
-        enroll.settings.ca_folder,
+        settings.ca_folder,
         root_folder=root_folder,
-        issuing_passphrase=passphrase.get_secret_value().encode() if passphrase else None,
-        root_passphrase=root_passphrase_file.read_bytes().strip() if root_passphrase_file else None,
+        issuing_passphrase=issuing_passphrase.get_secret_value().encode() if issuing_passphrase else None,
+        root_passphrase=root_passphrase,
     )
-    create_ca(
+    made = create_ca(
         CaNames(organization, root_name, issuing_name),
-        now=enroll.clock.now(),
+        now=SystemClock().now(),
         random_bytes=randomness.token_bytes,
         lint=PkilintLinter().lint,
         store=store,
     )
-    where = str(enroll.settings.ca_folder)
-    click.echo(json.dumps({"folder": where}) if as_json else f"A root and an issuing CA are in {where}.")
+    show_ca(
+        made,
+        settings.ca_folder,
+        root_folder or settings.ca_folder,
+        root_encrypted=root_passphrase is not None,
+        issuing_encrypted=issuing_passphrase is not None,
+        as_json=as_json,
+    )
+
+
+def _root_passphrase(file: Path | None, unencrypted: bool) -> bytes | None:
+    """What encrypts the root's key, from the file or the terminal; None if it is to stay in plain text."""
+    if file and unencrypted:
+        raise click.UsageError("Give either --root-passphrase-file or --unencrypted-root-key.")
+    if unencrypted:
+        return None
+    if file:
+        try:
+            passphrase = file.read_bytes().strip()
+        except OSError as error:
+            raise click.UsageError(f"--root-passphrase-file {file}: {error.strerror}.") from error
+    elif sys.stdin.isatty():
+        asked: str = click.prompt(
+            "Passphrase for the root's key", hide_input=True, confirmation_prompt="Once more", err=True
+        )
+        passphrase = asked.encode()
+    else:
+        raise click.UsageError(
+            "The root's key needs a passphrase: name its file with --root-passphrase-file, or give "
+            "--unencrypted-root-key if the key may lie in plain text."
+        )
+    if len(passphrase) < LEAST_PASSPHRASE_OCTETS:
+        raise click.UsageError(
+            f"The root's passphrase{f' in {file}' if file else ''} has {len(passphrase)} octets, and "
+            f"{LEAST_PASSPHRASE_OCTETS} are the least. Make one: openssl rand -hex 32"
+        )
+    return passphrase
 
 
 @main.command()
 @click.option("-f", "--file", "file", required=True, type=click.Path(path_type=Path), help="A YAML set-up file.")
+@click.option("--check", is_flag=True, help="Only say what would be done; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_advises
-def apply(file: Path, as_json: bool) -> None:
-    """Bring organizations, profiles, forms and accounts to what a file declares. Safe to repeat.
+def apply(file: Path, check: bool, as_json: bool) -> None:
+    """Bring organizations, profiles, forms and accounts to what a file declares.
 
-    Example: keystead apply -f setup.yaml
+    Safe to repeat. What the file does not mention stays as it is. All mistakes are told at once, with their lines;
+    nothing is changed until there are none.
+
+    \b
+    Examples:
+      keystead apply -f setup.yaml --check
+      keystead apply -f setup.yaml
     """
-    declaration = read_declaration(file)
+    reading = read_declaration(file)
     enroll = _enroll("cli")
-    applied = apply_declaration(enroll.transactions, enroll.secrets, declaration)
-    addresses = {name: f"{enroll.settings.public_origin}/e/{uri}" for name, uri in applied.forms.items()}
-    if as_json:
-        click.echo(json.dumps({"forms": addresses, **applied.counts}))
-        return
-    done = [f"{applied.counts[what]} {what}" for what in ("created", "changed", "unchanged") if applied.counts[what]]
-    click.echo(", ".join(done) or "nothing declared")
-    width = max((len(name) for name in addresses), default=0)
-    for name, address in addresses.items():
-        click.echo(f"  {name:<{width}}  {address}")
+    applied = apply_declaration(
+        enroll.transactions,
+        enroll.secrets,
+        reading.declaration,
+        mistakes=reading.mistakes,
+        left_out=reading.left_out,
+        check=check,
+    )
+    show_applied(applied, enroll.settings.public_origin, check=check, as_json=as_json)
 
 
 @main.group()
 def order() -> None:
-    """Requests that wait for approval."""
+    """Requests of people: look at them, decide those that wait for approval."""
+
+
+@order.command("list")
+@click.option(
+    "--state",
+    metavar="STATE",
+    type=click.Choice([state.value for state in OrderState]),
+    help=f"Only those in this state: {', '.join(OrderState)}.",
+)
+@click.option("--form", help="Only those of this form: its name, or the end of its address.")
+@click.option("--person", metavar="EMAIL", help="Only those of this person.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_advises
+def order_list(state: str | None, form: str | None, person: str | None, limit: int, as_json: bool) -> None:
+    """List requests, newest first.
+
+    \b
+    Examples:
+      keystead order list --state awaiting_approval
+      keystead order list --person ada@example.org --limit 10
+    """
+    enroll = _enroll("cli")
+    wanted = OrderState(state) if state else None
+    found = list_orders(enroll.transactions, state=wanted, form=form, person=person, limit=limit)
+    show_orders(found, limit, as_json=as_json)
+
+
+@order.command("show")
+@click.argument("order_id", metavar="ORDER")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_advises
+def order_show(order_id: str, as_json: bool) -> None:
+    """Show a request and all that happened to it.
+
+    Example: keystead order show 5f0c4e1b9a7d4f3e8c2b6a1d0e9f8c7b
+    """
+    show_details(show_order(_enroll("cli").transactions, order_id), as_json=as_json)
 
 
 @order.command("approve")
-@click.argument("order_id")
+@click.argument("order_id", metavar="ORDER")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_advises
-def order_approve(order_id: str) -> None:
-    """Approve a request. Example: keystead order approve 5f0c…"""
+def order_approve(order_id: str, as_json: bool) -> None:
+    """Approve a request. The person gets a letter.
+
+    Example: keystead order approve 5f0c4e1b9a7d4f3e8c2b6a1d0e9f8c7b
+    """
     enroll = _enroll("cli")
-    decide_order(enroll.transactions, enroll.clock, order_id, approve=True)
-    click.echo("approved")
+    decided = decide_order(enroll.transactions, enroll.clock, enroll.settings.public_origin, order_id, approve=True)
+    show_decision("Approved", decided, as_json=as_json)
 
 
 @order.command("reject")
-@click.argument("order_id")
-@click.option("--reason", required=True, help="What the person will read.")
+@click.argument("order_id", metavar="ORDER")
+@click.option("--reason", required=True, help="What the person will read, in the letter and on the page.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_advises
-def order_reject(order_id: str, reason: str) -> None:
-    """Decline a request. Example: keystead order reject 5f0c… --reason "Ask your manager first." """
+def order_reject(order_id: str, reason: str, as_json: bool) -> None:
+    """Decline a request. The person gets a letter with the reason.
+
+    \b
+    Example:
+      keystead order reject 5f0c4e1b9a7d4f3e8c2b6a1d0e9f8c7b \\
+        --reason "Ask your manager first."
+    """
     enroll = _enroll("cli")
-    decide_order(enroll.transactions, enroll.clock, order_id, approve=False, note=reason)
-    click.echo("rejected")
+    decided = decide_order(
+        enroll.transactions, enroll.clock, enroll.settings.public_origin, order_id, approve=False, note=reason
+    )
+    show_decision("Rejected", decided, as_json=as_json)
 
 
 @order.command("cancel")
@@ -185,7 +317,7 @@ def web() -> None:
 @service.command()
 def worker() -> None:
     """Issue certificates and relay facts."""
-    enroll = _enroll("worker")
+    enroll = _enroll("worker", EnrollWorkerSettings)
     from keystead_enroll.worker import run
 
     run(enroll)
@@ -207,8 +339,6 @@ def migrate(check: bool) -> None:
 @service.command()
 def keys() -> None:
     """Make the token key that the settings name, unless it is there."""
-    import os
-
-    private = Path(os.environ["KEYSTEAD_ENROLL_TOKEN_KEY_FILE"])
+    private = load_settings(TokenKeySettings).token_key_file
     made = write_signing_key(private, private.with_suffix(".pub.pem"))
     click.echo(f"{'made' if made else 'kept'} {private}")

@@ -22,7 +22,7 @@ from keystead_enroll.domain.enrollment import (
 )
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.lint import Finding
-from keystead_enroll.domain.orders import Claim, Device, Order
+from keystead_enroll.domain.orders import Claim, Device, Order, OrderState
 from keystead_enroll.domain.visits import PortalSession
 from keystead_kit.clock import Clock
 
@@ -69,15 +69,17 @@ class Transaction(Protocol):
         """How many of the person's orders with this account have not ended."""
         ...
 
-    def profile_in_use(self, profile_id: str) -> bool:
-        """Whether an account offers the profile or an order with it has not ended."""
-        ...
-
     def give_key(self, order: Order, spki_sha256: str) -> bool:
         """Notes the order's key; False if another order has it."""
         ...
 
     def orders_of(self, form_id: str, email: str) -> Sequence[Order]: ...
+
+    def find_orders(
+        self, *, state: OrderState | None, form_id: str | None, email: str | None, limit: int
+    ) -> Sequence[Order]:
+        """The newest orders, newest first, of those that fit everything that is not None."""
+        ...
 
     def claim_accepted_orders(self, limit: int) -> Sequence[Order]:
         """Orders in csr_accepted, locked; those another worker holds are left out."""
@@ -136,6 +138,10 @@ class Transaction(Protocol):
 
     def flush(self) -> None:
         """Writes what was added so far, so that the database's own checks and numbers apply."""
+        ...
+
+    def undo(self) -> None:
+        """Takes back all that this transaction did; the last that is asked of it."""
         ...
 
     def record(self, fact: Message, *, destination: str, trace_id: str | None = None) -> None:

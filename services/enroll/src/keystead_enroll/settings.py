@@ -3,26 +3,59 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
 
-from pydantic import Field, HttpUrl, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
 from keystead_kit.ratelimit import RateLimit
-from keystead_kit.settings import Mode, ServiceSettings
+from keystead_kit.secrets import same_key_pair
+from keystead_kit.setting_types import (
+    MAKE_KEY,
+    DevelopmentMailbox,
+    Passphrase,
+    RandomKey,
+    TokenKeyFile,
+    TokenPublicKeyFile,
+    WebAddress,
+    in_production,
+)
+from keystead_kit.settings import EnvironmentSettings, ServiceSettings
 
 
-class EnrollSettings(ServiceSettings):
+class _CaFolder(EnvironmentSettings):
+    model_config = SettingsConfigDict(env_prefix="KEYSTEAD_ENROLL_", extra="ignore", hide_input_in_errors=True)
+
+    ca_folder: Path = Field(description="folder of the built-in CA, as `keystead ca init` makes it")
+    ca_key_passphrase: Passphrase | None = Field(
+        None, validate_default=True, description=f"encrypts the issuing CA's key, always in production; {MAKE_KEY}"
+    )
+
+
+class CaSettings(_CaFolder):
+    """What is needed to make the CA and to sign with it."""
+
+    @field_validator("ca_key_passphrase")
+    @classmethod
+    def _encrypted_in_production(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and in_production(info):
+            raise PydanticCustomError("missing", "the issuing CA's key is kept encrypted")
+        return value
+
+
+class EnrollSettings(_CaFolder, ServiceSettings):
     """What enroll needs beside the common settings."""
 
     model_config = SettingsConfigDict(env_prefix="KEYSTEAD_ENROLL_", extra="forbid", hide_input_in_errors=True)
 
-    identity_key_file: Path = Field(description="auth's public token key, PEM")
-    token_key_file: Path = Field(description="this service's private token key, P-256 PEM")
-    cookie_key: SecretStr = Field(min_length=32, description="HMAC key for form tokens and enrollment links")
-    access_code_key: SecretStr = Field(min_length=32, description="HMAC key for access codes and registration tokens")
-    ca_folder: Path = Field(description="the built-in CA, as `keystead ca init` wrote it")
-    ca_key_passphrase: SecretStr | None = None
+    identity_key_file: TokenPublicKeyFile = Field(
+        description="auth's public token key, PEM: the file that `keystead-auth keys --public` made"
+    )
+    token_key_file: TokenKeyFile = Field(
+        description="this service's P-256 private token key, PEM; make one: keystead-enroll keys"
+    )
+    cookie_key: RandomKey = Field(description=f"key of form tokens and enrollment links; {MAKE_KEY}")
+    access_code_key: RandomKey = Field(description=f"key of access codes and registration tokens; {MAKE_KEY}")
     access_code_limit_person: RateLimit = "5/15 minutes"
     access_code_limit_form: RateLimit = "100/15 minutes"
     access_code_limit_address: RateLimit = "20/15 minutes"
@@ -33,11 +66,29 @@ class EnrollSettings(ServiceSettings):
     most_streams: int = Field(10_000, ge=1, description="open event streams a web process holds at most")
     page_streams_per_person: int = Field(10, ge=1, description="live pages that one person has open at a time")
     agent_token_seconds: int = Field(600, ge=60, le=3600)
-    agent_download_url: str | None = None
-    mailbox_url: HttpUrl | None = Field(None, description="the development mailbox, linked from the start page")
+    agent_download_url: WebAddress | None = None
+    mailbox_url: DevelopmentMailbox | None = Field(
+        None, description="the development mailbox, linked from the start page"
+    )
 
-    @model_validator(mode="after")
-    def _no_doubles_in_production(self) -> Self:
-        if self.mode is Mode.PRODUCTION and self.mailbox_url is not None:
-            raise ValueError("mailbox_url names a development double and is refused in production mode")
-        return self
+    @field_validator("token_key_file")
+    @classmethod
+    def _not_auth_s(cls, value: Path, info: ValidationInfo) -> Path:
+        identity = info.data.get("identity_key_file")
+        if in_production(info) and identity and same_key_pair(value, identity):
+            raise ValueError("is auth's, the other half of IDENTITY_KEY_FILE; make one: keystead-enroll keys")
+        return value
+
+
+class EnrollWorkerSettings(EnrollSettings, CaSettings):
+    """What the worker needs, which signs: in production the CA's passphrase too."""
+
+    model_config = SettingsConfigDict(env_prefix="KEYSTEAD_ENROLL_", extra="forbid", hide_input_in_errors=True)
+
+
+class TokenKeySettings(EnvironmentSettings):
+    """What is needed to make the token key."""
+
+    model_config = SettingsConfigDict(env_prefix="KEYSTEAD_ENROLL_", extra="ignore", hide_input_in_errors=True)
+
+    token_key_file: Path = Field(description="where this service's private token key is to be, PEM")

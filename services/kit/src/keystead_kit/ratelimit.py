@@ -23,7 +23,10 @@ T = TypeVar("T")
 
 
 def _checked(limit: str) -> str:
-    parse(limit)
+    try:
+        parse(limit)
+    except ValueError as error:
+        raise ValueError("must be a number and a time, such as 20/15 minutes") from error
     return limit
 
 

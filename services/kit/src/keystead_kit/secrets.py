@@ -88,6 +88,12 @@ class TokenVerifier:
             raise ValueError(f"{path} does not hold a P-256 public key")
         return cls(key)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TokenVerifier) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key.public_numbers())
+
     def verify(self, token: str, *, issuer: str, audience: str) -> dict[str, Any]:
         """The claims of a valid, unexpired token. Raises jwt.InvalidTokenError."""
         claims = jwt.decode(
@@ -101,6 +107,11 @@ class TokenVerifier:
         if not isinstance(claims["iat"], int) or claims["iat"] > time.time() + LEEWAY:
             raise jwt.ImmatureSignatureError("the token is from the future: compare the machines' clocks")
         return claims
+
+
+def same_key_pair(private_path: Path, public_path: Path) -> bool:
+    """Whether two PEM files hold the halves of one key pair. Raises ValueError if one is no P-256 key."""
+    return TokenSigner.from_file(private_path).verifier() == TokenVerifier.from_file(public_path)
 
 
 def write_signing_key(private_path: Path, public_path: Path) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import StrEnum
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,24 +18,46 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from keystead_kit.plain_words import plain_words
+from keystead_kit.setting_types import Mode, in_production
+
+__all__ = ["EnvironmentSettings", "Mode", "ServiceSettings", "load_settings"]
+
 EXIT_USAGE = 2
 
 
-class Mode(StrEnum):
-    """development warns about doubles and weak secrets; production refuses to start with them."""
-
-    DEVELOPMENT = "development"
-    PRODUCTION = "production"
-
-
-class ServiceSettings(BaseSettings):
-    """What every service needs. A subclass sets `env_prefix`; `<PREFIX>SETTINGS` may name a TOML file, and
+class EnvironmentSettings(BaseSettings):
+    """Settings of a command. A subclass sets `env_prefix`; `<PREFIX>SETTINGS` may name a TOML file, and
     `<PREFIX><NAME>_FILE` a file that holds one value."""
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
+
+    mode: Mode = Mode.PRODUCTION
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then `_FILE` variables, then the TOML file."""
+        prefix = str(settings_cls.model_config.get("env_prefix", ""))
+        sources = [init_settings, env_settings, _ValueFiles(settings_cls, prefix)]
+        toml = os.environ.get(f"{prefix}SETTINGS")
+        if toml:
+            sources.append(_toml_source(settings_cls, f"{prefix}SETTINGS", Path(toml)))
+        return tuple(sources)
+
+
+class ServiceSettings(EnvironmentSettings):
+    """What every service needs."""
 
     model_config = SettingsConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    mode: Mode = Mode.PRODUCTION
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     public_origin: str = Field(description="scheme://host[:port] that browsers and agents use")
     database_url: SecretStr = Field(description="sqlite:////path or postgresql+psycopg://…")
     redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"))
@@ -53,8 +76,8 @@ class ServiceSettings(BaseSettings):
         plain = not (parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/"))
         if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
             raise ValueError("must be an origin such as https://enroll.example.org, without a path")
-        if info.data.get("mode") is Mode.PRODUCTION and parts.scheme != "https":
-            raise ValueError("must be https in production mode")
+        if in_production(info) and parts.scheme != "https":
+            raise ValueError("must begin with https:// in production mode")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         port = "" if parts.port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{parts.port}"
         return f"{parts.scheme}://{host}{port}"
@@ -63,23 +86,6 @@ class ServiceSettings(BaseSettings):
     def secure(self) -> bool:
         """Whether browsers reach this service by https."""
         return self.public_origin.startswith("https://")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then environment, then `_FILE` variables, then the TOML file."""
-        prefix = str(settings_cls.model_config.get("env_prefix", ""))
-        sources = [init_settings, env_settings, _ValueFiles(settings_cls, prefix)]
-        toml = os.environ.get(f"{prefix}SETTINGS")
-        if toml:
-            sources.append(_toml_source(settings_cls, f"{prefix}SETTINGS", Path(toml)))
-        return tuple(sources)
 
 
 class UnreadableSettings(ValueError):
@@ -129,30 +135,54 @@ class _ValueFiles(PydanticBaseSettingsSource):
         return found
 
 
-S = TypeVar("S", bound=ServiceSettings)
+S = TypeVar("S", bound=EnvironmentSettings)
 
 
 def load_settings(cls: type[S]) -> S:
     """The settings from the environment. Prints every mistake with the variable's name and exits 2 if any."""
-    prefix = str(cls.model_config.get("env_prefix", ""))
     try:
         return cls()
     except ValidationError as error:
-        lines = []
-        for mistake in error.errors(include_input=False, include_url=False):
-            where = "_".join(str(part) for part in mistake["loc"])
-            name = f"{prefix}{where.upper()}" if where else f"{prefix}*"
-            lines.append(f"  {name}: {mistake['msg']}")
-        _refuse(cls, lines)
+        mistakes = error.errors(include_input=False, include_url=False)
+        _refuse(
+            cls,
+            missing=[_missing(cls, mistake) for mistake in mistakes if mistake["type"] == "missing"],
+            wrong=[_wrong(cls, mistake) for mistake in mistakes if mistake["type"] != "missing"],
+        )
     except UnreadableSettings as error:
-        _refuse(cls, [f"  {mistake}" for mistake in error.mistakes])
+        _refuse(cls, missing=[], wrong=error.mistakes)
     except (OSError, ValueError) as error:
-        _refuse(cls, [f"  {error}"])
+        _refuse(cls, missing=[], wrong=[str(error)])
 
 
-def _refuse(cls: type[ServiceSettings], lines: list[str]) -> NoReturn:
-    prefix = str(cls.model_config.get("env_prefix", ""))
-    count = "1 setting is wrong" if len(lines) == 1 else f"{len(lines)} settings are wrong"
-    hint = f"hint: set them in the environment or in the TOML file that {prefix}SETTINGS names"
-    sys.stderr.write("\n".join([f"error: {count}, nothing was started:", *lines, hint, ""]))
+def _prefix(cls: type[EnvironmentSettings]) -> str:
+    return str(cls.model_config.get("env_prefix", ""))
+
+
+def _missing(cls: type[EnvironmentSettings], mistake: ErrorDetails) -> str:
+    name = str(mistake["loc"][0])
+    return f"{_prefix(cls)}{name.upper()}: {cls.model_fields[name].description}"
+
+
+def _wrong(cls: type[EnvironmentSettings], mistake: ErrorDetails) -> str:
+    name = "_".join(str(part) for part in mistake["loc"])
+    words = plain_words(mistake)
+    if mistake["type"] == "extra_forbidden":
+        close = get_close_matches(name, cls.model_fields, n=1)
+        words += f"; did you mean {close[0].upper()}?" if close else ""
+    return f"{_prefix(cls)}{name.upper() or '*'}: {words}"
+
+
+def _refuse(cls: type[EnvironmentSettings], *, missing: list[str], wrong: list[str]) -> NoReturn:
+    counts = [
+        f"{len(lines)} {'setting' if len(lines) == 1 else 'settings'} {'is' if len(lines) == 1 else 'are'} {what}"
+        for what, lines in (("missing", missing), ("wrong", wrong))
+        if lines
+    ]
+    told = [f"  missing  {line}" for line in missing] + [f"  wrong    {line}" for line in wrong]
+    hint = (
+        "hint: set NAME in the environment, or NAME_FILE to a file that holds the value, or name in the TOML file "
+        f"that {_prefix(cls)}SETTINGS names"
+    )
+    sys.stderr.write("\n".join([f"error: {' and '.join(counts)}; nothing was started:", *told, hint, ""]))
     raise SystemExit(EXIT_USAGE)

@@ -7,13 +7,14 @@ from email.errors import MessageError
 from email.headerregistry import Address, AddressHeader
 from email.message import EmailMessage
 from email.policy import SMTP
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, FilePath, SecretStr, model_validator
+from pydantic import AfterValidator, Field, FilePath, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from keystead_kit.settings import Mode, ServiceSettings
+from keystead_kit.setting_types import in_production
+from keystead_kit.settings import ServiceSettings
 
 SMTP_STEPS = 6
 """Replies that one letter waits for at most: MAIL, RCPT, DATA, the letter, RSET, and one to spare."""
@@ -54,7 +55,7 @@ class NotifySettings(ServiceSettings):
     smtp_port: int = Field(587, ge=1, le=65535)
     smtp_security: Literal["none", "starttls", "tls"] = "starttls"
     smtp_username: str | None = None
-    smtp_password: SecretStr | None = None
+    smtp_password: SecretStr | None = Field(None, validate_default=True)
     smtp_from: Sender | None = Field(None, description="whom letters are from")
     smtp_ca_file: FilePath | None = Field(None, description="PEM of the CA of the mail server's certificate")
     smtp_timeout_seconds: float = Field(10, gt=0, le=60, description="the longest wait for one reply")
@@ -62,20 +63,31 @@ class NotifySettings(ServiceSettings):
     retry_longest_seconds: float = Field(300, gt=0, le=3600)
     retry_login_longest_seconds: float = Field(30, gt=0, le=3600, description="the same for sign-in links")
     give_up_hours: float = Field(24, gt=0, le=168, description="after that a letter expires; a sign-in link with it")
-    lease_seconds: float = Field(120, gt=0, le=3600, description="after that a letter in a lost worker is sent again")
+    lease_seconds: float = Field(
+        120, gt=0, le=3600, validate_default=True, description="after that a letter in a lost worker is sent again"
+    )
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        mistakes = []
-        if (self.smtp_username is None) != (self.smtp_password is None):
-            mistakes.append("smtp_username and smtp_password belong together")
-        if self.lease_seconds < SMTP_STEPS * self.smtp_timeout_seconds:
-            mistakes.append(f"lease_seconds must be at least {SMTP_STEPS} times smtp_timeout_seconds")
-        if self.mode is Mode.PRODUCTION and self.smtp_security == "none" and self.smtp_host not in _LOOPBACK:
-            mistakes.append("smtp_security none is refused in production mode, except for a server on this machine")
-        if mistakes:
-            raise ValueError("; ".join(mistakes))
-        return self
+    @field_validator("smtp_security")
+    @classmethod
+    def _encrypted(cls, value: str, info: ValidationInfo) -> str:
+        if in_production(info) and value == "none" and info.data.get("smtp_host") not in _LOOPBACK:
+            raise ValueError("none is refused in production mode, except for a mail server on this machine")
+        return value
+
+    @field_validator("smtp_password")
+    @classmethod
+    def _of_a_user(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if (info.data.get("smtp_username") is None) != (value is None):
+            raise ValueError("belongs together with SMTP_USERNAME: set both or neither")
+        return value
+
+    @field_validator("lease_seconds")
+    @classmethod
+    def _outlasts_a_letter(cls, value: float, info: ValidationInfo) -> float:
+        least = SMTP_STEPS * info.data.get("smtp_timeout_seconds", 0)
+        if value < least:
+            raise ValueError(f"must be {least:g} or more: {SMTP_STEPS} times SMTP_TIMEOUT_SECONDS")
+        return value
 
     @property
     def mail_domain(self) -> str:

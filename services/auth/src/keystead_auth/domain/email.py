@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from keystead_auth.domain.errors import EmailMalformed
 
@@ -32,17 +31,3 @@ def mask(address: str) -> str:
     """The address as a page shows it to whoever typed it: "a…@example.org"."""
     local, _, domain = address.partition("@")
     return f"{local[:1]}…@{domain}"
-
-
-def is_delegated(address: str, domains: Iterable[str]) -> bool:
-    """Whether the address's domain is one of `domains`, whatever the case; `*.example.org` stands for every
-    domain below `example.org`, not for itself."""
-    domain = address.rpartition("@")[2].lower()
-    for listed in domains:
-        wanted = listed.strip().lower().rstrip(".")
-        if wanted.startswith("*.") and len(wanted) > 2:
-            if domain.endswith(wanted[1:]):
-                return True
-        elif wanted and domain == wanted:
-            return True
-    return False

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from keystead_auth.domain.email import is_delegated
 from keystead_auth.domain.errors import FormUnknown, LinkExpired, LinkUnknown, LinkUsed, MethodNotOffered
+from keystead_contracts.delegation import email_is_delegated
 from keystead_contracts.identity import SignInMethod
 
 
@@ -29,7 +29,9 @@ class Form:
 
     def may_sign_in_by_email(self, email: str) -> bool:
         """Whether this address gets a sign-in link: e-mail is offered and the address's domain is delegated."""
-        return not self.withdrawn and SignInMethod.EMAIL in self.methods and is_delegated(email, self.email_domains)
+        return (
+            not self.withdrawn and SignInMethod.EMAIL in self.methods and email_is_delegated(email, self.email_domains)
+        )
 
 
 def open_form(form: Form | None) -> Form:

@@ -31,10 +31,10 @@ from keystead_enroll.domain.certificates import (
 )
 from keystead_enroll.domain.errors import CaFilesExist, CaKeyMismatch, CaUnusable, IntentNotSignable
 from keystead_enroll.domain.keys import same_key, supported_key
+from keystead_kit.setting_types import LEAST_PASSPHRASE_OCTETS
 
 ROOT_CERTIFICATE, ROOT_KEY = "root.pem", "root.key"
 ISSUING_CERTIFICATE, ISSUING_KEY = "issuing.pem", "issuing.key"
-MIN_PASSPHRASE_OCTETS = 12
 
 
 class _MadeCa(Protocol):
@@ -85,8 +85,12 @@ class CaFolder:
         that were written. Raises CaFilesExist, and CaUnusable when a folder cannot be written or a passphrase is
         too short."""
         files = (
-            (self._root_key, _private_key_pem(ca.root_key, self._root_passphrase), 0o600),
-            (self._folder / ISSUING_KEY, _private_key_pem(ca.issuing_key, self._issuing_passphrase), 0o600),
+            (self._root_key, _private_key_pem(ca.root_key, "root", self._root_passphrase), 0o600),
+            (
+                self._folder / ISSUING_KEY,
+                _private_key_pem(ca.issuing_key, "issuing CA", self._issuing_passphrase),
+                0o600,
+            ),
             (self._folder / ROOT_CERTIFICATE, pem(ca.root).encode(), 0o644),
             (self._folder / ISSUING_CERTIFICATE, pem(ca.issuing).encode(), 0o644),
         )
@@ -236,11 +240,14 @@ def _read_key(path: Path, passphrase: bytes | None) -> SigningKey:
     return key
 
 
-def _private_key_pem(key: SigningKey, passphrase: bytes | None) -> bytes:
+def _private_key_pem(key: SigningKey, whose: str, passphrase: bytes | None) -> bytes:
     if passphrase is None:
         return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    if len(passphrase) < MIN_PASSPHRASE_OCTETS:
-        raise CaUnusable(f"the passphrase for a CA key has fewer than {MIN_PASSPHRASE_OCTETS} octets")
+    if len(passphrase) < LEAST_PASSPHRASE_OCTETS:
+        raise CaUnusable(
+            f"the passphrase for the {whose}'s key has fewer than {LEAST_PASSPHRASE_OCTETS} octets",
+            "Make a longer one: openssl rand -hex 32",
+        )
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase))
 
 

@@ -131,12 +131,6 @@ class SqlTransaction:
         mine = (t.orders.c.account_id == account_id, t.orders.c.person_email == email)
         return self.session.scalar(select(func.count()).select_from(t.orders).where(*mine, _OPEN)) or 0
 
-    def profile_in_use(self, profile_id: str) -> bool:
-        if any(profile_id in ids for ids in self.session.scalars(select(t.accounts.c.profile_ids))):
-            return True
-        query = select(t.orders.c.id).where(t.orders.c.profile_id == profile_id, _OPEN).limit(1)
-        return self.session.scalar(query) is not None
-
     def give_key(self, order: Order, spki_sha256: str) -> bool:
         try:
             with self.session.begin_nested():
@@ -148,6 +142,19 @@ class SqlTransaction:
     def orders_of(self, form_id: str, email: str) -> Sequence[Order]:
         query = select(Order).where(t.orders.c.form_id == form_id, t.orders.c.person_email == email)
         return self.session.scalars(query.order_by(t.orders.c.created_at.desc()).limit(100)).all()
+
+    def find_orders(
+        self, *, state: OrderState | None, form_id: str | None, email: str | None, limit: int
+    ) -> Sequence[Order]:
+        query = select(Order).order_by(t.orders.c.created_at.desc(), t.orders.c.id).limit(limit)
+        for column, wanted in (
+            (t.orders.c.state, state),
+            (t.orders.c.form_id, form_id),
+            (t.orders.c.person_email, email),
+        ):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        return self.session.scalars(query).all()
 
     def claim_accepted_orders(self, limit: int) -> Sequence[Order]:
         query = select(Order).where(t.orders.c.state == OrderState.CSR_ACCEPTED).order_by(t.orders.c.state_at)
@@ -247,6 +254,10 @@ class SqlTransaction:
 
     def flush(self) -> None:
         self.session.flush()
+
+    def undo(self) -> None:
+        self.session.rollback()
+        self.rings, self.topics = False, set()
 
     def record(self, fact: Message, *, destination: str, trace_id: str | None = None) -> None:
         t.outbox.record(

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm, UriExtension
 from keystead_contracts.identity import SignInMethod
@@ -13,41 +26,79 @@ from keystead_enroll.domain.enrollment import Authorization
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.name_templates import NameTemplate
 from keystead_enroll.domain.names import check_dns_name
+from keystead_enroll.domain.refusals import Mistake
+
+AT_ODDS = "at_odds"
+"""The type of a mistake in how fields go together; its context's `fields` are those that could be left out, the one
+to point at first."""
+_UNSTORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
+class Lines(Protocol):
+    """Where in its file an entry stands."""
+
+    def line_of(self, *path: str | int) -> int:
+        """The line of what `path` leads to."""
+        ...
+
+
+def _at_odds(words: str, *fields: str) -> PydanticCustomError:
+    return PydanticCustomError(AT_ODDS, "{words}", {"words": words, "fields": fields})
+
+
+def _words_of(refusal: Refusal) -> str:
+    advice = "" if refusal.advice == refusal.default_advice else refusal.advice
+    return f"{refusal.detail}. {advice}" if advice else refusal.detail
+
+
+def _domain(value: str) -> str:
+    try:
+        return check_dns_name(value)
+    except Refusal as refusal:
+        raise ValueError(_words_of(refusal)) from refusal
+
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
 AccountName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=128)]
 AccessCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}$")]
 WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://\S+$", max_length=2048)]
+Domain = Annotated[str, AfterValidator(_domain)]
 
 
 class _Declared(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    _lines: Lines | None = PrivateAttr(default=None)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keeps_its_lines(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        declared = handler(data)
+        declared._lines = data if hasattr(data, "line_of") else None
+        return declared
+
     @field_validator("*", mode="before")
     @classmethod
-    def _no_nul(cls, value: object) -> object:
-        """PostgreSQL stores no NUL in a text."""
-        texts = value if isinstance(value, list) else [value]
-        if any(isinstance(text, str) and "\0" in text for text in texts):
-            raise ValueError("must not hold the character NUL")
+    def _storable(cls, value: Any) -> Any:
+        for text in value if isinstance(value, list) else [value]:
+            found = _UNSTORABLE.search(text) if isinstance(text, str) else None
+            if found:
+                raise ValueError(f"has the character U+{ord(found[0]):04X}, which cannot be stored")
         return value
+
+    def line(self, *path: str | int) -> int | None:
+        """Where the file says what `path` leads to; None if this was not read from a file."""
+        return self._lines.line_of(*path) if self._lines else None
 
 
 class OrganizationDeclaration(_Declared):
-    """An organization, its departments, and the domains delegated to it."""
+    """An organization, its departments, and the domains delegated to it (`email_is_delegated` says what an e-mail
+    domain with `*.` stands for)."""
 
     name: Name
-    email_domains: list[str] = Field(default_factory=list)
-    dns_domains: list[str] = Field(default_factory=list)
+    email_domains: list[Domain] = Field(default_factory=list)
+    dns_domains: list[Domain] = Field(default_factory=list)
     departments: list[Name] = Field(default_factory=list)
-
-    @field_validator("email_domains", "dns_domains")
-    @classmethod
-    def _domains(cls, value: list[str]) -> list[str]:
-        try:
-            return [check_dns_name(domain.lower()) for domain in value]
-        except Refusal as refusal:
-            raise ValueError(f"{refusal.detail}. {refusal.advice}") from refusal
 
 
 class ProfileDeclaration(_Declared):
@@ -65,13 +116,26 @@ class ProfileDeclaration(_Declared):
     renewal_window_days: int = Field(30, ge=1, le=3650)
     policy_oids: list[Annotated[str, StringConstraints(pattern=r"^[0-2](\.\d+)+$")]] = Field(default_factory=list)
 
+    @field_validator("device_name_pattern")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            DeviceNamePattern.parse(value)
+        except Refusal as refusal:
+            raise ValueError(_words_of(refusal).removeprefix("device_name_pattern ")) from refusal
+        return value
+
     @model_validator(mode="after")
     def _parses(self) -> Self:
-        try:
-            NameTemplate.parse(self.type, self.subject, self.subject_alternative_names)
-            DeviceNamePattern.parse(self.device_name_pattern)
-        except Refusal as refusal:
-            raise ValueError(f"{refusal.detail}. {refusal.advice}") from refusal
+        for field, subject, names in (
+            ("subject", self.subject, []),
+            ("subject_alternative_names", "CN=any", self.subject_alternative_names),
+        ):
+            try:
+                if subject.strip() or not self.subject_alternative_names:
+                    NameTemplate.parse(self.type, subject, names)
+            except Refusal as refusal:
+                raise _at_odds(_words_of(refusal), field) from refusal
         return self
 
 
@@ -88,8 +152,11 @@ class AccountDeclaration(_Declared):
 
     @model_validator(mode="after")
     def _code_where_asked(self) -> Self:
-        if (self.authorization is Authorization.ACCESS_CODE) != (self.access_code is not None):
-            raise ValueError("give access_code exactly when authorization is access_code")
+        asked = self.authorization is Authorization.ACCESS_CODE
+        if asked and self.access_code is None:
+            raise _at_odds("asks for an access_code, and there is none", "authorization", "access_code")
+        if not asked and self.access_code is not None:
+            raise _at_odds("is asked for only with “authorization: access_code”", "access_code", "authorization")
         return self
 
 
@@ -107,7 +174,7 @@ class FormDeclaration(_Declared):
     @model_validator(mode="after")
     def _secret_id_for_persons(self) -> Self:
         if SignInMethod.SECRET_ID in self.methods and self.type is not CertificateType.CLIENT:
-            raise ValueError("Secret ID is for client forms only")
+            raise _at_odds("has secret_id, which is for client forms only", "methods")
         return self
 
 
@@ -136,16 +203,28 @@ class Declaration(_Declared):
     forms: list[FormDeclaration] = Field(default_factory=list)
     registration_tokens: list[RegistrationTokenDeclaration] = Field(default_factory=list)
 
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
-        for what, names in (
-            ("organization", [o.name for o in self.organizations]),
-            ("profile", [p.name for p in self.profiles]),
-            ("form", [f.name for f in self.forms]),
-            ("registration token", [t.name for t in self.registration_tokens]),
-            *((f"account of form “{f.name}”", [a.name for a in f.accounts]) for f in self.forms),
-        ):
-            twice = {name for name in names if names.count(name) > 1}
-            if twice:
-                raise ValueError(f"{what} declared twice: {', '.join(sorted(twice))}")
-        return self
+    def repeated_names(self) -> list[Mistake]:
+        """Entries of one kind with the name of an earlier one."""
+        return [
+            *_repeated("organization", self.organizations),
+            *_repeated("profile", self.profiles),
+            *_repeated("form", self.forms),
+            *_repeated("registration token", self.registration_tokens),
+            *(mistake for f in self.forms for mistake in _repeated("account", f.accounts, f" of form “{f.name}”")),
+        ]
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def line(self, *path: str | int) -> int | None: ...
+
+
+def _repeated(kind: str, entries: Iterable[_Named], where: str = "") -> Iterable[Mistake]:
+    seen: dict[str, _Named] = {}
+    for entry in entries:
+        first = seen.setdefault(entry.name, entry)
+        if first is not entry:
+            before = f"; the first is on line {first.line('name')}" if first.line("name") else ""
+            yield Mistake(entry.line("name"), f"{kind} “{entry.name}”{where} is declared twice{before}")

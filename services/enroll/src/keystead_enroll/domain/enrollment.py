@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.delegation import email_is_delegated
 from keystead_contracts.identity import SignInMethod
 
 
@@ -35,7 +36,7 @@ class Organization:
 
     def owns_email(self, email: str) -> bool:
         """Whether the address's domain is delegated to this organization."""
-        return email.rpartition("@")[2].lower() in self.email_domains
+        return email_is_delegated(email, self.email_domains)
 
 
 @dataclass(eq=False)

@@ -9,6 +9,8 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_enroll.domain.errors import NameNotAllowed
+from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.refusals import OrderClosed
 
 PRESENCE_LIFE = timedelta(seconds=75)
@@ -106,6 +108,14 @@ class Order:
     def __post_init__(self) -> None:
         self.state_at = self.created_at
         self.log.append(OrderTransition(self.id, 0, None, self.state, self.created_at))
+
+    @property
+    def wanted_name(self) -> str:
+        """The one name to show of what the order asks for; "" if the rules for names no longer allow it."""
+        try:
+            return CertificateNames.from_plain(self.names).display_name
+        except NameNotAllowed:
+            return ""
 
     def advance(self, target: OrderState, now: datetime, note: str = "") -> None:
         """Takes the order to `target` and logs it. Raises OrderClosed if the table has no such step."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from keystead_enroll.domain.errors import Refusal
 
 
@@ -139,12 +142,23 @@ class ReportRefused(Refusal):
     default_advice = "Update the agent."
 
 
+@dataclass(frozen=True)
+class Mistake:
+    """Something wrong in a set-up file: whose, what, and on which line (None if it was not read from a file)."""
+
+    line: int | None
+    text: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.text}" if self.line else self.text
+
+
 class DeclarationInvalid(Refusal):
-    """A set-up file has mistakes. `mistakes`: one line each."""
+    """A set-up file has mistakes: `mistakes`, as they stand in the file."""
 
     code = "malformed"
     default_advice = "Correct the file and apply it again; nothing was changed."
 
-    def __init__(self, mistakes: list[str]) -> None:
-        super().__init__("; ".join(mistakes))
-        self.mistakes = mistakes
+    def __init__(self, mistakes: Iterable[Mistake], advice: str = "") -> None:
+        self.mistakes = sorted(mistakes, key=lambda mistake: mistake.line or 0)
+        super().__init__("; ".join(str(mistake) for mistake in self.mistakes), advice)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from keystead_contracts.events import OrderApproved, OrderRejected
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import OrderClosed, OrderUnknown
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
@@ -74,19 +75,47 @@ def _cancel(tx: Transaction, order: Order, now: datetime, note: str, reason: str
 def _any_order(tx: Transaction, order_id: str) -> Order:
     order = tx.order(order_id, lock=True)
     if order is None:
-        raise OrderUnknown("There is no such request.")
+        raise OrderUnknown(f"There is no request {order_id}.", "`keystead order list` shows those that there are.")
     return order
 
 
-def decide_order(transactions: Transactions, clock: Clock, order_id: str, *, approve: bool, note: str = "") -> None:
-    """An administrator approves or declines an order. Raises OrderUnknown, OrderClosed."""
+def decide_order(
+    transactions: Transactions, clock: Clock, origin: str, order_id: str, *, approve: bool, note: str = ""
+) -> Order:
+    """An administrator approves or declines an order, and the person gets a letter; `note` is the reason that they
+    will read. Answers the order. Raises OrderUnknown, OrderClosed."""
+    now = clock.now()
     with transactions.write() as tx:
         order = _any_order(tx, order_id)
         if order.state is not OrderState.AWAITING_APPROVAL:
-            raise OrderClosed("The request does not wait for approval.")
+            raise OrderClosed(
+                f"The request does not wait for approval: it is {order.state.value.replace('_', ' ')} since "
+                f"{order.state_at or order.created_at:%Y-%m-%d %H:%M} UTC.",
+                f"`keystead order show {order.id}` tells what happened to it.",
+            )
         if approve:
-            offer(tx, order, clock.now())
+            offer(tx, order, now)
         else:
-            order.advance(OrderState.REJECTED, clock.now(), note)
+            order.advance(OrderState.REJECTED, now, note)
             order.failure_advice = note or "Ask your administrator why."
             tx.wake(f"order:{order.id}")
+        tx.record(_decision(tx, order, now, origin, note), destination="notify", trace_id=order.trace_id)
+    return order
+
+
+def _decision(tx: Transaction, order: Order, now: datetime, origin: str, note: str) -> OrderApproved | OrderRejected:
+    form = tx.form(order.form_id)
+    told = OrderApproved(
+        email=order.person_email,
+        organization=tx.organization(order.organization_id).name,
+        form_name=form.name,
+        order_id=order.id,
+        certificate_type=order.certificate_type,
+        wanted=order.wanted_name,
+        decided_at=now,
+        portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
+        help_link=form.help_link,
+    )
+    if order.state is OrderState.REJECTED:
+        return OrderRejected(**told.model_dump(exclude={"type"}), reason=note)
+    return told

@@ -35,8 +35,8 @@ def fail_order(
 
 
 def take_back(tx: Transaction, order: Order, now: datetime, reason: str) -> None:
-    """What follows when `order` has ended early: its open jobs are void, an agent that began on it is to remove what it
-    made, and a certificate that was issued is retired."""
+    """Takes `order` from its agent: open jobs are void, an agent that began is to remove what it made, and a
+    certificate that was issued is retired."""
     for job in tx.open_jobs_of_order(order.id):
         job.state = JobState.VOID
     if order.agent_seen_at is not None or not order.recipient.startswith("claim:"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from keystead_enroll.domain.orders import OrderState
 from keystead_enroll.domain.refusals import OrderClosed
 from keystead_enroll.ports import Clock, Secrets, Transactions
-from keystead_enroll.usecases.change_order import own_order, withdraw
+from keystead_enroll.usecases.change_order import own_order
+from keystead_enroll.usecases.end_order import take_back
 from keystead_enroll.usecases.links import add_first_job, add_link
 from keystead_enroll.usecases.visit import find_visit
 
@@ -24,9 +25,8 @@ def use_link(
             raise OrderClosed("A computer is working on this request already, or it has ended.")
         if tx.claim_of(order.recipient) is not None:
             return
-        withdraw(tx, order, now, "The person who asked for it uses another computer.")
+        take_back(tx, order, now, "The person who asked for it uses another computer.")
         add_link(tx, secrets, order, now)
         order.machine = ""
         tx.flush()
         add_first_job(tx, order, now)
-        tx.wake(f"order:{order.id}")

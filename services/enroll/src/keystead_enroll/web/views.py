@@ -10,8 +10,6 @@ from typing import Any
 from keystead_contracts.agent import EnrollLink, KeyProvider
 from keystead_enroll.domain.certificate_record import Certificate, certificate_state
 from keystead_enroll.domain.enrollment import CertificateProfile, EnrollmentForm, Organization
-from keystead_enroll.domain.errors import NameNotAllowed
-from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Claim, Device, Order, OrderState
 from keystead_enroll.usecases.visit import Visit
 
@@ -135,21 +133,13 @@ def certificate_row(certificate: Certificate, profile_name: str, form: Enrollmen
 def order_row(order: Order, profile_name: str, form: EnrollmentForm) -> Context:
     """A request under way or over, in the person's list."""
     return {
-        "subject": wanted_name(order),
+        "subject": order.wanted_name,
         "profile": profile_name,
         "url": f"{base(form)}/orders/{order.id}",
         "created_at": order.created_at,
         "ended_at": order.state_at if order.state.terminal else None,
         "state": order.state.value,
     }
-
-
-def wanted_name(order: Order) -> str:
-    """The one name to show of what the order asks for; "" if the rules for names no longer allow it."""
-    try:
-        return CertificateNames.from_plain(order.names).display_name
-    except NameNotAllowed:
-        return ""
 
 
 def order_view(
@@ -161,7 +151,7 @@ def order_view(
     shown = str(link) if waits and link is not None and claim is not None and claim.expires_at > now else None
     return {
         "id": order.id,
-        "subject": wanted_name(order),
+        "subject": order.wanted_name,
         "profile": profile_name,
         "reference": order.trace_id,
         "created_at": order.created_at,

@@ -10,9 +10,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from keystead_contracts.events import CertificateInstalled, EnrollmentFailed, Fact, LoginRequested
+from keystead_contracts.events import (
+    CertificateInstalled,
+    EnrollmentFailed,
+    Fact,
+    LoginRequested,
+    OrderApproved,
+    OrderRejected,
+)
 
-LetterFact = LoginRequested | CertificateInstalled | EnrollmentFailed
+LetterFact = LoginRequested | CertificateInstalled | EnrollmentFailed | OrderApproved | OrderRejected
 """The facts that become letters."""
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from keystead_contracts.base import AssuranceLevel, CertificateType
-from keystead_contracts.events import CertificateInstalled, EnrollmentFailed, LoginRequested
+from keystead_contracts.events import (
+    CertificateInstalled,
+    EnrollmentFailed,
+    LoginRequested,
+    OrderApproved,
+    OrderRejected,
+)
 from keystead_notify.domain.letter import LetterFact
 
 _WHEN = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -50,6 +56,29 @@ def samples(origin: str) -> dict[str, LetterFact]:
             reason="The computer has no TPM 2.0.",
             advice="Use a computer with a TPM 2.0, or ask your IT desk.",
             failed_at=_WHEN,
+            portal_link=f"{origin}/e/sample",
+            help_link=_HELP,
+        ),
+        OrderApproved(
+            email="ada@example.org",
+            organization="Northwind University",
+            form_name="Staff certificates",
+            order_id=_ORDER,
+            certificate_type=CertificateType.CLIENT,
+            wanted="Ada Lovelace",
+            decided_at=_WHEN,
+            portal_link=f"{origin}/e/sample",
+            help_link=_HELP,
+        ),
+        OrderRejected(
+            email="ada@example.org",
+            organization="Northwind University",
+            form_name="Staff certificates",
+            order_id=_ORDER,
+            certificate_type=CertificateType.CLIENT,
+            wanted="Ada Lovelace",
+            reason="Guests get their certificates from the library.",
+            decided_at=_WHEN,
             portal_link=f"{origin}/e/sample",
             help_link=_HELP,
         ),

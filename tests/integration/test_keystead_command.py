@@ -1,0 +1,247 @@
+"""The administrator's command `keystead`, as a shell runs it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from tests.support.enroll_app import ACCESS_CODE_KEY, ADA, BOB, COOKIE_KEY, SETUP, EnrollApp, enroll_app, files, issued
+
+from keystead_enroll.cli import main, service
+
+Keystead = Callable[..., Result]
+
+
+@pytest.fixture
+def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
+    with enroll_app(database_url, redis_url) as app:
+        yield app
+
+
+def environment(database_url: str, redis_url: str) -> dict[str, str | None]:
+    """The settings of the `app` fixture's enroll."""
+    made = files()
+    values = {
+        "MODE": "development",
+        "PUBLIC_ORIGIN": "http://enroll.test:7800",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "IDENTITY_KEY_FILE": str(made.identity_public),
+        "TOKEN_KEY_FILE": str(made.token_key),
+        "COOKIE_KEY": COOKIE_KEY,
+        "ACCESS_CODE_KEY": ACCESS_CODE_KEY,
+        "CA_FOLDER": str(made.ca_folder),
+    }
+    return {f"KEYSTEAD_ENROLL_{name}": value for name, value in values.items()}
+
+
+@pytest.fixture
+def keystead(app: EnrollApp, database_url: str, redis_url: str) -> Keystead:
+    """Runs `keystead …` beside the `app`."""
+
+    def run(*arguments: str) -> Result:
+        return CliRunner(env=environment(database_url, redis_url)).invoke(main, list(arguments))
+
+    return run
+
+
+@pytest.fixture
+def set_up(tmp_path: Path) -> Callable[[object], str]:
+    """Writes a set-up file; its path."""
+
+    def write(content: object) -> str:
+        path = tmp_path / "setup.yaml"
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
+        return str(path)
+
+    return write
+
+
+def test_apply_says_what_it_did_and_where_the_forms_are(keystead: Keystead, set_up: Callable[[object], str]) -> None:
+    profile = SETUP["profiles"][0] | {"term_days": [30]}
+    form = {"name": "Staff", "type": "client", "uri_extension": "new-address"}
+    file = set_up({"organizations": [{"name": "New"}], "profiles": [profile, SETUP["profiles"][1]], "forms": [form]})
+    would = keystead("apply", "--check", "-f", file)
+    assert would.output.endswith("Would be: 1 created, 2 changed, 1 withdrawn, 1 unchanged. Nothing was changed.\n")
+    done = keystead("apply", "-f", file)
+    assert "created    organization “New”\n" in done.output
+    assert "changed    profile “Person”: term_days\n" in done.output
+    assert "withdrawn  address /e/" in done.output
+    assert "Done: 1 created, 2 changed, 1 withdrawn, 1 unchanged.\n" in done.output
+    assert "Staff  http://enroll.test:7800/e/new-address\n" in done.output
+    again = json.loads(keystead("apply", "--json", "-f", file).stdout.splitlines()[-1])
+    assert (again["unchanged"], again["changes"]) == (4, [])
+    assert (would.exit_code, done.exit_code) == (0, 0)
+
+
+def test_apply_tells_mistakes_of_the_file_and_of_what_it_names_together(
+    keystead: Keystead, set_up: Callable[[object], str]
+) -> None:
+    file = set_up(
+        """\
+profiles:
+  - {name: Broken, type: client, key_algorithms: [ec-p256], term_days: [0], subject: CN=x}
+forms:
+  - name: Ward
+    type: client
+    help_link: nowhere
+    accounts:
+      - name: Nurses
+        organization: Nobody
+        profiles: [Person, Persn, Broken, Server]
+        access_code: RAD2026
+        authorization: access_code
+"""
+    )
+    done = keystead("apply", "-f", file)
+    assert done.exit_code == 2
+    assert done.stderr == (
+        f"error: {file} has 6 mistakes:\n"
+        "  line 2: profile “Broken”: term_days (number 1): must be 1 or more\n"
+        "  line 6: form “Ward”: help_link: must be an address that begins with https:// or http://\n"
+        "  line 9: account “Nurses” of form “Ward”: there is no organization “Nobody”\n"
+        "  line 10: account “Nurses” of form “Ward”: there is no profile “Persn”\n"
+        "  line 10: account “Nurses” of form “Ward”: profile “Server” is for ssl certificates, "
+        "the form for client ones\n"
+        "  line 11: account “Nurses” of form “Ward”: another account has this access code already; choose another\n"
+        "hint: Correct the file and apply it again; nothing was changed.\n"
+    )
+
+
+def test_an_empty_file_is_a_mistake(keystead: Keystead, set_up: Callable[[object], str]) -> None:
+    done = keystead("apply", "-f", set_up("# later\n"))
+    assert done.exit_code == 2
+    assert "setup.yaml: the file is empty\n" in done.stderr
+
+
+def test_requests_are_listed_newest_first_and_can_be_narrowed(app: EnrollApp, keystead: Keystead) -> None:
+    waiting = app.browser("Approved").order()
+    app.clock.shift += timedelta(minutes=1)
+    server = app.browser("Servers", BOB).order("Server", dns_names="a.example.org")
+    done = keystead("order", "list")
+    assert done.exit_code == 0
+    first, about, second, _ = done.stdout.splitlines()
+    assert first.startswith(f"{server}  offered ") and second.startswith(f"{waiting}  awaiting approval  ")
+    assert about == f"  {BOB} · Servers · a.example.org (Server)"
+    for narrowed, ids in (
+        (("--state", "awaiting_approval"), [waiting]),
+        (("--form", "Servers"), [server]),
+        (("--form", app.uris["Approved"]), [waiting]),
+        (("--person", "Bob@Example.org"), [server]),
+        (("--person", BOB, "--state", "awaiting_approval"), []),
+        (("--limit", "1"), [server]),
+    ):
+        found = keystead("order", "list", "--json", *narrowed)
+        assert [order["id"] for order in json.loads(found.stdout)] == ids, narrowed
+    assert "No requests.\n" in keystead("order", "list", "--state", "failed").stdout
+    unknown = keystead("order", "list", "--form", "Serverz")
+    assert unknown.exit_code == 3
+    assert "error: There is no form “Serverz”.\nhint: There are “Approved”, " in unknown.stderr
+    assert keystead("order", "list", "--state", "lost").exit_code == 2
+
+
+def test_a_request_is_shown_with_its_history(app: EnrollApp, keystead: Keystead) -> None:
+    _, order_id, agent, job = issued(app)
+    assert agent.report(agent.installed_report(job)).status_code == 200
+    shown = keystead("order", "show", order_id).stdout
+    (row,) = app.certificates()
+    for part in (order_id, ADA, "Staff, account Staff", "laptop by link", row.serial, "installed", "csr accepted"):
+        assert part in shown
+    told = json.loads(keystead("order", "show", "--json", order_id).stdout)
+    assert (told["state"], told["serial"], told["names"][-1]) == ("installed", row.serial, ADA)
+    assert [step["state"] for step in told["history"]][-1] == "installed"
+    assert keystead("order", "show", "0" * 32).exit_code == 3
+
+
+def test_a_decision_is_told_and_a_second_one_is_refused_with_the_state(app: EnrollApp, keystead: Keystead) -> None:
+    browser = app.browser("Approved")
+    order_id, other = browser.order(), browser.order()
+    assert f"asked for by {ADA}. They get a letter." in keystead("order", "approve", order_id).stdout
+    refused = keystead("order", "reject", order_id, "--reason", "no")
+    assert refused.exit_code == 3
+    assert "error: The request does not wait for approval: it is offered since 20" in refused.stderr
+    assert f"hint: `keystead order show {order_id}` tells what happened to it.\n" in refused.stderr
+    assert keystead("order", "reject", other, "--reason", "Ask Grace.").exit_code == 0
+    assert "  rejected: Ask Grace.\n" in keystead("order", "show", other).stdout
+    unknown = keystead("order", "approve", "0" * 32)
+    assert unknown.exit_code == 3 and "`keystead order list` shows" in unknown.stderr
+
+
+def test_help_tells_the_exit_codes() -> None:
+    told = CliRunner().invoke(main, ["--help"]).stdout
+    for meaning in ("0 done", "1 failed", "2 usage", "3 refused", "4 database not reachable"):
+        assert meaning in told
+
+
+CA_ENVIRONMENT = {"KEYSTEAD_ENROLL_CA_KEY_PASSPHRASE": "the issuing CA's passphrase"}
+
+
+def ca_init(folder: Path, *arguments: str, **environment: str) -> Result:
+    """`keystead ca init` with no settings but the CA's, and no terminal."""
+    values = CA_ENVIRONMENT | {"KEYSTEAD_ENROLL_CA_FOLDER": str(folder / "ca")} | environment
+    return CliRunner(env=values).invoke(main, ["ca", "init", "--organization", "Example", *arguments])
+
+
+def test_a_ca_is_made_with_its_own_settings_and_says_what_to_do_with_the_root(tmp_path: Path) -> None:
+    (tmp_path / "passphrase").write_text("the root's passphrase\n")
+    done = ca_init(
+        tmp_path, "--root-folder", str(tmp_path / "root"), "--root-passphrase-file", str(tmp_path / "passphrase")
+    )
+    assert done.exit_code == 0, done.output
+    for name in ("root", "issuing"):
+        certificate = x509.load_pem_x509_certificate((tmp_path / f"ca/{name}.pem").read_bytes())
+        assert certificate.fingerprint(SHA256()).hex() in done.output
+    assert f"private key  {tmp_path}/root/root.key, encrypted\n" in done.output
+    assert "take the root's key offline" in done.output
+    assert b"ENCRYPTED" in (tmp_path / "root/root.key").read_bytes()
+    assert b"ENCRYPTED" in (tmp_path / "ca/issuing.key").read_bytes()
+
+
+def test_the_root_s_key_is_left_in_plain_text_only_if_that_is_asked_for(tmp_path: Path) -> None:
+    refused = ca_init(tmp_path)
+    assert refused.exit_code == 2
+    assert "--root-passphrase-file" in refused.stderr and "--unencrypted-root-key" in refused.stderr
+    assert not (tmp_path / "ca").exists()
+    done = ca_init(tmp_path, "--unencrypted-root-key", "--json")
+    assert json.loads(done.stdout)["root_key_encrypted"] is False
+    assert b"ENCRYPTED" not in (tmp_path / "ca/root.key").read_bytes()
+
+
+def test_a_short_root_passphrase_is_refused_with_its_file(tmp_path: Path) -> None:
+    (tmp_path / "passphrase").write_text("short\n")
+    refused = ca_init(tmp_path, "--root-passphrase-file", str(tmp_path / "passphrase"))
+    assert refused.exit_code == 2
+    assert f"{tmp_path}/passphrase has 5 octets, and 12 are the least" in refused.stderr
+
+
+def test_the_issuing_ca_s_key_is_never_in_plain_text_in_production(tmp_path: Path) -> None:
+    values = {"KEYSTEAD_ENROLL_CA_FOLDER": str(tmp_path / "ca")}
+    refused = CliRunner(env=values).invoke(main, ["ca", "init", "--organization", "Example", "--unencrypted-root-key"])
+    assert refused.exit_code == 2
+    assert "missing  KEYSTEAD_ENROLL_CA_KEY_PASSPHRASE: " in refused.stderr
+
+
+def test_a_database_that_cannot_be_reached_is_told_without_a_traceback(
+    redis_url: str, set_up: Callable[[object], str]
+) -> None:
+    nowhere = environment("postgresql+psycopg://u:tell-nobody@127.0.0.1:1/d", redis_url)
+    done = CliRunner(env=nowhere).invoke(main, ["apply", "-f", set_up(SETUP)])
+    assert done.exit_code == 4
+    assert "error: the database cannot be used: " in done.stderr
+    assert "KEYSTEAD_ENROLL_DATABASE_URL" in done.stderr
+    assert "tell-nobody" not in done.output
+
+
+def test_the_token_key_is_made_once_and_where_the_settings_say(tmp_path: Path) -> None:
+    missing = CliRunner().invoke(service, ["keys"])
+    assert missing.exit_code == 2 and "missing  KEYSTEAD_ENROLL_TOKEN_KEY_FILE: " in missing.stderr
+    key = tmp_path / "enroll.pem"
+    told = [CliRunner(env={"KEYSTEAD_ENROLL_TOKEN_KEY_FILE": str(key)}).invoke(service, ["keys"]).stdout for _ in "12"]
+    assert told == [f"made {key}\n", f"kept {key}\n"]
