@@ -161,7 +161,9 @@ def test_an_order_for_a_device_that_does_not_answer_goes_on_by_a_link(app: Enrol
     device = register(app, app.client())
     browser = app.browser()
     order_id = browser.order(target=device.id)
-    assert "Use a link instead" in browser.get(f"/orders/{order_id}").text
+    page = browser.get(f"/orders/{order_id}").text
+    assert "Keystead on laptop has not answered yet." in page
+    assert "Use a link instead" in page
     assert browser.post(f"/orders/{order_id}/use-link").status_code == 303
     agent = app.agent()
     assert agent.redeem(browser.link(order_id).claim).status_code == 200
@@ -241,7 +243,8 @@ def test_migrating_there_and_back_keeps_the_jobs_and_their_numbering(app: Enroll
     assert app.enroll.migrations().drift() == []
     second = browser.order()
     with app.enroll.database.read() as session:
-        rows = session.execute(select(tables.jobs.c.sequence, tables.jobs.c.order_id)).all()
+        numbered = select(tables.jobs.c.sequence, tables.jobs.c.order_id).order_by(tables.jobs.c.sequence)
+        rows = session.execute(numbered).all()
         assert [tuple(row) for row in rows] == [(1, first), (2, second)]
         if app.enroll.database.is_sqlite:  # a number is never given twice
             created = session.scalar(text("SELECT sql FROM sqlite_master WHERE name = 'device_jobs'"))

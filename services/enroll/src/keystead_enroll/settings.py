@@ -63,7 +63,7 @@ class EnrollSettings(_CaFolder, ServiceSettings):
     open_orders_limit: int = Field(20, ge=1, description="unfinished requests of one person with one account")
     keep_alive_seconds: float = Field(15.0, gt=0, le=60)
     stream_life_seconds: float = Field(600.0, gt=0, description="how long an agent's stream lives; jitter is added")
-    most_streams: int = Field(10_000, ge=1, description="open event streams a web process holds at most")
+    most_streams: int = Field(10_000, ge=1, le=30_000, description="open event streams a web process holds")
     page_streams_per_person: int = Field(10, ge=1, description="live pages that one person has open at a time")
     agent_token_seconds: int = Field(600, ge=60, le=3600)
     agent_download_url: WebAddress | None = None

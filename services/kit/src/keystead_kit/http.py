@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -23,7 +23,7 @@ from keystead_kit.logs import get_logger
 from keystead_kit.metrics import HTTP_REQUESTS
 from keystead_kit.pages import NO_FRAME, Pages
 from keystead_kit.statics import add_static_files
-from keystead_kit.threads import Overloaded, free_thread, in_thread, limit_request_threads
+from keystead_kit.threads import REQUEST_THREADS, Overloaded, a_turn, in_thread
 from keystead_kit.trace import bound_trace_id, parse_traceparent, tracing
 
 MOST_BODY_BYTES = 64 * 1024
@@ -63,17 +63,9 @@ Frame = Callable[[Request], Mapping[str, Any]]
 """What surrounds a problem's page; see `Pages.problem`."""
 
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-
-
 def no_frame(_request: Request) -> Mapping[str, Any]:
     """Nothing is known."""
     return NO_FRAME
-
-
-def no_lifespan(_app: FastAPI) -> AbstractAsyncContextManager[None]:
-    """Nothing is started and stopped with the application."""
-    return nullcontext()
 
 
 def new_app(
@@ -84,25 +76,19 @@ def new_app(
     ready: Mapping[str, HealthCheck],
     secure: bool,
     frame: Frame = no_frame,
-    lifespan: Lifespan = no_lifespan,
+    **kwargs: Any,
 ) -> FastAPI:
     """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready."""
-
-    @asynccontextmanager
-    async def whole_life(app: FastAPI) -> AsyncIterator[None]:
-        limit_request_threads()
-        async with lifespan(app):
-            yield
-
     app = FastAPI(
         title=title,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,  # they would send the browser to whatever the Host header says
-        dependencies=[Depends(_turn)],
-        lifespan=whole_life,
+        dependencies=[Depends(_thread, scope="function")],
+        **kwargs,
     )
+    app.state.threads = CapacityLimiter(REQUEST_THREADS)
     add_static_files(app)
     _add_operations(app, ready)
     _add_problems(app, pages, frame)
@@ -148,15 +134,18 @@ async def framed(frame: Frame, request: Request) -> Mapping[str, Any]:
     if frame is no_frame:
         return NO_FRAME
     try:
-        return await in_thread(partial(frame, request))
+        return await in_thread(partial(frame, request), request.app.state.threads)
     except Overloaded:
         return NO_FRAME
 
 
-async def _turn(request: Request) -> None:
-    """Has a request whose function needs a thread wait for a free one, after its body was read. Raises Overloaded."""
-    if not inspect.iscoroutinefunction(request.scope.get("endpoint")):
-        await free_thread()
+async def _thread(request: Request) -> AsyncIterator[None]:
+    """Has a request whose function needs a thread wait for its turn, after its body was read. Raises Overloaded."""
+    if inspect.iscoroutinefunction(request.scope.get("endpoint")):
+        yield
+    else:
+        async with a_turn(request.app.state.threads):
+            yield
 
 
 def _add_operations(app: FastAPI, ready: Mapping[str, HealthCheck]) -> None:

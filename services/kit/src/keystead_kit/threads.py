@@ -6,7 +6,8 @@ A thread holds at most one database connection, and the two together are `db.MOS
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from anyio import CapacityLimiter, move_on_after, to_thread
@@ -22,38 +23,23 @@ class Overloaded(Exception):
     """No thread became free in time."""
 
 
-def limit_request_threads() -> None:
-    """Gives the running loop's default pool its size. Raises RuntimeError without a running loop."""
-    to_thread.current_default_thread_limiter().total_tokens = REQUEST_THREADS
-
-
-async def free_thread(patience: float = PATIENCE_SECONDS) -> None:
-    """Waits, first come first served, until a thread for requests is free.
-
-    Raises Overloaded after `patience` seconds. The thread is not kept: what is run next may wait once more, shortly.
-    """
-    limiter = to_thread.current_default_thread_limiter()
-    with move_on_after(patience):
-        await limiter.acquire()
-        limiter.release()
-        return
-    raise Overloaded
-
-
-async def in_thread(
-    function: Callable[[], T], limiter: CapacityLimiter | None = None, patience: float = PATIENCE_SECONDS
-) -> T:
-    """What `function` answers, called in a thread: one for requests, or of `limiter`.
+@asynccontextmanager
+async def a_turn(limiter: CapacityLimiter, patience: float = PATIENCE_SECONDS) -> AsyncIterator[None]:
+    """One of `limiter`'s places for as long as the block lasts, first come first served.
 
     Raises Overloaded if none became free within `patience` seconds.
     """
-    limiter = limiter or to_thread.current_default_thread_limiter()
-    place = object()
     with move_on_after(patience) as waiting:
-        await limiter.acquire_on_behalf_of(place)
+        await limiter.acquire()
     if waiting.cancelled_caught:
         raise Overloaded
     try:
-        return await to_thread.run_sync(function, limiter=CapacityLimiter(1))
+        yield
     finally:
-        limiter.release_on_behalf_of(place)
+        limiter.release()
+
+
+async def in_thread(function: Callable[[], T], limiter: CapacityLimiter) -> T:
+    """What `function` answers, called in a thread. Raises Overloaded if no place became free in time."""
+    async with a_turn(limiter):
+        return await to_thread.run_sync(function, limiter=CapacityLimiter(1))
