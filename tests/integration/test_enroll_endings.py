@@ -196,5 +196,5 @@ def test_the_command_ends_an_order_once(app: EnrollApp) -> None:
     assert (done.returncode, done.stdout) == (0, "cancelled\n"), done.stderr
     assert app.order(order_id).state is OrderState.CANCELLED
     again = keystead(app, "order", "cancel", order_id)
-    assert again.returncode == 1
+    assert again.returncode == 3
     assert "error: The request has ended already" in again.stderr and "hint: " in again.stderr

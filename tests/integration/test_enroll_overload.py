@@ -20,11 +20,15 @@ from keystead_kit.threads import LOOK_THREADS, REQUEST_THREADS
 CLAIM = {"claim": "x" * 20, "agent_secret": "0" * 64, "machine": MACHINE.model_dump(mode="json")}
 
 
-def locked(app: EnrollApp) -> sqlite3.Connection:
-    """A connection that lets nobody else write to the SQLite database, until it is closed."""
-    connection = sqlite3.connect(str(app.enroll.database.url.database), isolation_level=None, check_same_thread=False)
+@contextmanager
+def write_lock(app: EnrollApp) -> Iterator[None]:
+    """Nobody else writes to the SQLite database meanwhile."""
+    connection = sqlite3.connect(str(app.enroll.database.url.database), isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
-    return connection
+    try:
+        yield
+    finally:
+        connection.close()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,13 +22,15 @@ from typing import Any
 import httpx
 import uvicorn
 import yaml
+from alembic import command
+from alembic.config import Config
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 from tests.support.servers import free_port, wait_until
 
 from keystead_contracts.agent import (
@@ -49,7 +51,7 @@ from keystead_contracts.identity import IdentityClaims
 from keystead_enroll.adapters import tables
 from keystead_enroll.adapters.builtin_ca import BuiltinCa, CaFolder
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
-from keystead_enroll.bootstrap import Enroll, build
+from keystead_enroll.bootstrap import MIGRATIONS, Enroll, build
 from keystead_enroll.domain.declaration import Declaration
 from keystead_enroll.domain.orders import Order
 from keystead_enroll.settings import EnrollSettings
@@ -473,3 +475,14 @@ def problem_code(response: httpx.Response) -> str:
     """The code of a problem document."""
     assert response.headers["content-type"] == "application/problem+json", response.text
     return str(response.json()["type"].rsplit(":", 1)[1])
+
+
+def migrate(app: EnrollApp, step: Callable[[Config, str], None], revision: str) -> None:
+    """Takes the schema of the tests' database, made from the models, up or down to `revision`."""
+    with app.enroll.database.engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes.update(connection=connection, target_metadata=tables.metadata)
+        if "alembic_version" not in inspect(connection).get_table_names():
+            command.stamp(config, "head")
+        step(config, revision)
