@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,12 @@ from tests.support.enroll_app import ACCESS_CODE_KEY, ADA, BOB, COOKIE_KEY, SETU
 from keystead_enroll.cli import main, service
 
 Keystead = Callable[..., Result]
+
+
+def runner(environment: Mapping[str, str | None]) -> CliRunner:
+    """Runs commands with these settings and none of this process's."""
+    own = {name: None for name in os.environ if name.startswith("KEYSTEAD_")}
+    return CliRunner(env={**own, **environment})
 
 
 @pytest.fixture
@@ -47,7 +54,7 @@ def keystead(app: EnrollApp, database_url: str, redis_url: str) -> Keystead:
     """Runs `keystead …` beside the `app`."""
 
     def run(*arguments: str) -> Result:
-        return CliRunner(env=environment(database_url, redis_url)).invoke(main, list(arguments))
+        return runner(environment(database_url, redis_url)).invoke(main, list(arguments))
 
     return run
 
@@ -175,7 +182,7 @@ def test_a_decision_is_told_and_a_second_one_is_refused_with_the_state(app: Enro
 
 
 def test_help_tells_the_exit_codes() -> None:
-    told = CliRunner().invoke(main, ["--help"]).stdout
+    told = runner({}).invoke(main, ["--help"]).stdout
     for meaning in ("0 done", "1 failed", "2 usage", "3 refused", "4 database not reachable"):
         assert meaning in told
 
@@ -186,7 +193,7 @@ CA_ENVIRONMENT = {"KEYSTEAD_ENROLL_CA_KEY_PASSPHRASE": "the issuing CA's passphr
 def ca_init(folder: Path, *arguments: str, **environment: str) -> Result:
     """`keystead ca init` with no settings but the CA's, and no terminal."""
     values = CA_ENVIRONMENT | {"KEYSTEAD_ENROLL_CA_FOLDER": str(folder / "ca")} | environment
-    return CliRunner(env=values).invoke(main, ["ca", "init", "--organization", "Example", *arguments])
+    return runner(values).invoke(main, ["ca", "init", "--organization", "Example", *arguments])
 
 
 def test_a_ca_is_made_with_its_own_settings_and_says_what_to_do_with_the_root(tmp_path: Path) -> None:
@@ -223,7 +230,7 @@ def test_a_short_root_passphrase_is_refused_with_its_file(tmp_path: Path) -> Non
 
 def test_the_issuing_ca_s_key_is_never_in_plain_text_in_production(tmp_path: Path) -> None:
     values = {"KEYSTEAD_ENROLL_CA_FOLDER": str(tmp_path / "ca")}
-    refused = CliRunner(env=values).invoke(main, ["ca", "init", "--organization", "Example", "--unencrypted-root-key"])
+    refused = runner(values).invoke(main, ["ca", "init", "--organization", "Example", "--unencrypted-root-key"])
     assert refused.exit_code == 2
     assert "missing  KEYSTEAD_ENROLL_CA_KEY_PASSPHRASE: " in refused.stderr
 
@@ -232,16 +239,26 @@ def test_a_database_that_cannot_be_reached_is_told_without_a_traceback(
     redis_url: str, set_up: Callable[[object], str]
 ) -> None:
     nowhere = environment("postgresql+psycopg://u:tell-nobody@127.0.0.1:1/d", redis_url)
-    done = CliRunner(env=nowhere).invoke(main, ["apply", "-f", set_up(SETUP)])
+    done = runner(nowhere).invoke(main, ["apply", "-f", set_up(SETUP)])
     assert done.exit_code == 4
     assert "error: the database cannot be used: " in done.stderr
     assert "KEYSTEAD_ENROLL_DATABASE_URL" in done.stderr
     assert "tell-nobody" not in done.output
 
 
+def test_mistakes_of_a_file_are_told_though_the_database_is_away(
+    redis_url: str, set_up: Callable[[object], str]
+) -> None:
+    nowhere = environment("postgresql+psycopg://u:p@127.0.0.1:1/d", redis_url)
+    done = runner(nowhere).invoke(main, ["apply", "-f", set_up("forms: [{name: A, type: nothing}]")])
+    assert done.exit_code == 4
+    assert "line 1: form “A”: type: must be one of: client, device, ssl\n" in done.stderr
+    assert "error: the database cannot be used: " in done.stderr
+
+
 def test_the_token_key_is_made_once_and_where_the_settings_say(tmp_path: Path) -> None:
-    missing = CliRunner().invoke(service, ["keys"])
+    missing = runner({}).invoke(service, ["keys"])
     assert missing.exit_code == 2 and "missing  KEYSTEAD_ENROLL_TOKEN_KEY_FILE: " in missing.stderr
     key = tmp_path / "enroll.pem"
-    told = [CliRunner(env={"KEYSTEAD_ENROLL_TOKEN_KEY_FILE": str(key)}).invoke(service, ["keys"]).stdout for _ in "12"]
+    told = [runner({"KEYSTEAD_ENROLL_TOKEN_KEY_FILE": str(key)}).invoke(service, ["keys"]).stdout for _ in "12"]
     assert told == [f"made {key}\n", f"kept {key}\n"]

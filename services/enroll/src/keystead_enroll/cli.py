@@ -199,14 +199,19 @@ def apply(file: Path, check: bool, as_json: bool) -> None:
     """
     reading = read_declaration(file)
     enroll = _enroll("cli")
-    applied = apply_declaration(
-        enroll.transactions,
-        enroll.secrets,
-        reading.declaration,
-        mistakes=reading.mistakes,
-        left_out=reading.left_out,
-        check=check,
-    )
+    try:
+        applied = apply_declaration(
+            enroll.transactions,
+            enroll.secrets,
+            reading.declaration,
+            mistakes=reading.mistakes,
+            left_out=reading.left_out,
+            check=check,
+        )
+    except OperationalError:
+        if reading.mistakes:
+            show_mistakes(str(file), DeclarationInvalid(reading.mistakes))
+        raise
     show_applied(applied, enroll.settings.public_origin, check=check, as_json=as_json)
 
 
