@@ -97,7 +97,6 @@ def samples() -> list[Message]:
             help_text="Ask Grace.",
             help_link="https://help.example.org",
             withdrawn=True,
-            form_id=OTHER_ID,
         ),
         LOGIN,
         events.CertificateInstalled(

@@ -32,7 +32,7 @@ class FakeClock:
 class Store:
     """Every fake repository of one transaction, over dictionaries."""
 
-    form_rows: dict[tuple[str, str], Form] = field(default_factory=dict)
+    form_rows: dict[str, Form] = field(default_factory=dict)
     request_rows: dict[str, tuple[SignInRequest, Decision | None]] = field(default_factory=dict)
     link_rows: dict[str, Link] = field(default_factory=dict)
     session_rows: dict[str, Session] = field(default_factory=dict)
@@ -64,14 +64,13 @@ class FakeForms:
     store: Store
 
     def get(self, uri: str) -> Form | None:
-        here = [form for (at, _), form in self.store.form_rows.items() if at == uri]
-        return min(here, key=lambda form: form.withdrawn, default=None)
+        return self.store.form_rows.get(uri)
 
     def put(self, form: Form) -> bool:
-        known = self.store.form_rows.get((form.uri, form.form_id))
+        known = self.store.form_rows.get(form.uri)
         if known and known.version >= form.version:
             return False
-        self.store.form_rows[form.uri, form.form_id] = form
+        self.store.form_rows[form.uri] = form
         return True
 
 
@@ -146,7 +145,7 @@ class FakeTransactions:
     """Transactions that roll back by restoring a copy."""
 
     def __init__(self, *forms: Form) -> None:
-        self.store = Store({(form.uri, form.form_id): form for form in forms or (FORM,)})
+        self.store = Store({form.uri: form for form in forms or (FORM,)})
 
     @contextmanager
     def write(self) -> Iterator[Store]:

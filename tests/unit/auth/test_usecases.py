@@ -255,7 +255,7 @@ def test_an_unknown_token_signs_nobody_in(world: World) -> None:
 def test_a_link_does_not_outlive_the_right_to_it(world: World, change: dict[str, object]) -> None:
     token = world.token()
     changed: Form = replace(FORM, **change)  # type: ignore[arg-type]
-    world.transactions.store.form_rows["staff", ""] = changed
+    world.transactions.store.form_rows["staff"] = changed
     with pytest.raises(LinkUnknown):
         world.confirm(token)
     [link] = world.transactions.store.link_rows.values()
@@ -286,14 +286,14 @@ def test_a_session_ends(world: World) -> None:
 
 
 def test_a_session_does_not_open_a_form_that_its_person_may_not_use(world: World) -> None:
-    world.transactions.store.form_rows["other", ""] = replace(FORM, uri="other", email_domains=("example.net",))
+    world.transactions.store.form_rows["other"] = replace(FORM, uri="other", email_domains=("example.net",))
     who = world.confirm(world.token())
     assert world.recognize(who.session_token, "other") is None
     assert world.recognize(who.session_token, "nothing") is None
 
 
 def test_a_session_opens_another_form_that_its_person_may_use(world: World) -> None:
-    world.transactions.store.form_rows["other", ""] = replace(FORM, uri="other")
+    world.transactions.store.form_rows["other"] = replace(FORM, uri="other")
     who = world.confirm(world.token())
     again = world.recognize(who.session_token, "other")
     assert again and again.form.uri == "other"

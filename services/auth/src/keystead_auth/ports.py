@@ -15,12 +15,11 @@ class Forms(Protocol):
     """The enrollment forms that enroll published."""
 
     def get(self, uri: str) -> Form | None:
-        """The form at this address; one that had it before, withdrawn, only if no other has it now."""
+        """The form, withdrawn or not."""
         ...
 
     def put(self, form: Form) -> bool:
-        """Stores the form unless its version, or a newer one, is known already; whether it was stored. Versions are
-        compared within one form: another one at the same address counts for itself."""
+        """Stores the form unless its version, or a newer one, is known already; whether it was stored."""
         ...
 
 

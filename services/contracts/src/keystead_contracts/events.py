@@ -24,8 +24,8 @@ from keystead_contracts.identity import SignInMethod
 
 
 class FormPublished(Message):
-    """enroll → auth: a form was created or changed. `version` rises with each change of the form `form_id`: an older
-    one is void. Another form may have had the same address, `form`, before."""
+    """enroll → auth: a form was created or changed. `version` rises with each change of any form: of two facts on one
+    address, `form`, the older is void, whichever form it tells of."""
 
     type: Literal["form_published"] = "form_published"
     form: UriExtension
@@ -38,7 +38,6 @@ class FormPublished(Message):
     help_text: str = ""
     help_link: str | None = None
     withdrawn: bool = False
-    form_id: Annotated[str, Field(max_length=32)] = ""
 
 
 class LoginRequested(Message):

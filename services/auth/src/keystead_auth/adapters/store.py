@@ -32,10 +32,7 @@ class SqlForms:
 
     def get(self, uri: str) -> Form | None:
         """See the port."""
-        table = tables.forms
-        row = self._connection.execute(
-            select(table).where(table.c.uri == uri).order_by(table.c.withdrawn, table.c.form_id.desc()).limit(1)
-        ).one_or_none()
+        row = self._connection.execute(select(tables.forms).where(tables.forms.c.uri == uri)).one_or_none()
         if row is None:
             return None
         known = {method.value for method in SignInMethod}
@@ -49,7 +46,6 @@ class SqlForms:
             help_text=row.help_text,
             help_link=row.help_link,
             withdrawn=row.withdrawn,
-            form_id=row.form_id,
         )
 
     def put(self, form: Form) -> bool:
@@ -58,21 +54,16 @@ class SqlForms:
             "methods": [method.value for method in form.methods],
             "email_domains": list(form.email_domains),
         }
-        table = tables.forms
-        at_address = select(table.c.form_id, table.c.version).where(table.c.uri == form.uri).with_for_update()
-        known = {row.form_id: row.version for row in self._connection.execute(at_address)}
-        if form.form_id and "" in known:  # what an older release published, now told by its name
-            self._connection.execute(delete(table).where(table.c.uri == form.uri, table.c.form_id == ""))
-        if not form.form_id and known.keys() - {""}:
-            return False  # an older release's fact, late
-        if form.form_id not in known:
+        known = self._connection.execute(
+            select(tables.forms.c.version).where(tables.forms.c.uri == form.uri).with_for_update()
+        ).scalar_one_or_none()
+        if known is None:
             # two facts of a new form at once: one insert waits and fails, its fact is sent again and finds the row
-            self._connection.execute(insert(table).values(values))
+            self._connection.execute(insert(tables.forms).values(values))
             return True
-        if known[form.form_id] >= form.version:
+        if known >= form.version:
             return False
-        this = (table.c.uri == form.uri) & (table.c.form_id == form.form_id)
-        self._connection.execute(update(table).where(this).values(values))
+        self._connection.execute(update(tables.forms).where(tables.forms.c.uri == form.uri).values(values))
         return True
 
 

@@ -17,7 +17,6 @@ forms = Table(
     "forms",
     metadata,
     Column("uri", String(58), primary_key=True),
-    Column("form_id", String(32), primary_key=True, server_default=""),
     Column("version", Integer, nullable=False),
     Column("name", String(200), nullable=False),
     Column("organization", Text, nullable=False),

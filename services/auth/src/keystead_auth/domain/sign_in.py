@@ -13,8 +13,7 @@ from keystead_contracts.identity import SignInMethod
 
 @dataclass(frozen=True)
 class Form:
-    """An enrollment form as enroll last published it. `uri` is its URI extension, which another form may have had
-    before; `form_id` is enroll's own name for it, empty if an older release published it."""
+    """An enrollment form as enroll last published it. `uri` is its URI extension."""
 
     uri: str
     version: int
@@ -25,7 +24,6 @@ class Form:
     help_text: str = ""
     help_link: str | None = None
     withdrawn: bool = False
-    form_id: str = ""
 
     def may_sign_in_by_email(self, email: str) -> bool:
         """Whether this address gets a sign-in link: e-mail is offered and the address's domain is delegated."""

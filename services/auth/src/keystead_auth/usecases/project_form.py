@@ -21,6 +21,5 @@ def project_form(forms: Forms, fact: FormPublished) -> bool:
             help_text=fact.help_text,
             help_link=fact.help_link,
             withdrawn=fact.withdrawn,
-            form_id=fact.form_id,
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets as randomness
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -30,8 +30,6 @@ from keystead_kit.secrets import new_id
 
 URI_BYTES = 24
 CODE_IN_USE = "another account has this access code already; choose another"
-LONGEST_ORGANIZATION = 200
-"""Characters of the organizations' names that a form tells."""
 
 _PLAIN_FIELDS = {
     "organization_id": "organization",
@@ -234,9 +232,8 @@ class _Apply:
         organizations = {a.organization_id: self.tx.organization(a.organization_id) for a in self.tx.accounts(form.id)}
         face: dict[str, object] = {
             "form": form.uri_extension,
-            "form_id": form.id,
             "name": form.name,
-            "organization": self._organizations_of(organizations.values()),
+            "organization": ", ".join(sorted(o.name for o in organizations.values())) or "Keystead",
             "certificate_type": form.certificate_type.value,
             "methods": [m.value for m in form.methods],
             "email_domains": sorted({d for o in organizations.values() for d in o.email_domains}),
@@ -251,10 +248,6 @@ class _Apply:
         form.version = self.version
         form.published = face
         self.tx.record(FormPublished.model_validate({**face, "version": form.version}), destination="auth")
-
-    def _organizations_of(self, organizations: Iterable[Organization]) -> str:
-        names = ", ".join(sorted(o.name for o in organizations)) or "Keystead"
-        return names if len(names) <= LONGEST_ORGANIZATION else f"{names[: LONGEST_ORGANIZATION - 1]}…"
 
     def registration_tokens(self, declaration: Declaration) -> None:
         tokens = {t.name: t for t in self.tx.registration_tokens()}
