@@ -621,19 +621,6 @@ def test_whoever_gets_a_link_for_a_wildcard_domain_is_let_in(app: EnrollApp) -> 
     assert app.browser(email="eve@wild.example").get("/request").status_code == 403
 
 
-def test_names_of_many_organizations_are_told_in_a_length_that_auth_can_store(app: EnrollApp) -> None:
-    names = [letter * 120 for letter in "abc"]
-    accounts = [{"name": f"Account {name}", "organization": name, "profiles": ["Person"]} for name in names]
-    app.apply(
-        {
-            "organizations": [{"name": name} for name in names],
-            "forms": [{"name": "Shared", "type": "client", "accounts": accounts}],
-        }
-    )
-    (fact,) = [fact for fact in app.facts("form_published") if fact["name"] == "Shared"]
-    assert len(fact["organization"]) == 200 and fact["organization"].endswith("…")
-
-
 def test_all_mistakes_against_the_stored_set_up_are_told_and_nothing_is_changed(app: EnrollApp) -> None:
     account = {"name": "New", "organization": "Nobody", "profiles": ["Person"]}
     with pytest.raises(DeclarationInvalid) as refused:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.integration.agent.conftest import Agent
 from tests.support.agent_server import AgentServer
+from tests.support.servers import wait_until
 from tests.support.swtpm import Swtpm
 
 from keystead_agent.errors import ExitCode
@@ -151,9 +152,9 @@ def test_a_dead_server_keeps_no_other_claim_waiting(agent: Agent, server: AgentS
     journal.open_claim(EnrollLink.parse(link))
     process = agent.start("run")
     server.wait_for(order, "installed")
+    wait_until(lambda: [c.server for c in journal.open_claims()] == ["http://127.0.0.1:9"], "the claim to be closed")
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
-    assert [claim.server for claim in journal.open_claims()] == ["http://127.0.0.1:9"]
 
 
 def test_a_server_that_is_away_is_given_up_when_it_has_no_more_use_for_the_claim(
