@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event
+from structlog.testing import capture_logs
 from tests.integration.auth_support import FORM, ORIGIN, Auth, Browser, published, running_auth
 from tests.support.servers import RedisServer
 
@@ -229,20 +230,49 @@ def test_one_client_is_limited_whatever_addresses_it_tries(database_url: str, re
         assert auth.count(tables.sign_in_requests) == 4
 
 
-def test_a_form_is_limited(database_url: str, redis_url: str, tmp_path: Path) -> None:
-    with running_auth(database_url, redis_url, tmp_path, limit_sign_in_per_form="3/15 minutes") as auth:
-        statuses = [
-            auth.browser(f"198.51.100.{number}").ask(f"u{number}@example.org").status_code for number in range(4)
-        ]
-    assert statuses == [303, 303, 303, 429]
+def test_nobody_can_lock_a_form_for_others_and_the_log_warns_once(
+    sqlite_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with running_auth(sqlite_url, redis_url, tmp_path, limit_sign_in_per_form="3/15 minutes") as auth:
+        with capture_logs() as lines:
+            statuses = [
+                auth.browser(f"198.51.100.{number}").ask(f"u{number}@example.org").status_code for number in range(6)
+            ]
+    assert statuses == [303] * 6
+    [warning] = [line for line in lines if line["log_level"] == "warning"]
+    assert (warning["event"], warning["form"]) == ("more sign-in links asked for than usual", FORM)
+
+
+def test_tags_do_not_flood_a_mailbox_nor_use_up_its_owners_limit(auth: Auth) -> None:
+    tagged = [auth.browser(f"198.51.100.{n}").ask(f"Ada+{n}@Example.org").status_code for n in range(8)]
+    assert tagged[:5] == [303] * 5
+    assert tagged[-1] == 429, "where a window ends a sixth may come through, no more"
+    assert auth.browser("203.0.113.7").ask("ada@example.org").status_code == 303
+
+
+def test_an_ipv6_subscriber_is_one_client(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
+    with running_auth(sqlite_url, redis_url, tmp_path, limit_sign_in_per_client="3/15 minutes") as auth:
+        statuses = [auth.browser(f"2001:db8::{n}").ask(f"u{n}@example.org").status_code for n in range(4)]
+        other = auth.browser("2001:db8:0:1::1").ask("grace@example.org").status_code
+    assert (statuses, other) == ([303, 303, 303, 429], 303)
 
 
 def test_trying_links_is_limited(database_url: str, redis_url: str, tmp_path: Path) -> None:
     with running_auth(database_url, redis_url, tmp_path, limit_confirm_per_client="3/15 minutes") as auth:
         browser = auth.browser()
         answers = [browser.get(f"/auth/confirm/guess{number}") for number in range(4)]
+        assert auth.browser("203.0.113.7").get(f"/auth/confirm/{auth.token()}").status_code == 200
     assert [each.status_code for each in answers] == [410, 410, 410, 429]
     assert "retry-after" in answers[3].headers
+
+
+def test_links_that_exist_are_opened_as_often_as_scanners_like(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
+    with running_auth(sqlite_url, redis_url, tmp_path, limit_confirm_per_client="3/15 minutes") as auth:
+        browser, token = auth.browser(), auth.token()
+        assert {browser.get(f"/auth/confirm/{token}").status_code for _ in range(9)} == {200}
+        assert browser.confirm(token).status_code == 303
+        assert {auth.browser().get(f"/auth/confirm/{token}").status_code for _ in range(9)} == {410}
+        assert auth.browser().get(f"/auth/confirm/{auth.token()}").status_code == 200
 
 
 def test_without_redis_people_still_sign_in_and_are_still_limited(

@@ -171,8 +171,10 @@ class FakeAttempts:
         return self.wait
 
     def confirm(self, client: str) -> int | None:
-        self.counted.append((client,))
         return self.wait
+
+    def guessed(self, client: str) -> None:
+        self.counted.append((client,))
 
 
 @dataclass

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keystead_auth.domain.email import mask, normalize
+from keystead_auth.domain.email import counted_as, mask, normalize
 from keystead_auth.domain.errors import (
     EmailMalformed,
     FormUnknown,
@@ -38,6 +38,19 @@ LINK = Link("d" * 64, "staff", "ada@example.org", NOW + timedelta(minutes=15), "
 )
 def test_an_address_is_stored_trimmed_and_in_lower_case(typed: str, stored: str) -> None:
     assert normalize(typed) == stored
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("ada@example.org", "ada@example.org"),
+        ("Ada+X@Example.ORG", "ada+@example.org"),
+        ("ada+y+z@example.org", "ada+@example.org"),
+        ("ada+@example.org", "ada+@example.org"),
+    ],
+)
+def test_tagged_addresses_of_a_mailbox_count_as_one(address: str, counted: str) -> None:
+    assert counted_as(address) == counted
 
 
 @pytest.mark.parametrize(

@@ -12,3 +12,4 @@ SIGN_IN_DECISIONS = Counter(
 )
 CONFIRMATIONS = Counter("keystead_signin_confirmations_total", "Presses of a sign-in link's button", ["outcome"])
 IDENTITY_TOKENS = Counter("keystead_identity_tokens_total", "Identity tokens made, by how", ["how"])
+BUSY_FORMS = Counter("keystead_signin_busy_total", "Requests for a sign-in link beyond what their form usually gets")

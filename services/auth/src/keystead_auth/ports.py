@@ -126,11 +126,16 @@ class Attempts(Protocol):
     """Rate limits."""
 
     def sign_in(self, client: str, email: str, form: str) -> int | None:
-        """Counts a request for a link; None if it may go on, else seconds to wait."""
+        """Counts a request for a link; None if it may go on, else seconds to wait. Nobody's requests make another
+        person wait for good."""
         ...
 
     def confirm(self, client: str) -> int | None:
-        """Counts a look at a sign-in link; None if it may go on, else seconds to wait."""
+        """Counts nothing; None if this client may open a sign-in link, else seconds to wait."""
+        ...
+
+    def guessed(self, client: str) -> None:
+        """Counts a sign-in link that does not exist."""
         ...
 
 

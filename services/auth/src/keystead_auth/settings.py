@@ -26,8 +26,8 @@ class AuthSettings(ServiceSettings):
     session_hours: float = Field(8, gt=0, le=24, description="how long a session lasts")
     limit_sign_in_per_client: RateLimit = "60/15 minutes"
     limit_sign_in_per_email: RateLimit = "5/15 minutes"
-    limit_sign_in_per_form: RateLimit = "300/15 minutes"
-    limit_confirm_per_client: RateLimit = "120/15 minutes"
+    limit_sign_in_per_form: RateLimit = Field("300/15 minutes", description="beyond it the log warns, no more")
+    limit_confirm_per_client: RateLimit = Field("120/15 minutes", description="sign-in links that do not exist")
     mailbox_url: DevelopmentMailbox | None = Field(None, description="the development mailbox, for 'check your mail'")
 
     @property

@@ -31,3 +31,14 @@ def mask(address: str) -> str:
     """The address as a page shows it to whoever typed it: "a…@example.org"."""
     local, _, domain = address.partition("@")
     return f"{local[:1]}…@{domain}"
+
+
+def counted_as(address: str) -> str:
+    """What a limit on letters counts an address as.
+
+    Whoever reads `ada@d` reads every `ada+tag@d` as well (subaddressing, RFC 5233), so all of these count as one,
+    `ada+@d`. The plain address counts for itself: made-up tags do not use up what its owner needs to sign in.
+    """
+    local, _, domain = address.rpartition("@")
+    plain, plus, _tag = local.partition("+")
+    return f"{plain}{plus}@{domain}".lower()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from keystead_auth.domain.errors import LinkUnknown, LinkUsed, TooManyAttempts
+from keystead_auth.domain.errors import LinkUnknown, LinkUsed
 from keystead_auth.domain.sign_in import Link, Session, SignedIn, usable
 from keystead_auth.ports import Attempts, IdentitySigner, Randomness, Transaction, Transactions
+from keystead_auth.usecases.guesses import counting_guesses
 from keystead_auth.usecases.mint_identity import mint_identity
 from keystead_contracts.identity import SignInMethod
 from keystead_kit.clock import Clock
@@ -33,11 +34,8 @@ def confirm_link(
 
     Raises LinkUnknown, LinkUsed, LinkExpired, TooManyAttempts.
     """
-    wait = attempts.confirm(client)
-    if wait is not None:
-        raise TooManyAttempts(wait)
     digest, visit_digest = token_digest(token), token_digest(visit)
-    with transactions.write() as tx:
+    with counting_guesses(attempts, client), transactions.write() as tx:
         now = clock.now()
         won = tx.links.consume(digest, visit_digest, now)
         link = tx.links.get(digest)
