@@ -1,7 +1,7 @@
 """Writes one golden sample of every message into `samples/`, from fixed values.
 
 A sample that exists is never written again: it is what an older release sent, and is parsed for ever. A new message
-class gets its first sample here; a changed one gets a further sample under another name (`Class.2.json`).
+class gets its first sample here; a changed one a further sample under another name (`Class.2.json`).
 
     python tests/contract/make_samples.py
 """
@@ -12,7 +12,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from keystead_contracts import agent, events, identity, problems
+from keystead_contracts import agent, events, identity, people, problems
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm, Message
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -97,6 +97,7 @@ def samples() -> list[Message]:
             help_text="Ask Grace.",
             help_link="https://help.example.org",
             withdrawn=True,
+            organization_ids=[OTHER_ID],
         ),
         LOGIN,
         events.CertificateInstalled(
@@ -149,6 +150,82 @@ def samples() -> list[Message]:
             portal_link="https://enroll.example.org/e/x",
             help_link="https://help.example.org",
         ),
+        people.PersonPublished(
+            person_id=ID,
+            version=4,
+            organization_id=OTHER_ID,
+            email="ada@example.org",
+            name="Ada Lovelace",
+            secret_id_hash="$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA",
+            removed=True,
+        ),
+        people.PersonInvited(
+            email="ada@example.org",
+            name="Ada Lovelace",
+            organization="Example",
+            form_name="Staff",
+            form_url="https://enroll.example.org/e/x",
+            needs_secret_id=True,
+            needs_access_code=True,
+            invited_by="Grace Hopper",
+            invited_at=AT,
+            help_link="https://help.example.org",
+        ),
+        people.AdministratorPublished(
+            administrator_id=ID,
+            version=2,
+            email="grace@example.org",
+            name="Grace Hopper",
+            methods=[people.AdministratorMethod.PASSWORD, people.AdministratorMethod.IDP],
+            active=False,
+            invited_by="Ada Lovelace",
+            invitation=1,
+        ),
+        people.AdministratorInvited(
+            email="grace@example.org",
+            name="Grace Hopper",
+            link="https://enroll.example.org/auth/administrators/invitations/abc",
+            purpose="reset",
+            invited_by="Ada Lovelace",
+            requested_at=AT,
+            expires_at=LATER,
+            requested_from="192.0.2.1",
+        ),
+        people.IdentityProviderPublished(
+            identity_provider_id=ID,
+            version=5,
+            name="Example University",
+            kind=people.IdentityProviderKind.SAML,
+            metadata_url="https://idp.example.org/metadata",
+            metadata_xml="<EntityDescriptor/>",
+            issuer="https://idp.example.org",
+            client_id="keystead",
+            client_secret_name="example-university",
+            attributes={"groups": "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups"},
+            organization_ids=[OTHER_ID],
+            for_persons=False,
+            for_administrators=True,
+            idp_initiated=True,
+            withdrawn=True,
+        ),
+        people.IdentityProviderChecked(
+            identity_provider_id=ID,
+            version=5,
+            state=people.IdentityProviderState.FAILED,
+            checked_at=AT,
+            entity_id="https://idp.example.org",
+            detail="The metadata could not be fetched.",
+            valid_until=LATER,
+        ),
+        identity.AdministratorClaims(
+            sub=ID,
+            email="grace@example.org",
+            jti=ID,
+            iat=1795435200,
+            exp=1795435320,
+            method=people.AdministratorMethod.PASSWORD,
+            second_factor=True,
+        ),
         events.Envelope(
             message_id=ID,
             source="auth",
@@ -166,6 +243,9 @@ def samples() -> list[Message]:
             method=identity.SignInMethod.EMAIL,
             name="Ada Lovelace",
             attributes={"groups": ["staff"]},
+            identity_provider=OTHER_ID,
+            identity_provider_organizations=[OTHER_ID],
+            persons=[ID],
         ),
         problems.Problem(
             type="urn:keystead:problem:csr-refused",
@@ -183,9 +263,11 @@ def main() -> None:
     """Writes the samples that are missing."""
     SAMPLES.mkdir(exist_ok=True)
     for message in samples():
-        path = SAMPLES / f"{type(message).__name__}.json"
-        if not path.exists():
-            path.write_text(json.dumps(message.model_dump(mode="json"), indent=2, sort_keys=True) + "\n")
+        text = json.dumps(message.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+        made = sorted(SAMPLES.glob(f"{type(message).__name__}.*json"))
+        if not any(path.read_text() == text for path in made):
+            path = SAMPLES / f"{type(message).__name__}{f'.{len(made) + 1}' if made else ''}.json"
+            path.write_text(text)
             print(f"made {path.name}")
 
 

@@ -6,7 +6,7 @@ keeps the ids it has seen and answers with a receipt (`keystead_kit.outbox`, `ke
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, TypeAdapter
 
@@ -21,6 +21,14 @@ from keystead_contracts.base import (
     UriExtension,
 )
 from keystead_contracts.identity import SignInMethod
+from keystead_contracts.people import (
+    AdministratorInvited,
+    AdministratorPublished,
+    IdentityProviderChecked,
+    IdentityProviderPublished,
+    PersonInvited,
+    PersonPublished,
+)
 
 
 class FormPublished(Message):
@@ -38,6 +46,8 @@ class FormPublished(Message):
     help_text: str = ""
     help_link: str | None = None
     withdrawn: bool = False
+    organization_ids: list[str] = Field(default_factory=list)
+    """Of the form's accounts: whose persons may sign in, and which identity providers are offered."""
 
 
 class LoginRequested(Message):
@@ -121,22 +131,24 @@ class OrderRejected(Message):
 
 
 Fact = Annotated[
-    FormPublished | LoginRequested | CertificateInstalled | EnrollmentFailed | OrderApproved | OrderRejected,
+    FormPublished
+    | LoginRequested
+    | CertificateInstalled
+    | EnrollmentFailed
+    | OrderApproved
+    | OrderRejected
+    | PersonPublished
+    | PersonInvited
+    | AdministratorPublished
+    | AdministratorInvited
+    | IdentityProviderPublished
+    | IdentityProviderChecked,
     Field(discriminator="type"),
 ]
 """Any fact. A receiver acknowledges and drops a type it does not know (`parse_fact` answers None)."""
 
 _FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
-_KNOWN = frozenset(
-    {
-        "form_published",
-        "login_requested",
-        "certificate_installed",
-        "enrollment_failed",
-        "order_approved",
-        "order_rejected",
-    }
-)
+_KNOWN = frozenset(fact.model_fields["type"].default for fact in get_args(get_args(Fact)[0]))
 
 
 class Envelope(Message):

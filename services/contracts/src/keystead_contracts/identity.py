@@ -8,9 +8,15 @@ from typing import Annotated
 from pydantic import Field
 
 from keystead_contracts.base import EmailAddress, Message, PlainText, UriExtension
+from keystead_contracts.people import AdministratorMethod
 
 IDENTITY_ISSUER = "keystead-auth"
 IDENTITY_AUDIENCE = "keystead-enroll"
+ADMINISTRATOR_AUDIENCE = "keystead-console"
+ATTRIBUTES = (
+    "cn", "displayname", "entitlement", "eppn", "givenname", "groups", "mail", "schachomeorganization", "sn", "uid",
+)  # fmt: skip
+"""What an identity provider may say of a person, under the names of the field whatever it calls them itself."""
 
 
 class SignInMethod(StrEnum):
@@ -38,3 +44,25 @@ class IdentityClaims(Message):
     method: SignInMethod
     name: Annotated[PlainText, Field(max_length=256)] | None = None
     attributes: dict[str, list[str]] = Field(default_factory=dict)
+    """Names of `ATTRIBUTES` → values, as the identity provider sent them. Empty for other methods."""
+    identity_provider: str | None = None
+    """The id of the provider that vouched for the person."""
+    identity_provider_organizations: list[str] = Field(default_factory=list)
+    """The organizations that it may speak for, empty for all."""
+    persons: list[str] = Field(default_factory=list)
+    """Ids of the Persons whose Secret ID was given."""
+
+
+class AdministratorClaims(Message):
+    """The payload of the token with which an administrator comes to the console. `sub` is the administrator's id;
+    `jti` is single use; `second_factor` says whether more than a password was shown."""
+
+    iss: str = IDENTITY_ISSUER
+    aud: str = ADMINISTRATOR_AUDIENCE
+    sub: str
+    email: EmailAddress
+    jti: Annotated[str, Field(min_length=16, max_length=64)]
+    iat: int
+    exp: int
+    method: AdministratorMethod
+    second_factor: bool = False
