@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_enroll.domain.enrollment import CsrGenerationMethod
 from keystead_enroll.domain.errors import NameNotAllowed
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.refusals import OrderClosed
@@ -103,6 +104,8 @@ class Order:
     failure_advice: str = ""
     request_digest: str | None = None
     """Of the page and the answers that asked for it: the same page sent twice is one order."""
+    department_id: str | None = None
+    csr_method: CsrGenerationMethod = CsrGenerationMethod.AGENT
     log: list[OrderTransition] = field(default_factory=list)
 
     def __post_init__(self) -> None:
