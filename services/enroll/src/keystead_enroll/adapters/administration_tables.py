@@ -118,8 +118,7 @@ idempotency_keys = Table(
     Column("actor_id", String(64), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("request_digest", String(64), nullable=False),
-    Column("status", Integer),
-    Column("body", JSON(none_as_null=True)),
+    Column("target_id", String(64), nullable=False),
     Column("at", UtcDateTime, nullable=False, index=True),
 )
 

@@ -66,6 +66,7 @@ class RequestRefused(Refusal):
 
     code = "order-refused"
     default_advice = "Correct the marked fields and send the request again."
+    fields: dict[str, str]
 
     def __init__(self, fields: dict[str, str]) -> None:
         super().__init__("Some answers need another look.")

@@ -13,6 +13,7 @@ from keystead_enroll.adapters.tables import SERVICE
 from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.web import agent_api, portal, portal_orders, start
+from keystead_enroll.web.api.app import add_api
 from keystead_enroll.web.context import WebContext
 from keystead_enroll.web.frame import portal_frame
 from keystead_enroll.web.presence import DevicePresence
@@ -71,7 +72,8 @@ def create_app(enroll: Enroll) -> FastAPI:
     app.include_router(start.router(context))
     app.include_router(portal.router(context))
     app.include_router(portal_orders.router(context))
-    app.include_router(agent_api.router(context))
+    app.include_router(agent_api.router(context), include_in_schema=False)
+    add_api(app, enroll)
 
     app.state.end_streams = wakeups.end_streams
 
