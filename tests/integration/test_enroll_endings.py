@@ -52,7 +52,7 @@ def test_an_order_ends_when_its_agent_can_no_longer_go_on(app: EnrollApp, begin:
     order = app.order(order_id)
     assert (order.state, order.failure_code) == (OrderState.FAILED, "claim-invalid")
     assert [job.payload.kind for job in agent.jobs()] == ["remove"]
-    assert retired(app) == ["cessationOfOperation"] * (begin is issued)
+    assert retired(app) == ["cessation_of_operation"] * (begin is issued)
     [letter] = app.facts("enrollment_failed")
     assert (letter["order_id"], letter["email"]) == (order_id, ADA)
     assert deserted() - counted == 1
@@ -89,7 +89,7 @@ def test_a_person_may_end_an_order_whose_certificate_is_issued(app: EnrollApp) -
     assert f"/orders/{order_id}/cancel" in browser.get(f"/orders/{order_id}").text
     assert browser.post(f"/orders/{order_id}/cancel").status_code == 303
     assert app.order(order_id).state is OrderState.CANCELLED
-    assert retired(app) == ["cessationOfOperation"]
+    assert retired(app) == ["cessation_of_operation"]
     late = agent.report(agent.installed_report(job))
     assert (late.status_code, late.json()) == (200, {"order_state": "cancelled"})
     [removal] = agent.jobs()
@@ -146,7 +146,7 @@ def test_an_administrator_may_end_an_order_and_the_person_is_told(app: EnrollApp
     browser, order_id, agent, _ = issued(app)
     cancel_any_order(app.enroll.transactions, app.clock, app.origin, order_id, note)
     assert app.order(order_id).state is OrderState.CANCELLED
-    assert retired(app) == ["cessationOfOperation"]
+    assert retired(app) == ["cessation_of_operation"]
     assert [job.payload.kind for job in agent.jobs()] == ["remove"]
     [letter] = app.facts("enrollment_failed")
     assert letter["reason"].startswith("Your administrator cancelled the request") and note in letter["reason"]

@@ -9,11 +9,17 @@ from fastapi.openapi.utils import get_openapi
 
 from keystead_contracts.problems import Problem
 from keystead_enroll.bootstrap import Enroll
-from keystead_enroll.web.api import organizations
+from keystead_enroll.web.api import certificates, dashboard, devices, organizations, requests
 from keystead_enroll.web.api.tools import ApiTools
 
 PREFIX = "/api/v1"
-ROUTERS = (organizations.router,)
+ROUTERS = (
+    organizations.router,
+    certificates.router,
+    requests.router,
+    devices.router,
+    dashboard.router,
+)
 
 
 def add_api(app: FastAPI, enroll: Enroll) -> None:
