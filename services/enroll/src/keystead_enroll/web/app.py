@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 from keystead_enroll.adapters.tables import SERVICE
 from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.domain.errors import Refusal
-from keystead_enroll.web import agent_api, portal, portal_orders, start
+from keystead_enroll.web import agent_api, portal, portal_certificates, portal_orders, portal_request, start
 from keystead_enroll.web.api.app import add_api
 from keystead_enroll.web.console.app import add_console
 from keystead_enroll.web.console.tools import ConsoleTools
@@ -79,6 +79,8 @@ def create_app(enroll: Enroll) -> FastAPI:
     )
     app.include_router(start.router(context))
     app.include_router(portal.router(context))
+    app.include_router(portal_certificates.router(context))
+    app.include_router(portal_request.router(context))
     app.include_router(portal_orders.router(context))
     app.include_router(agent_api.router(context), include_in_schema=False)
     add_api(app, enroll)
