@@ -132,7 +132,15 @@ def test_an_order_may_wait_for_approval(app: EnrollApp) -> None:
 def test_an_order_may_be_declined_with_a_reason_that_the_person_reads(app: EnrollApp) -> None:
     browser = app.browser("Approved")
     order_id = browser.order()
-    decide_order(app.enroll.transactions, app.clock, app.origin, local_actor("grace"), order_id, approve=False, remark="Ask <Grace> first.")
+    decide_order(
+        app.enroll.transactions,
+        app.clock,
+        app.origin,
+        local_actor("grace"),
+        order_id,
+        approve=False,
+        remark="Ask <Grace> first.",
+    )
     assert app.order(order_id).state is OrderState.REJECTED
     (letter,) = app.facts("order_rejected")
     assert (letter["email"], letter["order_id"], letter["reason"]) == (ADA, order_id, "Ask <Grace> first.")

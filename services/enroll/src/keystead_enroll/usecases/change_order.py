@@ -11,7 +11,7 @@ from keystead_enroll.domain.lists import ORDERS
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import OrderClosed, OrderUnknown
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
-from keystead_enroll.usecases.admin.common import Target, note, reach
+from keystead_enroll.usecases.admin.common import Target, note, person_actor, reach
 from keystead_enroll.usecases.end_order import take_back, tell_person
 from keystead_enroll.usecases.links import add_link, offer
 from keystead_enroll.usecases.visit import Visit, find_visit
@@ -45,12 +45,14 @@ def renew_link(
 
 
 def cancel_order(
-    transactions: Transactions, clock: Clock, uri_extension: str, token: str | None, order_id: str
+    transactions: Transactions, clock: Clock, uri_extension: str, token: str | None, order_id: str, address: str = ""
 ) -> None:
     """The person ends an order that is not installed. Raises OrderClosed when it is too late."""
     with transactions.write() as tx:
         order = own_order(tx, find_visit(tx, clock, uri_extension, token), order_id, lock=True)
-        _cancel(tx, order, clock.now(), BY_PERSON, "The person who asked for it has cancelled the request.")
+        now = clock.now()
+        _cancel(tx, order, now, BY_PERSON, "The person who asked for it has cancelled the request.")
+        note(tx, person_actor(order.person_email, address), now, "request.cancel", order_target(order))
 
 
 def cancel_any_order(
