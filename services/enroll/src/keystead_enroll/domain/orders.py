@@ -103,6 +103,8 @@ class Order:
     failure_advice: str = ""
     request_digest: str | None = None
     """Of the page and the answers that asked for it: the same page sent twice is one order."""
+    language: str = ""
+    """In which the person asked (BCP 47), and is written to."""
     log: list[OrderTransition] = field(default_factory=list)
 
     def __post_init__(self) -> None:

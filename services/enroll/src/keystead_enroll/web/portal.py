@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse
 
 from keystead_contracts.base import CertificateType
 from keystead_contracts.identity import IDENTITY_AUDIENCE, IDENTITY_ISSUER, IdentityClaims
+from keystead_contracts.words import Sentences, Words
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.certificates import pem_from_der
 from keystead_enroll.domain.enrollment import CertificateProfile
@@ -47,12 +48,18 @@ from keystead_enroll.web.views import (
 )
 from keystead_kit.drafts import Draft
 from keystead_kit.http import client_address
+from keystead_kit.i18n import language
 from keystead_kit.ratelimit import network_of
 from keystead_kit.secrets import new_token, token_digest
 from keystead_kit.trace import current_trace_id
 
 MOST_EARLIER = 20
-_FACT_LABELS = {"name": "Name", "email": "E-mail", "organization": "Organization", "department": "Department"}
+_FACT_LABELS = {
+    "name": Words("Name"),
+    "email": Words("E-mail"),
+    "organization": Words("Organization"),
+    "department": Words("Department"),
+}
 FormToken = Annotated[str, Form(max_length=128)]
 
 
@@ -115,11 +122,13 @@ def router(context: WebContext) -> APIRouter:
             "message.html",
             status=401,
             form=form_view(form, None) if form else None,
-            title="We could not sign you in",
-            happened="The sign-in was used already, is too old, or was for another form.",
+            title=Words("We could not sign you in"),
+            happened=Words("The sign-in was used already, is too old, or was for another form."),
             why="",
-            what_now="Sign in again. If that does not help, this server's clocks may differ; tell your administrator.",
-            action={"label": "Sign in again", "url": f"/e/{uri}"},
+            what_now=Words(
+                "Sign in again. If that does not help, this server's clocks may differ; tell your administrator."
+            ),
+            action={"label": Words("Sign in again"), "url": f"/e/{uri}"},
             reference=current_trace_id(),
         )
 
@@ -134,10 +143,10 @@ def router(context: WebContext) -> APIRouter:
             form=form_view(form, None) if form else None,
             person={"email": session.email, "name": session.name} if session else None,
             sign_out_url=f"/e/{uri}/sign-out",
-            title="This form is not for your address",
+            title=Words("This form is not for your address"),
             happened=refusal.detail,
             why="",
-            what_now=f"{refusal.advice} Or sign out above and use another address.",
+            what_now=Sentences(refusal.advice, Words("Or sign out above and use another address.")),
             action=None,
             reference="",
         )
@@ -216,7 +225,7 @@ def router(context: WebContext) -> APIRouter:
                 address=network_of(client_address(request)),
             )  # fmt: skip
         except AccessCodeWrong as refusal:
-            errors = {"access_code": f"{refusal.detail} {refusal.advice}"}
+            errors: dict[str, str] = {"access_code": Sentences(refusal.detail, refusal.advice)}
             return context.drafts.send_back(request, Draft({"access_code": access_code}, errors))
         return taken(request, f"/e/{uri}")
 
@@ -242,7 +251,7 @@ def router(context: WebContext) -> APIRouter:
         visit = find_visit(tx, enroll.clock, uri, session_token(request))
         certificate = tx.certificate(certificate_id)
         if certificate is None or certificate.form_id != visit.form.id or certificate.owner != visit.session.email:
-            raise CertificateUnknown("There is no such certificate.")
+            raise CertificateUnknown(Words("There is no such certificate."))
         return visit, certificate
 
     @pages.get("/certificates/{certificate_id}")
@@ -267,7 +276,7 @@ def router(context: WebContext) -> APIRouter:
             "root": lambda: found.root_pem,
         }.get(name)
         if content is None:
-            raise CertificateUnknown("There is no such file.")
+            raise CertificateUnknown(Words("There is no such file."))
         headers = {"content-disposition": f'attachment; filename="{name}.pem"', "cache-control": "no-store"}
         return Response(content(), media_type="application/x-pem-file", headers=headers)
 
@@ -341,6 +350,7 @@ def router(context: WebContext) -> APIRouter:
             order_id = submit_request(
                 enroll.transactions, enroll.clock, enroll.secrets,
                 uri_extension=uri, token=session_token(request), answers=answers, page_key=page_key,
+                language=language().tag,
                 most_open=enroll.settings.open_orders_limit,
             )  # fmt: skip
         except RequestRefused as refusal:
