@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from keystead_kit.forms import Cookies
+from keystead_kit.i18n import translated
 from keystead_kit.secrets import keyed_digest
 
 LIFETIME_SECONDS = 900
@@ -78,7 +79,7 @@ class Drafts:
 
     def _sealed(self, draft: Draft, bound_to: bytes) -> str:
         nonce = secrets.token_bytes(_NONCE_OCTETS)
-        plain = zlib.compress(json.dumps([draft.values, draft.errors]).encode())
+        plain = zlib.compress(json.dumps([draft.values, translated(draft.errors)]).encode())
         return base64.urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, plain, bound_to)).decode().rstrip("=")
 
     def forget(self, request: Request, response: Response) -> None:

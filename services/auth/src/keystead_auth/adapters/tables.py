@@ -36,6 +36,7 @@ sign_in_requests = Table(
     Column("requested_at", UtcDateTime, nullable=False),
     Column("requested_from", String(64), nullable=False),
     Column("trace_id", String(32), nullable=False),
+    Column("language", String(35), nullable=False, server_default=""),
     Column("decision", String(16), nullable=True),
     Column("decided_at", UtcDateTime, nullable=True),
     Index("ix_sign_in_requests_decision_requested_at", "decision", "requested_at"),
