@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -44,6 +44,8 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+PROBLEM_HEADER = "x-problem"
+"""Tells `_Edge` the code of the problem that an answer shows; it goes no further."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = get_logger()
 
@@ -122,7 +124,10 @@ def problem_response(problem: ProblemException) -> JSONResponse:
         fields=problem.fields,
     )
     return JSONResponse(
-        body.model_dump(mode="json"), problem.status, headers=problem.headers, media_type=PROBLEM_MEDIA_TYPE
+        body.model_dump(mode="json"),
+        problem.status,
+        headers=problem.headers | {PROBLEM_HEADER: problem.code},
+        media_type=PROBLEM_MEDIA_TYPE,
     )
 
 
@@ -256,7 +261,7 @@ class _TooLarge(HTTPException):
 
 
 class _Edge:
-    """Outermost: trace id, language, security headers, body limit, request metrics, one log line for each failure."""
+    """Outermost: trace id, language, security headers, body limit, metrics, a log line for each answer from 400 on."""
 
     def __init__(self, app: ASGIApp, service: str, secure: bool, pages: Pages) -> None:
         self._app, self._service, self._pages = app, service, pages
@@ -283,13 +288,16 @@ class _Edge:
                 nonlocal status
                 if message["type"] == "http.response.start":
                     status = message["status"]
-                    present = {name for name, _ in message["headers"]}
+                    code, kept = _take_problem(message["headers"])
+                    present = {name for name, _ in kept}
                     message["headers"] = [
-                        *message["headers"],
+                        *kept,
                         *((n, v) for n, v in self._headers if n not in present),
                         (b"x-trace-id", trace_id.encode()),
                     ]
                     self._observe(scope, status, started)
+                    if status >= 400:
+                        _tell(scope, status, code)
                 await send(message)
 
             try:
@@ -298,7 +306,7 @@ class _Edge:
                 else:
                     await self._app(scope, _limited(incoming, receive), send_with_headers)
             except Exception:
-                _log.exception("request failed", method=scope["method"], route=_route(scope))
+                _log.exception("request failed", method=_method(scope), route=_route(scope))
                 if status:
                     raise  # the answer had begun: all that is left is to end the connection
                 await self._answer(_unexpected(), scope, receive, send_with_headers)
@@ -308,8 +316,25 @@ class _Edge:
         await (self._pages.problem(problem) if page else problem_response(problem))(scope, receive, send)
 
     def _observe(self, scope: Scope, status: int, started: float) -> None:
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        HTTP_REQUESTS.labels(self._service, method, _route(scope), str(status)).observe(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        HTTP_REQUESTS.labels(self._service, _method(scope), _route(scope), str(status)).observe(seconds)
+
+
+def _tell(scope: Scope, status: int, code: str) -> None:
+    """Leaves in the log what finds an answer by the reference that its page shows: the record's trace id."""
+    level = _log.info if status < 500 else _log.warning if status == 503 else _log.error
+    level("refusal answered", method=_method(scope), route=_route(scope), status=status, problem_code=code)
+
+
+def _take_problem(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, list[tuple[bytes, bytes]]]:
+    """The problem's code (empty if the answer names none), and the headers for the client."""
+    name = PROBLEM_HEADER.encode()
+    code = next((value.decode("latin-1") for key, value in headers if key == name), "")
+    return code, [pair for pair in headers if pair[0] != name]
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 def _route(scope: Scope) -> str:
