@@ -218,6 +218,7 @@ orders = Table(
     Column("failure_code", String(64), nullable=False),
     Column("failure_reason", Text, nullable=False),
     Column("failure_advice", Text, nullable=False),
+    Column("failure_words", JSON(none_as_null=True)),
     Column("request_digest", String(64)),
     Column("language", String(35), nullable=False, server_default=""),
     Index("ix_orders_spki_sha256", "spki_sha256", unique=True),
