@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from cryptography import x509
 
 from keystead_contracts.base import Message
+from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Scope
 from keystead_enroll.domain.certificate_record import Certificate, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
     CertificateProfile,
@@ -23,8 +24,11 @@ from keystead_enroll.domain.enrollment import (
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.lint import Finding
 from keystead_enroll.domain.orders import Claim, Device, Order, OrderState
+from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Search
 from keystead_enroll.domain.visits import PortalSession
 from keystead_kit.clock import Clock
+
+T = TypeVar("T")
 
 __all__ = ["Clock", "Issuer", "Linter", "RateLimits", "Secrets", "Transaction", "Transactions"]
 
@@ -119,6 +123,39 @@ class Transaction(Protocol):
     def job(self, job_id: str, *, lock: bool = False) -> Job | None: ...
     def open_jobs(self, recipient: str, limit: int = 100) -> Sequence[Job]: ...
     def open_jobs_of_order(self, order_id: str) -> Sequence[Job]: ...
+
+    def page(self, definition: ListDefinition[T], scope: Scope, wanted: PageWanted) -> Page[T]:
+        """The part of a list that is in `scope` and that is wanted. Raises CursorInvalid."""
+        ...
+
+    def count(self, definition: ListDefinition[Any], scope: Scope, search: Search) -> int:
+        """How many there are in `scope` that fit `search`."""
+        ...
+
+    def in_reach(self, definition: ListDefinition[T], scope: Scope, entity_id: str) -> T | None:
+        """The one of the list with this id, if it is in `scope`."""
+        ...
+
+    def get(self, entity: type[T], entity_id: str) -> T | None:
+        """The one with this id, whoever asks."""
+        ...
+
+    def named(self, entity: type[object], name: str, *, but: str = "") -> bool:
+        """Whether one of these, other than the one with the id `but`, has this name."""
+        ...
+
+    def remove_unused(self, entity: object) -> bool:
+        """Deletes an entity at once; False, and it stays, if anything refers to it."""
+        ...
+
+    def earlier(self, actor_id: str, key: str, request_digest: str, fresh_id: str, now: datetime) -> str | None:
+        """Remembers that this idempotency key of the actor makes `fresh_id`; the id it made before, if it did. Raises
+        KeyReused if it came with another request then."""
+        ...
+
+    def administrator_by_email(self, email: str) -> Administrator | None: ...
+    def api_token(self, digest: str) -> ApiToken | None: ...
+    def console_session(self, digest: str) -> ConsoleSession | None: ...
 
     def add(self, entity: object) -> None:
         """Stores a new entity."""

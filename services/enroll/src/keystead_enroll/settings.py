@@ -60,6 +60,7 @@ class EnrollSettings(_CaFolder, ServiceSettings):
     access_code_limit_form: RateLimit = "100/15 minutes"
     access_code_limit_address: RateLimit = "20/15 minutes"
     claim_limit_address: RateLimit = Field("60/minute", description="wrong links, tokens and signatures of an address")
+    token_limit_address: RateLimit = Field("60/minute", description="invalid API tokens of an address")
     open_orders_limit: int = Field(20, ge=1, description="unfinished requests of one person with one account")
     keep_alive_seconds: float = Field(15.0, gt=0, le=60)
     stream_life_seconds: float = Field(600.0, gt=0, description="how long an agent's stream lives; jitter is added")

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Select, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, class_mapper
 
 from keystead_contracts.base import Message
+from keystead_enroll.adapters import administration_tables as a
+from keystead_enroll.adapters import listing
 from keystead_enroll.adapters import tables as t
+from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Scope
+from keystead_enroll.domain.administration_refusals import KeyReused
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
     CertificateProfile,
@@ -25,6 +29,7 @@ from keystead_enroll.domain.enrollment import (
 )
 from keystead_enroll.domain.jobs import Job, JobState
 from keystead_enroll.domain.orders import PRESENCE_LIFE, Claim, Device, Order, OrderState
+from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Search
 from keystead_enroll.domain.visits import PortalSession
 from keystead_kit.bus import Bus
 from keystead_kit.clock import Clock
@@ -33,6 +38,7 @@ from keystead_kit.secrets import new_id
 from keystead_kit.trace import current_trace_id
 
 T = TypeVar("T")
+IDEMPOTENCY_KEPT = timedelta(days=2)
 _OPEN = t.orders.c.state.in_([state for state in OrderState if not state.terminal])
 
 
@@ -233,6 +239,56 @@ class SqlTransaction:
         query = select(Job).where(t.jobs.c.order_id == order_id, t.jobs.c.state == JobState.OPEN)
         return self.session.scalars(query.order_by(t.jobs.c.sequence)).all()
 
+    # Administration
+
+    def page(self, definition: ListDefinition[T], scope: Scope, wanted: PageWanted) -> Page[T]:
+        return listing.read_page(self.session, definition, scope, wanted, self._clock.now())
+
+    def count(self, definition: ListDefinition[Any], scope: Scope, search: Search) -> int:
+        return listing.count(self.session, definition, scope, search, self._clock.now())
+
+    def in_reach(self, definition: ListDefinition[T], scope: Scope, entity_id: str) -> T | None:
+        return listing.in_reach(self.session, definition, scope, entity_id)
+
+    def get(self, entity: type[T], entity_id: str) -> T | None:
+        return self.session.get(entity, entity_id)
+
+    def named(self, entity: type[object], name: str, *, but: str = "") -> bool:
+        table = class_mapper(entity).local_table
+        query = select(table.c.id).where(table.c.name == name, table.c.id != but).limit(1)
+        return self.session.scalar(query) is not None
+
+    def remove_unused(self, entity: object) -> bool:
+        try:
+            with self.session.begin_nested():
+                self.session.delete(entity)
+        except IntegrityError:
+            return False
+        return True
+
+    def earlier(self, actor_id: str, key: str, request_digest: str, fresh_id: str, now: datetime) -> str | None:
+        table = a.idempotency_keys
+        values = {"actor_id": actor_id, "key": key, "request_digest": request_digest, "target_id": fresh_id, "at": now}
+        try:
+            with self.session.begin_nested():
+                self.session.execute(insert(table).values(values))
+        except IntegrityError:
+            query = select(table).where(table.c.actor_id == actor_id, table.c.key == key)
+            row = self.session.execute(query).one()
+            if row.request_digest != request_digest:
+                raise KeyReused("This Idempotency-Key came before, with another request.") from None
+            return str(row.target_id)
+        return None
+
+    def administrator_by_email(self, email: str) -> Administrator | None:
+        return self.session.scalar(select(Administrator).where(a.administrators.c.email == email))
+
+    def api_token(self, digest: str) -> ApiToken | None:
+        return self.session.scalar(select(ApiToken).where(a.api_tokens.c.digest == digest))
+
+    def console_session(self, digest: str) -> ConsoleSession | None:
+        return self.session.get(ConsoleSession, digest)
+
     # Effects
 
     def add(self, entity: object) -> None:
@@ -305,5 +361,7 @@ class SqlTransactions:
         with self._database.write() as session:
             session.execute(delete(t.sessions).where(t.sessions.c.expires_at < now))
             session.execute(delete(t.burned).where(t.burned.c.at < now - timedelta(hours=1)))
+            session.execute(delete(a.console_sessions).where(a.console_sessions.c.expires_at < now))
+            session.execute(delete(a.idempotency_keys).where(a.idempotency_keys.c.at < now - IDEMPOTENCY_KEPT))
             t.inbox.prune(session, now)
         return 0

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     Boolean,
     Column,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -19,12 +15,13 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.ext.mutable import MutableDict, MutableList
 from sqlalchemy.orm import registry, relationship
-from sqlalchemy.types import TypeDecorator
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_contracts.identity import SignInMethod
+from keystead_enroll.adapters import administration_tables as _administration_tables  # noqa: F401 part of the schema
+from keystead_enroll.adapters.columns import ID, OBJECT, TEXTS, EnumList, EnumText
+from keystead_enroll.adapters.columns import metadata as metadata
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
     Authorization,
@@ -40,94 +37,64 @@ from keystead_enroll.domain.enrollment import (
 from keystead_enroll.domain.jobs import Job, JobState
 from keystead_enroll.domain.orders import Claim, Device, Order, OrderState, OrderTransition
 from keystead_enroll.domain.visits import PortalSession
-from keystead_kit.db import UtcDateTime, new_metadata
+from keystead_kit.db import UtcDateTime
 from keystead_kit.outbox import Inbox, Outbox
 
 SERVICE = "enroll"
 
 
-class EnumText(TypeDecorator[StrEnum]):
-    """A StrEnum as text, without a database type that a migration would have to change."""
-
-    impl = String(32)
-    cache_ok = True
-
-    def __init__(self, enum: type[StrEnum]) -> None:
-        super().__init__()
-        self.enum = enum
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        """To the database."""
-        return None if value is None else self.enum(value).value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> StrEnum | None:
-        """From the database."""
-        return None if value is None else self.enum(value)
-
-
-class EnumList(TypeDecorator[list[StrEnum]]):
-    """A list of StrEnum values as JSON."""
-
-    impl = JSON
-    cache_ok = True
-
-    def __init__(self, enum: type[StrEnum]) -> None:
-        super().__init__()
-        self.enum = enum
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> list[str] | None:
-        """To the database."""
-        return None if value is None else [self.enum(item).value for item in value]
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> list[StrEnum] | None:
-        """From the database."""
-        return None if value is None else [self.enum(item) for item in value]
-
-
-_ID = String(32)
-_TEXTS = MutableList.as_mutable(JSON())
-_OBJECT = MutableDict.as_mutable(JSON())
-
-metadata = new_metadata()
 outbox = Outbox(metadata, SERVICE)
 inbox = Inbox(metadata)
 
 organizations = Table(
     "organizations",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("name", String(256), nullable=False, unique=True),
-    Column("email_domains", _TEXTS, nullable=False),
-    Column("dns_domains", _TEXTS, nullable=False),
+    Column("email_domains", TEXTS, nullable=False),
+    Column("dns_domains", TEXTS, nullable=False),
+    Column("home_organization", String(256), unique=True, index=True),
+    Column("created_at", UtcDateTime),
 )
 departments = Table(
     "departments",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
     Column("name", String(256), nullable=False),
+    Column("email_domains", TEXTS, nullable=False),
+    Column("dns_domains", TEXTS, nullable=False),
+    Column("home_organization", String(256), unique=True, index=True),
+    Column("created_at", UtcDateTime),
     UniqueConstraint("organization_id", "name"),
 )
 profiles = Table(
     "certificate_profiles",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("name", String(128), nullable=False, unique=True),
     Column("description", Text, nullable=False),
     Column("certificate_type", EnumText(CertificateType), nullable=False),
     Column("key_algorithms", EnumList(KeyAlgorithm), nullable=False),
-    Column("term_days", _TEXTS, nullable=False),
+    Column("term_days", TEXTS, nullable=False),
     Column("subject", Text, nullable=False),
-    Column("subject_alternative_names", _TEXTS, nullable=False),
+    Column("subject_alternative_names", TEXTS, nullable=False),
     Column("minimum_assurance", EnumText(AssuranceLevel), nullable=False),
     Column("device_name_pattern", Text, nullable=False),
     Column("renewal_window_days", Integer, nullable=False),
-    Column("policy_oids", _TEXTS, nullable=False),
+    Column("policy_oids", TEXTS, nullable=False),
+    Column("extended_key_usages", TEXTS, nullable=False),
+    Column("idp_groups", TEXTS, nullable=False),
+    Column("organization_ids", TEXTS, nullable=False),
+    Column("notice_days", TEXTS, nullable=False),
+    Column("connector", String(64), nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("created_at", UtcDateTime),
 )
 forms = Table(
     "enrollment_forms",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("name", String(256), nullable=False, unique=True),
     Column("certificate_type", EnumText(CertificateType), nullable=False),
     Column("uri_extension", String(58), nullable=False, unique=True),
@@ -135,27 +102,33 @@ forms = Table(
     Column("help_text", String(2048), nullable=False),
     Column("help_link", Text),
     Column("version", Integer, nullable=False),
-    Column("published", _OBJECT, nullable=False),
+    Column("published", OBJECT, nullable=False),
+    Column("organization_ids", TEXTS, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("created_at", UtcDateTime),
 )
 accounts = Table(
     "web_form_accounts",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("form_id", ForeignKey("enrollment_forms.id"), nullable=False, index=True),
     Column("name", String(128), nullable=False),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
     Column("department_id", ForeignKey("departments.id")),
-    Column("profile_ids", _TEXTS, nullable=False),
+    Column("profile_ids", TEXTS, nullable=False),
     Column("csr_method", EnumText(CsrGenerationMethod), nullable=False),
     Column("authorization", EnumText(Authorization), nullable=False),
     Column("access_code_digest", String(64), unique=True),
     Column("automatic_approval", Boolean, nullable=False),
+    Column("idp_rules", TEXTS, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("created_at", UtcDateTime),
     UniqueConstraint("form_id", "name"),
 )
 registration_tokens = Table(
     "registration_tokens",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("name", String(128), nullable=False, unique=True),
     Column("digest", String(64), nullable=False, unique=True),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
@@ -168,6 +141,7 @@ licences = Table(
     Column("version", String(64), primary_key=True),
     Column("text", Text, nullable=False),
     Column("current", Boolean, nullable=False),
+    Column("published_at", UtcDateTime),
 )
 sessions = Table(
     "portal_sessions",
@@ -181,6 +155,10 @@ sessions = Table(
     Column("expires_at", UtcDateTime, nullable=False, index=True),
     Column("account_id", ForeignKey("web_form_accounts.id")),
     Column("unlocked_account_id", ForeignKey("web_form_accounts.id")),
+    Column("identity_provider", ID),
+    Column("identity_provider_organizations", TEXTS, nullable=False),
+    Column("attributes", OBJECT, nullable=False),
+    Column("persons", TEXTS, nullable=False),
 )
 burned = Table(
     "burned_identities",
@@ -191,7 +169,7 @@ burned = Table(
 orders = Table(
     "orders",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("form_id", ForeignKey("enrollment_forms.id"), nullable=False),
     Column("account_id", ForeignKey("web_form_accounts.id"), nullable=False),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
@@ -220,11 +198,15 @@ orders = Table(
     Column("failure_advice", Text, nullable=False),
     Column("failure_words", JSON(none_as_null=True)),
     Column("request_digest", String(64)),
+    Column("department_id", ForeignKey("departments.id")),
+    Column("csr_method", EnumText(CsrGenerationMethod), nullable=False),
     Column("language", String(35), nullable=False, server_default=""),
     Index("ix_orders_spki_sha256", "spki_sha256", unique=True),
     Index("ix_orders_request_digest", "request_digest", unique=True),
     Index("ix_orders_state_state_at", "state", "state_at"),
     Index("ix_orders_form_id_person_email", "form_id", "person_email"),
+    Index("ix_orders_created_at_id", "created_at", "id"),
+    Index("ix_orders_organization_id_created_at", "organization_id", "created_at"),
 )
 transitions = Table(
     "order_transitions",
@@ -239,7 +221,7 @@ transitions = Table(
 claims = Table(
     "enrollment_claims",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("order_id", ForeignKey("orders.id"), nullable=False, index=True),
     Column("token_digest", String(64), nullable=False, unique=True),
     Column("expires_at", UtcDateTime, nullable=False),
@@ -250,7 +232,7 @@ claims = Table(
 devices = Table(
     "devices",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
     Column("name", String(253), nullable=False),
     Column("platform", String(64), nullable=False),
@@ -259,7 +241,7 @@ devices = Table(
     Column("owner", String(254), index=True),
     Column("registered_at", UtcDateTime, nullable=False),
     Column("last_seen_at", UtcDateTime),
-    Column("machine", _OBJECT, nullable=False),
+    Column("machine", OBJECT, nullable=False),
     Column("stream_holder", String(32)),
     Column("stream_seen_at", UtcDateTime),
 )
@@ -267,7 +249,7 @@ jobs = Table(
     "device_jobs",
     metadata,
     Column("sequence", Integer, primary_key=True, autoincrement=True),
-    Column("id", _ID, nullable=False, unique=True),
+    Column("id", ID, nullable=False, unique=True),
     Column("recipient", String(48), nullable=False),
     Column("order_id", ForeignKey("orders.id"), nullable=False, index=True),
     Column("trace_id", String(32), nullable=False),
@@ -298,7 +280,7 @@ intents = Table(
 certificates = Table(
     "certificates",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("order_id", ForeignKey("orders.id"), nullable=False, unique=True),
     Column("form_id", ForeignKey("enrollment_forms.id"), nullable=False),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
@@ -310,11 +292,11 @@ certificates = Table(
     Column("serial", String(40), nullable=False, unique=True),
     Column("subject", Text, nullable=False),
     Column("issuer", Text, nullable=False),
-    Column("names", _TEXTS, nullable=False),
+    Column("names", TEXTS, nullable=False),
     Column("sha1", String(40), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("der", LargeBinary, nullable=False),
-    Column("chain_pem", _TEXTS, nullable=False),
+    Column("chain_pem", TEXTS, nullable=False),
     Column("root_pem", Text, nullable=False),
     Column("not_before", UtcDateTime, nullable=False),
     Column("not_after", UtcDateTime, nullable=False, index=True),
@@ -325,7 +307,11 @@ certificates = Table(
     Column("reasons", JSON(none_as_null=True)),
     Column("revoked_at", UtcDateTime),
     Column("revocation_reason", String(32)),
+    Column("department_id", ForeignKey("departments.id")),
+    Column("revocation_note", Text, nullable=False),
     Index("ix_certificates_form_id_owner", "form_id", "owner"),
+    Index("ix_certificates_issued_at_id", "issued_at", "id"),
+    Index("ix_certificates_organization_id_issued_at", "organization_id", "issued_at"),
 )
 
 _mapper = registry(metadata=metadata)

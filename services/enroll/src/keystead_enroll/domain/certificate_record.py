@@ -61,6 +61,8 @@ class Certificate:
     reasons: list[dict[str, object]] | None = None
     revoked_at: datetime | None = None
     revocation_reason: str | None = None
+    department_id: str | None = None
+    revocation_note: str = ""
 
 
 def certificate_state(certificate: Certificate, now: datetime) -> str:

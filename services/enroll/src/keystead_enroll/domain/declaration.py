@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Protocol, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -24,14 +22,13 @@ from keystead_contracts.identity import SignInMethod
 from keystead_enroll.domain.device_name_pattern import DeviceNamePattern
 from keystead_enroll.domain.enrollment import Authorization
 from keystead_enroll.domain.errors import Refusal
+from keystead_enroll.domain.inputs import AccessCode, AccountName, Domain, Name, WebAddress, storable, words_of
 from keystead_enroll.domain.name_templates import NameTemplate
-from keystead_enroll.domain.names import check_dns_name
 from keystead_enroll.domain.refusals import Mistake
 
 AT_ODDS = "at_odds"
 """The type of a mistake in how fields go together; its context's `fields` are those that could be left out, the one
 to point at first."""
-_UNSTORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 class Lines(Protocol):
@@ -44,25 +41,6 @@ class Lines(Protocol):
 
 def _at_odds(words: str, *fields: str) -> PydanticCustomError:
     return PydanticCustomError(AT_ODDS, "{words}", {"words": words, "fields": fields})
-
-
-def _words_of(refusal: Refusal) -> str:
-    advice = "" if refusal.advice == refusal.default_advice else refusal.advice
-    return f"{refusal.detail}. {advice}" if advice else refusal.detail
-
-
-def _domain(value: str) -> str:
-    try:
-        return check_dns_name(value)
-    except Refusal as refusal:
-        raise ValueError(_words_of(refusal)) from refusal
-
-
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
-AccountName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=128)]
-AccessCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}$")]
-WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://\S+$", max_length=2048)]
-Domain = Annotated[str, AfterValidator(_domain)]
 
 
 class _Declared(BaseModel):
@@ -80,11 +58,7 @@ class _Declared(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _storable(cls, value: Any) -> Any:
-        for text in value if isinstance(value, list) else [value]:
-            found = _UNSTORABLE.search(text) if isinstance(text, str) else None
-            if found:
-                raise ValueError(f"has the character U+{ord(found[0]):04X}, which cannot be stored")
-        return value
+        return storable(value)
 
     def line(self, *path: str | int) -> int | None:
         """Where the file says what `path` leads to; None if this was not read from a file."""
@@ -122,7 +96,7 @@ class ProfileDeclaration(_Declared):
         try:
             DeviceNamePattern.parse(value)
         except Refusal as refusal:
-            raise ValueError(_words_of(refusal).removeprefix("device_name_pattern ")) from refusal
+            raise ValueError(words_of(refusal).removeprefix("device_name_pattern ")) from refusal
         return value
 
     @model_validator(mode="after")
@@ -135,7 +109,7 @@ class ProfileDeclaration(_Declared):
                 if subject.strip() or not self.subject_alternative_names:
                     NameTemplate.parse(self.type, subject, names)
             except Refusal as refusal:
-                raise _at_odds(_words_of(refusal), field) from refusal
+                raise _at_odds(words_of(refusal), field) from refusal
         return self
 
 

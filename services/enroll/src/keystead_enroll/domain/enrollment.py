@@ -16,6 +16,7 @@ class Authorization(StrEnum):
 
     NONE = "none"
     ACCESS_CODE = "access_code"
+    IDP_MAPPING = "idp_mapping"
 
 
 class CsrGenerationMethod(StrEnum):
@@ -33,6 +34,9 @@ class Organization:
     name: str
     email_domains: list[str] = field(default_factory=list)
     dns_domains: list[str] = field(default_factory=list)
+    home_organization: str | None = None
+    """What identity providers send as `schacHomeOrganization` for it."""
+    created_at: datetime | None = None
 
     def owns_email(self, email: str) -> bool:
         """Whether the address's domain is delegated to this organization."""
@@ -41,11 +45,15 @@ class Organization:
 
 @dataclass(eq=False)
 class Department:
-    """A part of an organization."""
+    """A part of an organization. Domains of its own narrow those of the organization for its accounts."""
 
     id: str
     organization_id: str
     name: str
+    email_domains: list[str] = field(default_factory=list)
+    dns_domains: list[str] = field(default_factory=list)
+    home_organization: str | None = None
+    created_at: datetime | None = None
 
 
 @dataclass(eq=False)
@@ -64,6 +72,17 @@ class CertificateProfile:
     device_name_pattern: str = ""
     renewal_window_days: int = 30
     policy_oids: list[str] = field(default_factory=list)
+    extended_key_usages: list[str] = field(default_factory=list)
+    """Names of `domain.certificates`' extended key usages; empty for those that the type has by itself."""
+    idp_groups: list[str] = field(default_factory=list)
+    """Groups an identity provider must name one of; empty for anybody."""
+    organization_ids: list[str] = field(default_factory=list)
+    """Whose accounts may use it; empty for all."""
+    notice_days: list[int] = field(default_factory=lambda: [30, 14, 7, 1])
+    """How many days before a certificate's end its owner gets a letter."""
+    connector: str = "builtin"
+    active: bool = True
+    created_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if not self.key_algorithms or not self.term_days:
@@ -84,6 +103,9 @@ class WebFormAccount:
     authorization: Authorization = Authorization.NONE
     access_code_digest: str | None = None
     automatic_approval: bool = True
+    idp_rules: list[dict[str, object]] = field(default_factory=list)
+    active: bool = True
+    created_at: datetime | None = None
 
 
 @dataclass(eq=False)
@@ -99,6 +121,10 @@ class EnrollmentForm:
     help_link: str | None = None
     version: int = 1
     published: dict[str, object] = field(default_factory=dict)
+    organization_ids: list[str] = field(default_factory=list)
+    """Whose accounts it may have; empty for all."""
+    active: bool = True
+    created_at: datetime | None = None
 
 
 @dataclass(eq=False)
@@ -120,3 +146,4 @@ class LicenceTerms:
     version: str
     text: str
     current: bool = True
+    published_at: datetime | None = None

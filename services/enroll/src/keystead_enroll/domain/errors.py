@@ -13,6 +13,8 @@ Refusal
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from keystead_contracts.words import Words
@@ -26,6 +28,8 @@ class Refusal(Exception):
 
     code: ClassVar[str] = "malformed"
     default_advice: ClassVar[str] = ""
+    fields: Mapping[str, str] = MappingProxyType({})
+    """Field name → what is wrong with it, where mistakes are told field by field."""
 
     def __init__(self, detail: str, advice: str = "") -> None:
         super().__init__(detail)

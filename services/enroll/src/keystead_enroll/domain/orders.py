@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_contracts.words import to_plain
+from keystead_enroll.domain.enrollment import CsrGenerationMethod
 from keystead_enroll.domain.errors import NameNotAllowed
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.refusals import OrderClosed
@@ -106,6 +107,8 @@ class Order:
     """Both once more (`keystead_contracts.words.to_plain`), to be said in another language."""
     request_digest: str | None = None
     """Of the page and the answers that asked for it: the same page sent twice is one order."""
+    department_id: str | None = None
+    csr_method: CsrGenerationMethod = CsrGenerationMethod.AGENT
     language: str = ""
     """In which the person asked (BCP 47), and is written to."""
     log: list[OrderTransition] = field(default_factory=list)

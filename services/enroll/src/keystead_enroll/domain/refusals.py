@@ -69,6 +69,7 @@ class RequestRefused(Refusal):
 
     code = "order-refused"
     default_advice = Words("Correct the marked fields and send the request again.")
+    fields: dict[str, str]
 
     def __init__(self, fields: dict[str, str]) -> None:
         super().__init__(Words("Some answers need another look."))

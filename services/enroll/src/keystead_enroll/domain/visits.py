@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -19,3 +19,9 @@ class PortalSession:
     expires_at: datetime
     account_id: str | None = None
     unlocked_account_id: str | None = None
+    identity_provider: str | None = None
+    identity_provider_organizations: list[str] = field(default_factory=list)
+    attributes: dict[str, list[str]] = field(default_factory=dict)
+    """What the identity provider said: names of `keystead_contracts.identity.ATTRIBUTES` → values."""
+    persons: list[str] = field(default_factory=list)
+    """Ids of the Persons whose Secret ID was given."""

@@ -7,7 +7,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from keystead_contracts.events import FormPublished
 from keystead_enroll.domain.declaration import (
     AccountDeclaration,
     Declaration,
@@ -26,6 +25,7 @@ from keystead_enroll.domain.enrollment import (
 )
 from keystead_enroll.domain.refusals import DeclarationInvalid, Mistake
 from keystead_enroll.ports import Secrets, Transaction, Transactions
+from keystead_enroll.usecases.publish_forms import publish_form, publish_forms
 from keystead_kit.secrets import new_id
 
 URI_BYTES = 24
@@ -81,7 +81,6 @@ class _Apply:
         self.profiles = {p.name: p for p in tx.profiles()}
         self.departments = {(d.organization_id, d.name): d for d in tx.departments()}
         self.codes: set[str] = set()
-        self.version = max((form.version for form in tx.forms()), default=0)
 
     def put(self, thing: str, existing: object | None, fresh: object, names: tuple[str, ...]) -> None:
         """Stores `fresh`, or copies its attributes `names` onto `existing` where they differ."""
@@ -160,7 +159,7 @@ class _Apply:
         if existing is not None and existing.certificate_type != wanted.type:
             self.mistake(wanted.line("type"), f"form “{wanted.name}”: its certificate type cannot be changed")
         if existing is not None and existing.uri_extension != fresh.uri_extension:
-            self._publish(existing, withdrawn=True)
+            publish_form(self.tx, existing, withdrawn=True)
             self.tell(Change.WITHDRAWN, f"address /e/{existing.uri_extension} of form “{wanted.name}”")
         holder = self.tx.form_by_uri(fresh.uri_extension)
         if holder is not None and holder is not existing:
@@ -222,32 +221,6 @@ class _Apply:
             kinds = f"{profile.certificate_type.value} certificates, the form for {form.certificate_type.value} ones"
             self.mistake(line, f"{where}: profile “{name}” is for {kinds}")
         return profile
-
-    def publish_all(self) -> None:
-        """Tells auth every form whose public face changed (also through an organization's domains)."""
-        for form in self.tx.forms():
-            self._publish(form)
-
-    def _publish(self, form: EnrollmentForm, *, withdrawn: bool = False) -> None:
-        organizations = {a.organization_id: self.tx.organization(a.organization_id) for a in self.tx.accounts(form.id)}
-        face: dict[str, object] = {
-            "form": form.uri_extension,
-            "name": form.name,
-            "organization": ", ".join(sorted(o.name for o in organizations.values())) or "Keystead",
-            "certificate_type": form.certificate_type.value,
-            "methods": [m.value for m in form.methods],
-            "email_domains": sorted({d for o in organizations.values() for d in o.email_domains}),
-            "help_text": form.help_text,
-            "help_link": form.help_link,
-            "withdrawn": withdrawn,
-        }
-        if form.published == face:
-            return
-        # one count for all forms: an address that goes from one form to another must rise too
-        self.version += 1
-        form.version = self.version
-        form.published = face
-        self.tx.record(FormPublished.model_validate({**face, "version": form.version}), destination="auth")
 
     def registration_tokens(self, declaration: Declaration) -> None:
         tokens = {t.name: t for t in self.tx.registration_tokens()}
@@ -313,7 +286,7 @@ def apply_declaration(
         apply.registration_tokens(declaration)
         if apply.mistakes:
             raise DeclarationInvalid(apply.mistakes)
-        apply.publish_all()
+        publish_forms(tx)
         if check:
             tx.undo()
     return apply.applied

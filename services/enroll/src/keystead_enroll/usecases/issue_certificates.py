@@ -187,6 +187,7 @@ def _record(tx: Transaction, order: Order, signed: bytes, issuer: Issuer, now: d
         order_id=order.id,
         form_id=order.form_id,
         organization_id=order.organization_id,
+        department_id=order.department_id,
         owner=order.person_email,
         profile_id=profile.id,
         certificate_type=order.certificate_type,

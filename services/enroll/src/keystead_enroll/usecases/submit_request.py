@@ -136,6 +136,7 @@ def _order(tx: Transaction, visit: Visit, answers: RequestAnswers, now: datetime
         form_id=visit.form.id,
         account_id=account.id,
         organization_id=organization.id,
+        department_id=account.department_id,
         profile_id=profile.id,
         certificate_type=profile.certificate_type,
         person_email=visit.session.email,

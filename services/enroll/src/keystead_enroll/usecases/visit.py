@@ -40,12 +40,14 @@ def find_visit(tx: Transaction, clock: Clock, uri_extension: str, token: str | N
     Raises FormUnknown, SessionExpired, and NoAccount if the person may use none of the form's accounts.
     """
     form = tx.form_by_uri(uri_extension)
-    if form is None:
+    if form is None or not form.active:
         raise FormUnknown(Words("There is no enrollment form at this address."))
     session = tx.session_of(token_digest(token), lock=lock) if token else None
     if session is None or session.form_id != form.id or session.expires_at <= clock.now():
         raise SessionExpired(Words("You are not signed in, or were away for a long time."))
-    accounts = [a for a in tx.accounts(form.id) if tx.organization(a.organization_id).owns_email(session.email)]
+    accounts = [
+        a for a in tx.accounts(form.id) if a.active and tx.organization(a.organization_id).owns_email(session.email)
+    ]
     if not accounts:
         raise NoAccount(Words("{email} may not use this form.", email=session.email))
     account = next((a for a in accounts if a.id == session.account_id), None)

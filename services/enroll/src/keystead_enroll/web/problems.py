@@ -10,7 +10,6 @@ from keystead_enroll.domain.refusals import (
     NoAccount,
     OrderClosed,
     OrderUnknown,
-    RequestRefused,
     SessionExpired,
     TooManyAttempts,
     TooManyOpenOrders,
@@ -41,8 +40,7 @@ def as_problem(refusal: Refusal) -> ProblemException:
     problem = ProblemException(_STATUS.get(code, 422), code, refusal.detail, refusal.advice)
     if isinstance(refusal, TooManyAttempts):
         problem.headers["retry-after"] = str(refusal.retry_after)
-    if isinstance(refusal, RequestRefused):
-        problem.fields = refusal.fields
+    problem.fields = dict(refusal.fields)
     return problem
 
 

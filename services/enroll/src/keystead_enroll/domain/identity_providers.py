@@ -1,0 +1,36 @@
+"""Identity providers as an administrator sets them up. auth speaks to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from keystead_contracts.people import IdentityProviderKind, IdentityProviderState
+
+
+@dataclass(eq=False)
+class IdentityProvider:
+    """See `keystead_contracts.people.IdentityProviderPublished` for what each field means."""
+
+    id: str
+    name: str
+    kind: IdentityProviderKind
+    metadata_url: str | None = None
+    metadata_xml: str | None = None
+    issuer: str | None = None
+    client_id: str | None = None
+    client_secret_name: str | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    organization_ids: list[str] = field(default_factory=list)
+    for_persons: bool = True
+    for_administrators: bool = False
+    idp_initiated: bool = False
+    active: bool = True
+    version: int = 1
+    created_at: datetime | None = None
+    state: IdentityProviderState | None = None
+    """What auth last said of it; None until it has looked."""
+    state_detail: str = ""
+    entity_id: str = ""
+    valid_until: datetime | None = None
+    checked_at: datetime | None = None

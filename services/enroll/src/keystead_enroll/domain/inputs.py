@@ -1,0 +1,107 @@
+"""What administrators send, from a console page or through the API, before it meets the database.
+
+Every input refuses fields that it does not know, so that nobody sets what is not theirs to set.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from keystead_contracts.base import CertificateType
+from keystead_enroll.domain.administration import Grant, Role
+from keystead_enroll.domain.errors import Refusal
+from keystead_enroll.domain.names import check_dns_name
+
+_UNSTORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
+def words_of(refusal: Refusal) -> str:
+    """What a refusal says, as one sentence or two."""
+    advice = "" if refusal.advice == refusal.default_advice else refusal.advice
+    return f"{refusal.detail}. {advice}" if advice else refusal.detail
+
+
+def _domain(value: str) -> str:
+    try:
+        return check_dns_name(value)
+    except Refusal as refusal:
+        raise ValueError(words_of(refusal)) from refusal
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
+AccountName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=128)]
+AccessCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}$")]
+WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://\S+$", max_length=2048)]
+Domain = Annotated[str, AfterValidator(_domain)]
+HomeOrganization = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=256)]
+
+
+def storable(value: Any) -> Any:
+    """`value`, unless a text in it has a character that PostgreSQL or a page cannot hold. Raises ValueError."""
+    for text in value if isinstance(value, list) else [value]:
+        found = _UNSTORABLE.search(text) if isinstance(text, str) else None
+        if found:
+            raise ValueError(f"has the character U+{ord(found[0]):04X}, which cannot be stored")
+    return value
+
+
+class Input(BaseModel):
+    """The base of all inputs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        return storable(value)
+
+
+class OrganizationInput(Input):
+    """An organization. The domains that are delegated to it, and what identity providers send for it."""
+
+    name: Name
+    email_domains: list[Domain] = Field(default_factory=list, max_length=1000)
+    dns_domains: list[Domain] = Field(default_factory=list, max_length=1000)
+    home_organization: HomeOrganization | None = None
+
+
+class DepartmentInput(Input):
+    """A department. Its domains are some of its organization's, or below them; none: those of the organization."""
+
+    organization_id: str = Field(max_length=32)
+    name: Name
+    email_domains: list[Domain] = Field(default_factory=list, max_length=1000)
+    dns_domains: list[Domain] = Field(default_factory=list, max_length=1000)
+    home_organization: HomeOrganization | None = None
+
+
+class GrantInput(Input):
+    """A role in a place: MRAO without one, RAO of an organization, DRAO of a department of it."""
+
+    role: Role
+    organization_id: str | None = Field(None, max_length=32)
+    department_id: str | None = Field(None, max_length=32)
+    certificate_types: list[CertificateType] = Field(default_factory=lambda: list(CertificateType), min_length=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        try:
+            self.grant()
+        except ValueError as error:
+            raise ValueError("has no place that fits its role: mrao none, rao an organization, drao both") from error
+        return self
+
+    def grant(self) -> Grant:
+        """The domain's value."""
+        return Grant(self.role, self.organization_id, self.department_id, frozenset(self.certificate_types))
+
+
+class TokenInput(Input):
+    """An API token. Without grants it may do what its owner may. It ends after `days`."""
+
+    name: Name
+    grants: list[GrantInput] = Field(default_factory=list, max_length=100)
+    days: int = Field(90, ge=1, le=366)

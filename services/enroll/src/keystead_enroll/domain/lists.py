@@ -1,0 +1,163 @@
+"""Every list of the administration: what can be searched, and in which orders it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.people import IdentityProviderKind
+from keystead_enroll.domain.administration import ActorKind, Administrator, ApiToken, AuditEntry, Role
+from keystead_enroll.domain.certificate_record import Certificate
+from keystead_enroll.domain.enrollment import (
+    CertificateProfile,
+    Department,
+    EnrollmentForm,
+    Organization,
+    WebFormAccount,
+)
+from keystead_enroll.domain.identity_providers import IdentityProvider
+from keystead_enroll.domain.orders import Device, Order, OrderState
+from keystead_enroll.domain.persons import Person
+from keystead_enroll.domain.search import Field, FieldKind, ListDefinition
+
+
+def _choice(meaning: str, values: type[StrEnum] | Iterable[str]) -> Field:
+    return Field(FieldKind.CHOICE, meaning, tuple(str(value) for value in values))
+
+
+def _text(meaning: str) -> Field:
+    return Field(FieldKind.TEXT, meaning)
+
+
+_ORG = _text("name of the organization")
+_DEPARTMENT = _text("name of the department")
+_TYPE = _choice("certificate type", CertificateType)
+_ACTIVE = Field(FieldKind.FLAG, "whether it is in use")
+_CREATED = Field(FieldKind.AGO, "when it was made")
+
+ORGANIZATIONS = ListDefinition(
+    "organizations", Organization, {"domain": _text("a delegated e-mail or DNS domain")}, ("name",)
+)
+DEPARTMENTS = ListDefinition(
+    "departments", Department, {"org": _ORG, "organization_id": Field(FieldKind.EXACT, "id")}, ("name",)
+)
+PROFILES = ListDefinition(
+    "profiles", CertificateProfile, {"type": _TYPE, "active": _ACTIVE, "created": _CREATED}, ("name",)
+)
+FORMS = ListDefinition("forms", EnrollmentForm, {"type": _TYPE, "active": _ACTIVE, "created": _CREATED}, ("name",))
+ACCOUNTS = ListDefinition(
+    "accounts",
+    WebFormAccount,
+    {"form_id": Field(FieldKind.EXACT, "id of the form"), "org": _ORG, "department": _DEPARTMENT, "active": _ACTIVE},
+    ("name",),
+)
+PERSONS = ListDefinition(
+    "persons",
+    Person,
+    {
+        "email": _text("e-mail address"),
+        "org": _ORG,
+        "department": _DEPARTMENT,
+        "secret_id": Field(FieldKind.FLAG, "whether there is a Secret ID"),
+        "created": _CREATED,
+    },
+    ("email", "name"),
+)
+ORDERS = ListDefinition(
+    "orders",
+    Order,
+    {
+        "state": _choice("where it stands", OrderState),
+        "type": _TYPE,
+        "email": _text("whose"),
+        "org": _ORG,
+        "department": _DEPARTMENT,
+        "form": _text("name of the form"),
+        "profile": _text("name of the certificate profile"),
+        "key": _choice("key algorithm", KeyAlgorithm),
+        "machine": _text("computer"),
+        "created": Field(FieldKind.AGO, "when it was asked for"),
+        "trace": Field(FieldKind.EXACT, "reference that pages and logs show"),
+    },
+    ("created",),
+    newest_first=True,
+)
+CERTIFICATES = ListDefinition(
+    "certificates",
+    Certificate,
+    {
+        "state": _choice("what it is worth now", ("valid", "expiring", "expired", "revoked")),
+        "type": _TYPE,
+        "email": _text("whose"),
+        "subject": _text("subject"),
+        "serial": Field(FieldKind.EXACT, "serial number, hex"),
+        "sha1": Field(FieldKind.EXACT, "SHA-1 fingerprint, hex"),
+        "sha256": Field(FieldKind.EXACT, "SHA-256 fingerprint, hex"),
+        "org": _ORG,
+        "department": _DEPARTMENT,
+        "form": _text("name of the form"),
+        "profile": _text("name of the certificate profile"),
+        "key": _choice("key algorithm", KeyAlgorithm),
+        "assurance": _choice("proof that the key is in a TPM", AssuranceLevel),
+        "machine": _text("computer"),
+        "issued": Field(FieldKind.AGO, "when it was issued"),
+        "expires": Field(FieldKind.AHEAD, "when it ends"),
+        "revoked": Field(FieldKind.AGO, "when it was revoked"),
+    },
+    ("issued", "expires", "subject", "email"),
+    newest_first=True,
+)
+DEVICES = ListDefinition(
+    "devices",
+    Device,
+    {
+        "org": _ORG,
+        "owner": _text("whose"),
+        "platform": _text("operating system"),
+        "registered": Field(FieldKind.AGO, "when it was registered"),
+        "seen": Field(FieldKind.AGO, "when it was last seen"),
+    },
+    ("name", "registered"),
+)
+IDENTITY_PROVIDERS = ListDefinition(
+    "identity_providers",
+    IdentityProvider,
+    {"kind": _choice("protocol", IdentityProviderKind), "active": _ACTIVE},
+    ("name",),
+)
+ADMINISTRATORS = ListDefinition(
+    "administrators",
+    Administrator,
+    {"email": _text("e-mail address"), "active": _ACTIVE, "role": _choice("a role they have", Role)},
+    ("name", "email"),
+)
+API_TOKENS = ListDefinition(
+    "api_tokens",
+    ApiToken,
+    {"administrator_id": Field(FieldKind.EXACT, "id of the owner"), "active": Field(FieldKind.FLAG, "not revoked")},
+    ("created",),
+    newest_first=True,
+)
+AUDIT = ListDefinition(
+    "audit",
+    AuditEntry,
+    {
+        "action": _text("what was done, such as organization.change"),
+        "actor": _text("who did it"),
+        "kind": _choice("what kind of actor", ActorKind),
+        "target": _text("to what"),
+        "target_id": Field(FieldKind.EXACT, "id of what it was done to"),
+        "org": _ORG,
+        "type": _TYPE,
+        "address": Field(FieldKind.EXACT, "address it came from"),
+        "trace": Field(FieldKind.EXACT, "reference that pages and logs show"),
+        "at": Field(FieldKind.AGO, "when"),
+    },
+    ("at",),
+    newest_first=True,
+)
+LISTS: tuple[ListDefinition[object], ...] = (
+    ORGANIZATIONS, DEPARTMENTS, PROFILES, FORMS, ACCOUNTS, PERSONS, ORDERS, CERTIFICATES, DEVICES,
+    IDENTITY_PROVIDERS, ADMINISTRATORS, API_TOKENS, AUDIT,
+)  # type: ignore[assignment]  # fmt: skip

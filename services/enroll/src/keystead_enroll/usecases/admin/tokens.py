@@ -1,0 +1,84 @@
+"""API tokens: make, revoke, and who comes with one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from keystead_enroll.domain.administration import Actor, ActorKind, Administrator, ApiToken
+from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed, TokenRefused
+from keystead_enroll.domain.inputs import TokenInput
+from keystead_enroll.domain.lists import API_TOKENS
+from keystead_enroll.ports import Clock, Transactions
+from keystead_enroll.usecases.admin.common import Once, Target, note, reach
+from keystead_kit.secrets import new_id, new_token, token_digest
+
+PREFIX = "ksa_"
+SEEN_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class MadeToken:
+    """A token that was made. `secret` is told once and kept nowhere; None if this was made by an earlier request."""
+
+    id: str
+    secret: str | None
+
+
+def create_token(
+    transactions: Transactions, clock: Clock, actor: Actor, wanted: TokenInput, once: Once | None = None
+) -> MadeToken:
+    """Makes a token for the actor, an administrator, with grants that they have. Raises NotAllowed, InputRefused."""
+    if actor.kind is not ActorKind.ADMINISTRATOR:
+        raise NotAllowed("Only an administrator who is signed in makes API tokens; a token makes none.")
+    grants = [grant.grant() for grant in wanted.grants] or list(actor.scope.grants)
+    if not actor.scope.covers(grants):
+        raise InputRefused({"grants": "A token cannot do more than you may."})
+    now, secret = clock.now(), f"{PREFIX}{new_token()}"
+    fresh = ApiToken(
+        id=new_id(),
+        name=wanted.name,
+        digest=token_digest(secret),
+        administrator_id=actor.id,
+        grants=[grant.to_plain() for grant in grants],
+        created_at=now,
+        expires_at=now + timedelta(days=wanted.days),
+    )
+    with transactions.write() as tx:
+        earlier = tx.earlier(actor.id, once.key, once.request_digest, fresh.id, now) if once else None
+        if earlier:
+            return MadeToken(earlier, None)
+        tx.add(fresh)
+        note(
+            tx, actor, now, "token.create", Target(fresh.id, fresh.name), {"days": wanted.days, "grants": fresh.grants}
+        )
+    return MadeToken(fresh.id, secret)
+
+
+def revoke_token(transactions: Transactions, clock: Clock, actor: Actor, token_id: str) -> None:
+    """Ends a token at once. Its owner may, and whoever rules the owner. Raises ThingUnknown."""
+    now = clock.now()
+    with transactions.write() as tx:
+        token = tx.get(ApiToken, token_id)
+        if token is None or token.administrator_id != actor.id:
+            token = reach(tx, API_TOKENS, actor, token_id, "API token")
+        if token.revoked_at is None:
+            token.revoked_at = now
+            note(tx, actor, now, "token.revoke", Target(token.id, token.name))
+
+
+def actor_of_token(transactions: Transactions, clock: Clock, secret: str, address: str) -> Actor:
+    """Whoever comes with this token, with what it and its owner may do now. Raises TokenRefused."""
+    now = clock.now()
+    with transactions.read() as tx:
+        token = tx.api_token(token_digest(secret)) if secret.startswith(PREFIX) else None
+        owner = tx.get(Administrator, token.administrator_id) if token else None
+    if token is None or owner is None or not owner.active or not token.usable(now):
+        raise TokenRefused("The API token is missing, or does not open anything.")
+    if token.last_used_at is None or now - token.last_used_at > SEEN_EVERY:
+        with transactions.write() as tx:
+            used = tx.get(ApiToken, token.id)
+            if used is not None:
+                used.last_used_at = now
+    name = f"{owner.name} ({token.name})"
+    return Actor(ActorKind.TOKEN, token.id, name, token.scope_within(owner.scope), address)

@@ -1,0 +1,46 @@
+"""The API's routers together, and the document that describes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from keystead_contracts.problems import Problem
+from keystead_enroll.bootstrap import Enroll
+from keystead_enroll.web.api import organizations
+from keystead_enroll.web.api.tools import ApiTools
+
+PREFIX = "/api/v1"
+ROUTERS = (organizations.router,)
+
+
+def add_api(app: FastAPI, enroll: Enroll) -> None:
+    """Adds `/api/v1` and `/api/openapi.json`."""
+    tools = ApiTools(enroll)
+    for router in ROUTERS:
+        app.include_router(router(tools), prefix=PREFIX)
+    document: dict[str, Any] = {}
+
+    @app.get("/api/openapi.json", include_in_schema=False)
+    async def openapi() -> dict[str, Any]:
+        if not document:
+            document.update(describe(app))
+        return document
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the API."""
+    document = get_openapi(
+        title="Keystead",
+        version="1",
+        summary="Administration of Keystead.",
+        description="Everything that the console does. Refusals are problem documents (RFC 9457).",
+        routes=app.routes,
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return document
