@@ -63,7 +63,7 @@ def cancel_any_order(transactions: Transactions, clock: Clock, origin: str, orde
             reason = Words("Your administrator cancelled the request: {reason}", reason=note)
         _cancel(tx, order, now, note, reason)
         advice = Words("Ask your administrator why, or ask again.")
-        order.failure_reason, order.failure_advice = str(reason), str(advice)
+        order.explain(reason, advice)
         tell_person(tx, order, reason, advice, now, origin)
 
 
@@ -104,7 +104,7 @@ def decide_order(
             offer(tx, order, now)
         else:
             order.advance(OrderState.REJECTED, now, note)
-            order.failure_advice = note or Words("Ask your administrator why.")
+            order.failure_advice = note or "Ask your administrator why."
             tx.wake(f"order:{order.id}")
         tx.record(_decision(tx, order, now, origin, note), destination="notify", trace_id=order.trace_id)
     return order
