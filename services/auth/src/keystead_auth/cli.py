@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from keystead_auth.adapters.saml_keys import write_saml_key
 from keystead_auth.bootstrap import SERVICE, migrations, web_parts, worker_parts
 from keystead_auth.settings import AuthSettings, AuthWebSettings
 from keystead_kit.db import Database
@@ -56,6 +57,23 @@ def migrate() -> None:
     database = Database(settings.database_url.get_secret_value())
     migrations(database).upgrade()
     database.close()
+
+
+@main.command(
+    "saml-key",
+    help="Make the key with which identity providers know this server, and its certificate, unless it is there.\n\n"
+    "Example: keystead-auth saml-key --key secrets/saml.key.pem --certificate secrets/saml.crt.pem "
+    "--host enroll.example.org",
+)
+@click.option("--key", type=click.Path(path_type=Path), required=True, help="for KEYSTEAD_AUTH_SAML_KEY_FILE")
+@click.option(
+    "--certificate", type=click.Path(path_type=Path), required=True, help="for KEYSTEAD_AUTH_SAML_CERTIFICATE_FILE"
+)
+@click.option("--host", required=True, help="the name in the certificate, for people to read")
+def saml_key(key: Path, certificate: Path, host: str) -> None:
+    """The SAML key."""
+    made = write_saml_key(key, certificate, host)
+    click.echo(f"{'made' if made else 'kept'} {key}")
 
 
 @main.command(

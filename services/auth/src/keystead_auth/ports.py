@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from keystead_auth.domain.providers import Arrival, Attempt, IdentityProvider
+from keystead_auth.domain.saml.metadata import SamlEntity
 from keystead_auth.domain.sign_in import Decision, Form, Link, Session, SignInRequest
 from keystead_contracts.base import Message
+from keystead_contracts.people import IdentityProviderChecked
 
 
 class Forms(Protocol):
@@ -87,6 +91,84 @@ class Sessions(Protocol):
         ...
 
 
+class Providers(Protocol):
+    """The identity providers that enroll published."""
+
+    def get(self, id: str) -> IdentityProvider | None:
+        """The provider, withdrawn or not."""
+        ...
+
+    def all(self) -> list[IdentityProvider]:
+        """Those that are not withdrawn."""
+        ...
+
+    def put(self, provider: IdentityProvider, now: datetime) -> bool:
+        """Stores what was published, to be read at once, unless its version, or a newer one, is known already;
+        whether it was stored. What was read of the same source stays."""
+        ...
+
+    def claim(self, now: datetime, again_at: datetime) -> IdentityProvider | None:
+        """A provider whose metadata is to be read, put off until `again_at` for other workers."""
+        ...
+
+    def read(self, provider: IdentityProvider, told: IdentityProviderChecked, next_check_at: datetime) -> bool:
+        """Stores the provider's `material` and `usable_until` as given, unless it has changed since it was claimed;
+        whether `told` is news."""
+        ...
+
+
+class IdpAttempts(Protocol):
+    """Sign-ins that went to an identity provider."""
+
+    def add(self, attempt: Attempt) -> None:
+        """Stores an unanswered attempt."""
+        ...
+
+    def get(self, id: str) -> Attempt | None:
+        """The attempt, whatever its state."""
+        ...
+
+    def answer(self, id: str, now: datetime) -> bool:
+        """Marks the attempt as answered. True for exactly one caller, and only before it expires."""
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Deletes attempts that expired before; how many."""
+        ...
+
+
+class Arrivals(Protocol):
+    """Verified answers that wait for their browser."""
+
+    def add(self, arrival: Arrival) -> None:
+        """Stores an arrival."""
+        ...
+
+    def get(self, digest: str, now: datetime) -> Arrival | None:
+        """The arrival, if it has not expired."""
+        ...
+
+    def take(self, digest: str) -> bool:
+        """Deletes the arrival. True for exactly one caller."""
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Deletes arrivals that expired before; how many."""
+        ...
+
+
+class Assertions(Protocol):
+    """Assertions that signed somebody in, for as long as they could do so again."""
+
+    def first_time(self, digest: str, until: datetime) -> bool:
+        """Remembers the assertion until then; False if it is known already."""
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Forgets those whose time ended before; how many."""
+        ...
+
+
 class Facts(Protocol):
     """The outbox."""
 
@@ -108,6 +190,14 @@ class Transaction(Protocol):
     def sessions(self) -> Sessions: ...
     @property
     def facts(self) -> Facts: ...
+    @property
+    def providers(self) -> Providers: ...
+    @property
+    def attempts(self) -> IdpAttempts: ...
+    @property
+    def arrivals(self) -> Arrivals: ...
+    @property
+    def assertions(self) -> Assertions: ...
 
 
 class Transactions(Protocol):
@@ -138,6 +228,18 @@ class Attempts(Protocol):
         """Counts a sign-in link that does not exist."""
         ...
 
+    def idp_begin(self, client: str) -> int | None:
+        """Counts a sign-in that goes to an identity provider; None if it may go on, else seconds to wait."""
+        ...
+
+    def idp_answer(self, client: str) -> int | None:
+        """Counts nothing; None if this client may bring an identity provider's answer, else seconds to wait."""
+        ...
+
+    def idp_refused(self, client: str) -> None:
+        """Counts an answer that was refused."""
+        ...
+
 
 class Doorbell(Protocol):
     """Tells the worker that there is work."""
@@ -164,4 +266,55 @@ class IdentitySigner(Protocol):
 
     def sign(self, claims: dict[str, Any]) -> str:
         """The claims as an ES256 JWT."""
+        ...
+
+
+class SignatureVerifier(Protocol):
+    """Checks XML signatures. Nothing comes here that `domain.saml.signatures` has not screened."""
+
+    def verify(self, document: bytes, element: str, id: str, certificate: str) -> bool:
+        """Whether the signature within the `element` ("Response" or "Assertion") with this `id` is by the key of
+        `certificate` (base64 of DER)."""
+        ...
+
+    def decrypt(self, document: bytes) -> bytes:
+        """The document with its encrypted assertion opened by one of our keys. Raises DecryptionFailed."""
+        ...
+
+
+class Fetcher(Protocol):
+    """Gets public documents from identity providers."""
+
+    def get(self, url: str) -> bytes:
+        """The document. Raises domain.idp_errors.FetchFailed with words for an administrator."""
+        ...
+
+
+@dataclass(frozen=True)
+class SamlRequest:
+    """How a browser takes an AuthnRequest to the provider: by an address to go to, or by a form to send there."""
+
+    url: str
+    fields: dict[str, str] | None = None
+
+
+class SamlMessages(Protocol):
+    """What we write in SAML."""
+
+    @property
+    def entity_id(self) -> str:
+        """Our name."""
+        ...
+
+    @property
+    def acs_url(self) -> str:
+        """Where answers come."""
+        ...
+
+    def request(self, entity: SamlEntity, id: str, relay_state: str, now: datetime) -> SamlRequest:
+        """A signed AuthnRequest."""
+        ...
+
+    def metadata(self) -> bytes:
+        """Our own metadata."""
         ...

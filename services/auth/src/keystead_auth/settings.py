@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from pydantic import Field
+from pydantic import Field, FilePath, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from keystead_auth.adapters.saml_keys import SamlKey
 from keystead_kit.ratelimit import RateLimit
 from keystead_kit.setting_types import MAKE_KEY, DevelopmentMailbox, RandomKey, TokenKeyFile
 from keystead_kit.settings import ServiceSettings
 
 _TOKEN_KEY = "P-256 private key of identity tokens, PEM; make one: keystead-auth keys"  # noqa: S105 words, not a secret
+_SAML = "make both: keystead-auth saml-key"
 _COOKIE_KEY = f"key of form tokens, 32 characters or more; {MAKE_KEY}"
 
 
@@ -28,7 +31,52 @@ class AuthSettings(ServiceSettings):
     limit_sign_in_per_email: RateLimit = "5/15 minutes"
     limit_sign_in_per_form: RateLimit = Field("300/15 minutes", description="beyond it the log warns, no more")
     limit_confirm_per_client: RateLimit = Field("120/15 minutes", description="sign-in links that do not exist")
+    limit_idp_per_client: RateLimit = Field("300/15 minutes", description="sign-ins that go to identity providers")
+    saml_key_file: FilePath | None = Field(None, description=f"our RSA key for SAML, PEM; {_SAML}")
+    saml_certificate_file: FilePath | None = Field(None, description=f"its certificate, PEM; {_SAML}")
+    saml_next_key_file: FilePath | None = Field(None, description="the key that is to follow: it decrypts already")
+    saml_next_certificate_file: FilePath | None = Field(None, description="its certificate: it is told already")
+    idp_networks: str = Field("", description="private networks with identity providers: 10.1.0.0/16, fd00::/8")
     mailbox_url: DevelopmentMailbox | None = Field(None, description="the development mailbox, for 'check your mail'")
+
+    @field_validator("idp_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for part in value.split(","):
+            if part.strip():
+                ip_network(part.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _pairs(self) -> AuthSettings:
+        for key, certificate in self._saml_files():
+            if (key is None) != (certificate is None):
+                raise ValueError("a SAML key and its certificate are set together, or neither is")
+        if self.saml_next_key_file is not None and self.saml_key_file is None:
+            raise ValueError("SAML_NEXT_KEY_FILE follows a SAML_KEY_FILE, which is missing")
+        try:
+            _ = self.saml_keys
+        except OSError as error:
+            raise ValueError(f"a SAML key or certificate cannot be read: {error.strerror}") from error
+        return self
+
+    def _saml_files(self) -> tuple[tuple[FilePath | None, FilePath | None], ...]:
+        return (
+            (self.saml_key_file, self.saml_certificate_file),
+            (self.saml_next_key_file, self.saml_next_certificate_file),
+        )
+
+    @property
+    def saml_keys(self) -> tuple[SamlKey, ...]:
+        """Our SAML keys, the current one first; none if SAML is not set up. Raises ValueError or OSError."""
+        return tuple(
+            SamlKey.from_files(key, certificate) for key, certificate in self._saml_files() if key and certificate
+        )
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Private networks in which identity providers may be."""
+        return tuple(ip_network(part.strip()) for part in self.idp_networks.split(",") if part.strip())
 
     @property
     def link_lifetime(self) -> timedelta:

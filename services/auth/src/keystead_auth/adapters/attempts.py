@@ -9,7 +9,8 @@ Two limits refuse, and neither lets a stranger stop somebody else's sign-in:
 A form has no limit that refuses: all its people share it, so a few networks could use it up and lock everybody out.
 Beyond its number the log warns, once a minute, and the metrics count: somebody may be trying addresses there.
 
-Of sign-in links only wrong tokens count, since mail scanners open the right ones from one network for many people.
+Of sign-in links only wrong tokens count, since mail scanners open the right ones from one network for many people;
+of identity providers' answers only refused ones.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Limits:
     per_email: str
     per_form: str
     confirm_per_client: str
+    idp_per_client: str
 
 
 class RedisAttempts:
@@ -62,6 +64,18 @@ class RedisAttempts:
     def guessed(self, client: str) -> None:
         """See the port."""
         self._hit(self._limits.confirm_per_client, "confirm-client", network_of(client))
+
+    def idp_begin(self, client: str) -> int | None:
+        """See the port."""
+        return self._hit(self._limits.idp_per_client, "idp-begin", network_of(client))
+
+    def idp_answer(self, client: str) -> int | None:
+        """See the port."""
+        return self._limiter.check(self._limits.idp_per_client, *self._key_of("idp-refused", network_of(client)))
+
+    def idp_refused(self, client: str) -> None:
+        """See the port."""
+        self._hit(self._limits.idp_per_client, "idp-refused", network_of(client))
 
     def _warn(self, form: str) -> None:
         BUSY_FORMS.inc()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -24,6 +25,7 @@ class Form:
     help_text: str = ""
     help_link: str | None = None
     withdrawn: bool = False
+    organization_ids: tuple[str, ...] = ()
 
     def may_sign_in_by_email(self, email: str) -> bool:
         """Whether this address gets a sign-in link: e-mail is offered and the address's domain is delegated."""
@@ -100,8 +102,8 @@ def usable(link: Link | None, now: datetime) -> Link:
 
 @dataclass(frozen=True)
 class Session:
-    """A person who proved to read `email`. `digest` is the SHA-256 of the cookie's token; `link` the digest of the
-    link that began it: sessions of one link end together."""
+    """A person who proved to read `email`, or for whom an identity provider vouched. `digest` is the SHA-256 of the
+    cookie's token; `link` the digest of what began it (a link, a provider's answer): sessions of one end together."""
 
     digest: str
     email: str
@@ -109,6 +111,9 @@ class Session:
     link: str
     created_at: datetime
     expires_at: datetime
+    identity_provider: str | None = None
+    name: str | None = None
+    attributes: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -21,5 +21,6 @@ def project_form(forms: Forms, fact: FormPublished) -> bool:
             help_text=fact.help_text,
             help_link=fact.help_link,
             withdrawn=fact.withdrawn,
+            organization_ids=tuple(fact.organization_ids),
         )
     )

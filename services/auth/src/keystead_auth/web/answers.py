@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
 from keystead_auth.bootstrap import Parts
 from keystead_auth.domain.errors import FormUnknown, LinkInvalid
+from keystead_auth.domain.providers import IdentityProvider
 from keystead_auth.domain.sign_in import Form, SignedIn
 from keystead_auth.usecases.mint_identity import IDENTITY_LIFETIME
 from keystead_auth.usecases.view_form import view_form
+from keystead_kit.http import ProblemException
 from keystead_kit.pages import Pages
 from keystead_kit.trace import bound_trace_id
 
@@ -64,6 +67,12 @@ class Answers:
             reference=bound_trace_id() or "",
         )
 
+    def refused(self, problem: ProblemException, uri: str | None) -> Response:
+        """The page for a refusal whose next step is to begin again, where the form is known."""
+        form = self._form_or_none(uri)
+        action = {"label": "Back to the sign-in page", "url": f"{sign_in_url(form.uri)}?stay=1"} if form else None
+        return self._pages.problem(problem, action, {"form": _shown(form)})
+
     def signed_out(self, uri: str) -> Response:
         """The page after the end of a session, which ends with the cookies."""
         form = self._form_or_none(uri)
@@ -98,6 +107,11 @@ def known_uri(uri: str) -> str:
 def sign_in_url(uri: str) -> str:
     """Where a form's sign-in begins."""
     return f"/auth/sign-in/{uri}"
+
+
+def begin_url(provider: IdentityProvider, uri: str) -> str:
+    """Where a sign-in through an identity provider begins."""
+    return f"/auth/{provider.kind}/{quote(provider.id, safe='')}/sign-in?form={uri}"
 
 
 def _shown(form: Form | None) -> dict[str, Any] | None:
