@@ -26,6 +26,7 @@ from keystead_kit.secrets import TokenVerifier, new_id, write_signing_key
 
 ORIGIN = "http://localhost:8080"
 FORM = "Zm9ybS1mb3ItdGVzdHM"
+TOTP_KEY = "an integration test's authenticator key, 0123456789"
 COOKIE_KEY = "an integration test's cookie key, 0123456789"
 
 
@@ -138,6 +139,7 @@ def running_auth(database_url: str, redis_url: str, folder: Path, **settings: An
         "redis_url": redis_url,
         "token_key_file": folder / "token.pem",
         "cookie_key": COOKIE_KEY,
+        "totp_key": TOTP_KEY,
     }
     chosen = AuthWebSettings(**values | settings)
     clock = TestClock()

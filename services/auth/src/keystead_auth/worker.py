@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from keystead_auth.adapters import tables
-from keystead_auth.bootstrap import WorkerParts
+from keystead_auth.bootstrap import WorkerParts, password_link
 from keystead_auth.metrics import PROVIDER_CHECKS, SIGN_IN_DECISIONS
 from keystead_auth.usecases.check_provider import check_provider
 from keystead_auth.usecases.decide_requests import decide_requests
 from keystead_auth.usecases.prune import prune
+from keystead_auth.usecases.request_reset import decide_resets
 from keystead_kit.logs import get_logger
 from keystead_kit.trace import current_trace_id
 from keystead_kit.worker import Duty, run_worker
@@ -35,6 +36,11 @@ def duties(parts: WorkerParts) -> Mapping[str, Duty]:
         for decision in decisions:
             SIGN_IN_DECISIONS.labels(outcome=decision.value).inc()
         return len(decisions)
+
+    def decide_forgotten() -> int:
+        return decide_resets(
+            parts.transactions, parts.randomness, parts.clock, link_for=password_link(parts.settings.public_origin)
+        )
 
     def look_at_providers() -> int:
         checked = check_provider(
@@ -64,7 +70,7 @@ def duties(parts: WorkerParts) -> Mapping[str, Duty]:
         pruned_at = now
         return pruned
 
-    return {"decide": decide, "providers": look_at_providers, "forget": forget}
+    return {"decide": decide, "resets": decide_forgotten, "providers": look_at_providers, "forget": forget}
 
 
 def run(parts: WorkerParts) -> None:

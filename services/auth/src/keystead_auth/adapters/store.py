@@ -12,8 +12,17 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.orm import Session as Connection
 
 from keystead_auth.adapters import tables
+from keystead_auth.adapters.administrator_store import (
+    SqlAdministrators,
+    SqlAdministratorSessions,
+    SqlHalfSessions,
+    SqlInvitations,
+    SqlRecoveryCodes,
+    SqlResetRequests,
+)
 from keystead_auth.adapters.changes import rows_changed
 from keystead_auth.adapters.idp_store import SqlArrivals, SqlAssertions, SqlIdpAttempts, SqlProviders
+from keystead_auth.adapters.person_store import SqlPersons
 from keystead_auth.domain.sign_in import Decision, Form, Link, Session, SignInRequest
 from keystead_contracts.base import Message
 from keystead_contracts.identity import SignInMethod
@@ -185,6 +194,7 @@ def _session(row: Row[Any]) -> Session:
         identity_provider=row.identity_provider,
         name=row.name,
         attributes=row.attributes,
+        persons=row.persons,
     )
 
 
@@ -214,6 +224,13 @@ class SqlTransaction:
         self.attempts = SqlIdpAttempts(connection)
         self.arrivals = SqlArrivals(connection)
         self.assertions = SqlAssertions(connection)
+        self.persons = SqlPersons(connection)
+        self.administrators = SqlAdministrators(connection)
+        self.recovery_codes = SqlRecoveryCodes(connection)
+        self.invitations = SqlInvitations(connection)
+        self.administrator_sessions = SqlAdministratorSessions(connection)
+        self.half_sessions = SqlHalfSessions(connection)
+        self.reset_requests = SqlResetRequests(connection)
 
 
 class SqlTransactions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from keystead_auth.domain.providers import IdentityProvider
@@ -23,9 +23,10 @@ def mint_identity(
     name: str | None = None,
     attributes: Mapping[str, list[str]] | None = None,
     provider: IdentityProvider | None = None,
+    persons: Sequence[str] = (),
 ) -> str:
     """An identity token (`IdentityClaims`) for one form, good once and for `IDENTITY_LIFETIME`. `provider` is the one
-    that vouched for the person, with their `attributes`."""
+    that vouched for the person, with their `attributes`; `persons` those whose Secret ID was given."""
     claims = IdentityClaims(
         sub=email,
         jti=randomness.new_id(),
@@ -37,5 +38,6 @@ def mint_identity(
         attributes=dict(attributes or {}),
         identity_provider=provider.id if provider else None,
         identity_provider_organizations=list(provider.organization_ids) if provider else [],
+        persons=list(persons),
     )
     return signer.sign(claims.model_dump(mode="json"))

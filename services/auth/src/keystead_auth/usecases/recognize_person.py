@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keystead_auth.domain.persons import KnownPerson
 from keystead_auth.domain.providers import IdentityProvider
 from keystead_auth.domain.sign_in import Form, Session, SignedIn
 from keystead_auth.ports import IdentitySigner, Randomness, Transactions
@@ -27,18 +28,31 @@ def recognize_person(
         session = tx.sessions.get(token_digest(session_token))
         form = tx.forms.get(uri)
         provider = tx.providers.get(session.identity_provider) if session and session.identity_provider else None
+        persons = tx.persons.of(session.email, form.organization_ids) if session and form else []
     if session is None or now >= session.expires_at or form is None:
         return None
-    if not _may_sign_in(session, form, provider):
+    if not _may_sign_in(session, form, provider, persons):
         return None
     token = mint_identity(
         signer, randomness, email=session.email, form=uri, method=session.method, now=now, name=session.name,
-        attributes=session.attributes, provider=provider,
+        attributes=session.attributes, provider=provider, persons=_still_proven(session, persons),
     )  # fmt: skip
     return SignedIn(form=form, email=session.email, identity_token=token)
 
 
-def _may_sign_in(session: Session, form: Form, provider: IdentityProvider | None) -> bool:
+def _may_sign_in(session: Session, form: Form, provider: IdentityProvider | None, persons: list[KnownPerson]) -> bool:
+    if session.method is SignInMethod.SECRET_ID:
+        offered = not form.withdrawn and SignInMethod.SECRET_ID in form.methods
+        return offered and bool(_still_proven(session, persons))
     if session.method is SignInMethod.IDP:
         return provider is not None and provider.speaks_for(form)
-    return form.may_sign_in_by_email(session.email)
+    return form.may_sign_in_by_email(session.email, known=bool(persons))
+
+
+def _still_proven(session: Session, persons: list[KnownPerson]) -> list[str]:
+    """Ids of those whose Secret ID is the one that was given; a removed Person is not among `persons`."""
+    return [
+        person.id
+        for person in persons
+        if person.secret_id_hash is not None and session.persons.get(person.id) == token_digest(person.secret_id_hash)
+    ]

@@ -21,3 +21,13 @@ def view_providers(
     with transactions.read() as tx:
         providers = tx.providers.all()
     return [each for each in offered(providers, form, clock.now()) if each.kind in kinds]
+
+
+def view_administrators_providers(
+    transactions: Transactions, clock: Clock, kinds: Collection[IdentityProviderKind]
+) -> list[IdentityProvider]:
+    """Those through which administrators sign in to the console, by name."""
+    now = clock.now()
+    with transactions.read() as tx:
+        found = [each for each in tx.providers.all() if each.for_administrators and each.ready(now)]
+    return sorted((each for each in found if each.kind in kinds), key=lambda each: (each.name.lower(), each.id))

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from keystead_auth.bootstrap import Parts
 from keystead_auth.domain.errors import FormUnknown, LinkInvalid
-from keystead_auth.domain.providers import IdentityProvider
+from keystead_auth.domain.providers import IdentityProvider, Purpose
 from keystead_auth.domain.sign_in import Form, SignedIn
 from keystead_auth.usecases.mint_identity import IDENTITY_LIFETIME
 from keystead_auth.usecases.view_form import view_form
@@ -37,7 +37,7 @@ class Answers:
         return self._pages.render(template, status=status, form=_shown(form), reference=reference, **context)
 
     def form_page(
-        self, request: Request, template: str, /, *, form: Form, status: int = 200, **context: Any
+        self, request: Request, template: str, /, *, form: Form | None, status: int = 200, **context: Any
     ) -> Response:
         """A page with a form that this browser may send back."""
         visit, token = self._parts.guard.visit(request)
@@ -112,6 +112,11 @@ def sign_in_url(uri: str) -> str:
 def begin_url(provider: IdentityProvider, uri: str) -> str:
     """Where a sign-in through an identity provider begins."""
     return f"/auth/{provider.kind}/{quote(provider.id, safe='')}/sign-in?form={uri}"
+
+
+def administrators_begin_url(provider: IdentityProvider) -> str:
+    """Where an administrator's sign-in through an identity provider begins."""
+    return f"/auth/{provider.kind}/{quote(provider.id, safe='')}/sign-in?purpose={Purpose.ADMINISTRATOR}"
 
 
 def _shown(form: Form | None) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from keystead_auth.usecases.request_link import WantedLink, request_link
 from keystead_auth.usecases.view_form import view_form
 from keystead_auth.usecases.view_providers import view_providers
 from keystead_auth.web.answers import SESSION, Answers, begin_url, known_uri, sign_in_url
+from keystead_auth.web.secret_id import secret_id_url
 from keystead_contracts.identity import SignInMethod
 from keystead_kit.drafts import Draft
 from keystead_kit.http import client_address
@@ -31,8 +32,8 @@ ASKED = "asked"
 _log = get_logger()
 
 # Where each way to sign in begins that has one beginning. A further SignInMethod gets its line here and a router of its
-# own beside this file (Secret ID: POST); methods without a line are not offered. Identity providers: see `_ways`.
-_WAYS = {SignInMethod.EMAIL: sign_in_url}
+# own beside this file; methods without a line are not offered. Identity providers: see `_ways`.
+_WAYS = {SignInMethod.EMAIL: sign_in_url, SignInMethod.SECRET_ID: secret_id_url}
 
 
 def router(parts: Parts, answers: Answers) -> APIRouter:
