@@ -132,7 +132,6 @@ def web_parts(settings: AuthWebSettings, clock: Clock | None = None) -> Parts:
                 idp_per_client=settings.limit_idp_per_client,
                 secret_per_client=settings.limit_secret_per_client,
                 secret_per_owner=settings.limit_secret_per_owner,
-                secret_per_form=settings.limit_sign_in_per_form,
                 code_per_administrator=settings.limit_code_per_administrator,
             ),
             key,

@@ -41,11 +41,9 @@ class Limits:
     per_form: str
     confirm_per_client: str
     idp_per_client: str
-    secret_per_client: str = "50/15 minutes"
-    secret_per_owner: str = "10/15 minutes"
-    secret_per_form: str = "300/15 minutes"
-    code_per_administrator: str = "10/15 minutes"
-    reset_per_email: str = "3/1 hour"
+    secret_per_client: str
+    secret_per_owner: str
+    code_per_administrator: str
 
 
 class RedisAttempts:
@@ -80,7 +78,7 @@ class RedisAttempts:
         wait = self._limiter.check(self._limits.secret_per_client, *self._key_of(*_client_of(guess)))
         if wait is None:
             wait = self._hit(self._limits.secret_per_owner, *_owner_of(guess))
-        if wait is None and guess.form and self._hit(self._limits.secret_per_form, "secret-form", guess.form):
+        if wait is None and guess.form and self._hit(self._limits.per_form, "secret-form", guess.form):
             self._warn(guess.form)
         return wait
 
@@ -104,7 +102,7 @@ class RedisAttempts:
         """See the port."""
         return self._hit_all(
             (self._limits.per_client, "reset-client", network_of(client)),
-            (self._limits.reset_per_email, "reset-email", counted_as(email)),
+            (self._limits.per_email, "reset-email", counted_as(email)),
         )
 
     def idp_begin(self, client: str) -> int | None:
