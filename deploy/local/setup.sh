@@ -44,6 +44,8 @@ if [ "$what" = all ]; then
   need tpm2-openssl any_file '/usr/lib/*/ossl-modules/tpm2.so'
   need shellcheck command -v shellcheck
   need php-cli command -v php
+  need php-xml php -r 'exit(class_exists("DOMDocument") ? 0 : 1);'
+  need php-mbstring php -r 'exit(function_exists("mb_strlen") ? 0 : 1);'
   need simplesamlphp test -d /usr/share/simplesamlphp/www
 fi
 

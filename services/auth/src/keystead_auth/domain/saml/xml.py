@@ -93,6 +93,9 @@ def read(document: bytes, limits: Limits) -> Element:
         raise TooLarge
     reader = _Reader(limits)
     try:
+        text = document.decode("utf-8")  # else a byte order mark would have expat read UTF-16
+        if "\0" in text:
+            raise NotWellFormed("NUL")
         reader.parser.Parse(document, True)
     except expat.ExpatError as error:
         raise NotWellFormed(f"not well-formed in line {error.lineno}") from error
