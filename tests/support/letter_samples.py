@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from tests.support.page_samples import NOW, ROOT
 
 from keystead_contracts.base import AssuranceLevel, CertificateType
@@ -16,6 +15,7 @@ from keystead_contracts.events import (
     OrderRejected,
 )
 from keystead_contracts.people import AdministratorInvited, PersonInvited
+from keystead_notify.adapters.writing import Writer
 
 LETTERS = ROOT / "services/notify/src/keystead_notify/adapters/templates"
 
@@ -112,13 +112,6 @@ FACTS: dict[str, Letter] = {
 
 
 def render_letter(name: str, suffix: str, fact: Letter) -> str:
-    """The letter `name` as `txt` or `html`, rendered as the letters' comments ask for."""
-    environment = Environment(
-        loader=FileSystemLoader(LETTERS),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(f"{name}.{suffix}").render(fact=fact, product="Keystead")
+    """The letter `name` as `txt` (with its subject) or `html`."""
+    written = Writer().write(name, fact.model_dump(mode="json"))
+    return written.html if suffix == "html" else f"Subject: {written.subject}\n\n{written.text}"

@@ -1,4 +1,4 @@
-"""The web edge that every service shares: trace, limits on bodies, security headers, problems, health, metrics."""
+"""The web edge that every service shares: trace, language, limits on bodies, security headers, problems, operations."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keystead_contracts.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemCode
+from keystead_contracts.words import Words
+from keystead_kit.i18n import COOKIE, negotiate, speaking
+from keystead_kit.language_switch import add_language_switch, address_of
 from keystead_kit.logs import get_logger
 from keystead_kit.metrics import HTTP_REQUESTS
 from keystead_kit.pages import NO_FRAME, Pages
@@ -94,6 +97,7 @@ def new_app(
     )
     app.state.threads = CapacityLimiter(REQUEST_THREADS)
     add_static_files(app)
+    add_language_switch(app, secure)
     _add_operations(app, ready)
     _add_problems(app, pages, frame)
     app.add_middleware(_Edge, service=service, secure=secure, pages=pages, large_bodies=large_bodies)
@@ -116,7 +120,7 @@ def problem_response(problem: ProblemException) -> JSONResponse:
         type=f"urn:keystead:problem:{problem.code}",
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,
-        detail=problem.detail,
+        detail=problem.detail[:1].upper() + problem.detail[1:],
         advice=problem.advice,
         reference=bound_trace_id() or "",
         fields=problem.fields,
@@ -129,7 +133,11 @@ def problem_response(problem: ProblemException) -> JSONResponse:
 def unavailable(detail: str, retry_after: int = AGAIN_AFTER_SECONDS) -> ProblemException:
     """The refusal of what will work in a moment; `retry_after` in seconds."""
     return ProblemException(
-        503, ProblemCode.UNAVAILABLE, detail, "Try again in a few seconds.", headers={"retry-after": str(retry_after)}
+        503,
+        ProblemCode.UNAVAILABLE,
+        detail,
+        Words("Try again in a few seconds."),
+        headers={"retry-after": str(retry_after)},
     )
 
 
@@ -187,7 +195,7 @@ def _add_problems(app: FastAPI, pages: Pages, frame: Frame) -> None:
 
     @app.exception_handler(Overloaded)
     async def overloaded(request: Request, _error: Overloaded) -> Response:
-        problem = unavailable("More is asked of this server now than it can answer at once.")
+        problem = unavailable(Words("More is asked of this server now than it can answer at once."))
         return pages.problem(problem) if wants_page(request) else problem_response(problem)
 
     @app.exception_handler(RequestValidationError)
@@ -198,24 +206,29 @@ def _add_problems(app: FastAPI, pages: Pages, frame: Frame) -> None:
         }
         return await answer(
             request,
-            ProblemException(422, ProblemCode.MALFORMED, "Part of the request is missing or not in its expected form.",
-                             "Correct the named fields and send it again.", fields=fields),
+            ProblemException(422, ProblemCode.MALFORMED,
+                             Words("Part of the request is missing or not in its expected form."),
+                             Words("Correct the named fields and send it again."), fields=fields),
         )  # fmt: skip
 
     @app.exception_handler(HTTPException)
     async def by_status(request: Request, error: HTTPException) -> Response:
         known_codes = {
             404: (_nothing_here().code, _nothing_here().detail, _nothing_here().advice),
-            405: (ProblemCode.METHOD_NOT_ALLOWED, "This address does not take that kind of request.", ""),
+            405: (ProblemCode.METHOD_NOT_ALLOWED, Words("This address does not take that kind of request."), ""),
             413: (
                 ProblemCode.TOO_LARGE,
-                "The request is too large.",
-                f"Send at most {MOST_BODY_BYTES // 1024} KiB.",
+                Words("The request is too large."),
+                Words("Send at most {limit} KiB.", limit=MOST_BODY_BYTES // 1024),
             ),
         }
         code, detail, advice = known_codes.get(
             error.status_code,
-            (ProblemCode.MALFORMED, "The request could not be understood.", "Correct it and send it again."),
+            (
+                ProblemCode.MALFORMED,
+                Words("The request could not be understood."),
+                Words("Correct it and send it again."),
+            ),
         )
         headers = dict(error.headers or {})
         return await answer(request, ProblemException(error.status_code, code, detail, advice, headers=headers))
@@ -225,8 +238,8 @@ def _unexpected() -> ProblemException:
     return ProblemException(
         500,
         ProblemCode.INTERNAL,
-        "Something went wrong on our side. Nothing you entered was lost or changed.",
-        "Try again in a minute. If it happens again, tell your administrator the reference.",
+        Words("Something went wrong on our side. Nothing you entered was lost or changed."),
+        Words("Try again in a minute. If it happens again, tell your administrator the reference."),
     )
 
 
@@ -234,8 +247,8 @@ def _nothing_here() -> ProblemException:
     return ProblemException(
         404,
         ProblemCode.NOT_FOUND,
-        "There is nothing at this address.",
-        "Check the address, or open the form's link again.",
+        Words("There is nothing at this address."),
+        Words("Check the address, or open the form's link again."),
     )
 
 
@@ -247,7 +260,7 @@ class _TooLarge(HTTPException):
 
 
 class _Edge:
-    """Outermost: trace id, security headers, body limit, request metrics, one log line for each failure."""
+    """Outermost: trace id, language, security headers, body limit, request metrics, one log line for each failure."""
 
     def __init__(self, app: ASGIApp, service: str, secure: bool, pages: Pages, large_bodies: Mapping[str, int]) -> None:
         self._app, self._service, self._pages, self._large_bodies = app, service, pages, large_bodies
@@ -263,7 +276,12 @@ class _Edge:
         started = time.perf_counter()
         incoming = dict(scope["headers"])
         status = 0
-        with tracing(parse_traceparent(incoming.get(b"traceparent", b"").decode("latin-1"))) as trace_id:
+        request = Request(scope)
+        spoken = negotiate(request.cookies.get(COOKIE), request.headers.get("accept-language", ""))
+        with (
+            tracing(parse_traceparent(incoming.get(b"traceparent", b"").decode("latin-1"))) as trace_id,
+            speaking(spoken, address_of(request)),
+        ):
 
             async def send_with_headers(message: Message) -> None:
                 nonlocal status

@@ -243,7 +243,10 @@ class SqlResetRequests:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        return [ResetRequest(row.id, row.email, row.requested_at, row.requested_from, row.trace_id) for row in rows]
+        return [
+            ResetRequest(row.id, row.email, row.requested_at, row.requested_from, row.trace_id, row.language)
+            for row in rows
+        ]
 
     def decided(self, ids: Sequence[str], now: datetime) -> None:
         """See the port."""

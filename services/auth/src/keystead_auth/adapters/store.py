@@ -95,7 +95,7 @@ class SqlSignInRequests:
             .with_for_update(skip_locked=True)
         )
         return [
-            SignInRequest(row.id, row.form, row.email, row.requested_at, row.requested_from, row.trace_id)
+            SignInRequest(row.id, row.form, row.email, row.requested_at, row.requested_from, row.trace_id, row.language)
             for row in rows
         ]
 

@@ -37,6 +37,7 @@ sign_in_requests = Table(
     Column("requested_at", UtcDateTime, nullable=False),
     Column("requested_from", String(64), nullable=False),
     Column("trace_id", String(32), nullable=False),
+    Column("language", String(35), nullable=False, server_default=""),
     Column("decision", String(16), nullable=True),
     Column("decided_at", UtcDateTime, nullable=True),
     Index("ix_sign_in_requests_decision_requested_at", "decision", "requested_at"),
@@ -224,6 +225,7 @@ reset_requests = Table(
     Column("requested_at", UtcDateTime, nullable=False),
     Column("requested_from", String(64), nullable=False),
     Column("trace_id", String(32), nullable=False),
+    Column("language", String(35), nullable=False),
     Column("decided_at", UtcDateTime, nullable=True),
     Index("ix_reset_requests_decided_at_requested_at", "decided_at", "requested_at"),
 )

@@ -125,6 +125,7 @@ class ResetRequest:
     requested_at: datetime
     requested_from: str
     trace_id: str
+    language: str = ""
 
 
 @dataclass(frozen=True)

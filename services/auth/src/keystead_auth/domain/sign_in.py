@@ -60,6 +60,7 @@ class SignInRequest:
     requested_at: datetime
     requested_from: str
     trace_id: str
+    language: str = ""
 
 
 class Decision(StrEnum):

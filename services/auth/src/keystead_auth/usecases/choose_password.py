@@ -20,14 +20,17 @@ from keystead_auth.usecases.administrator_desk import (
 )
 from keystead_auth.usecases.sign_in_administrator import right_password
 from keystead_contracts.people import AdministratorMethod
+from keystead_contracts.words import Words
 from keystead_kit.passwords import LEAST_CHARACTERS, MOST_CHARACTERS, Unfit, hash_password, unfit
 from keystead_kit.secrets import token_digest
 
 _WHY = {
-    Unfit.SHORT: f"Choose at least {LEAST_CHARACTERS} characters. Several words are easy to remember.",
-    Unfit.LONG: f"Choose at most {MOST_CHARACTERS} characters.",
-    Unfit.COMMON: "This is among the first passwords that somebody would try. Choose another one.",
-    Unfit.NAME: "Your name or address is no password. Choose something that nobody would guess.",
+    Unfit.SHORT: Words(
+        "Choose at least {least} characters. Several words are easy to remember.", least=LEAST_CHARACTERS
+    ),
+    Unfit.LONG: Words("Choose at most {most} characters.", most=MOST_CHARACTERS),
+    Unfit.COMMON: Words("This is among the first passwords that somebody would try. Choose another one."),
+    Unfit.NAME: Words("Your name or address is no password. Choose something that nobody would guess."),
 }
 
 

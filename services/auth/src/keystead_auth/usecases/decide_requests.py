@@ -77,6 +77,7 @@ def _send_link(
             expires_at=expires_at,
             requested_from=request.requested_from,
             help_link=form.help_link,
+            language=request.language,
         ),
         destination=NOTIFY,
         message_id=randomness.new_id(),

@@ -46,6 +46,7 @@ def send_invitation(
     requested_at: datetime | None = None,
     invited_by: str = "",
     requested_from: str = "",
+    language: str = "",
 ) -> None:
     """Makes a link and tells notify. The token leaves in the fact alone, as a sign-in link's does."""
     token, expires_at = new_invitation(invitations, randomness, administrator, purpose, requested_at or now)
@@ -59,6 +60,7 @@ def send_invitation(
             requested_at=requested_at or now,
             expires_at=expires_at,
             requested_from=requested_from,
+            language=language,
         ),
         destination=NOTIFY,
         message_id=randomness.new_id(),

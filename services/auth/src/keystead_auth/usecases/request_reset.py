@@ -23,6 +23,7 @@ def request_reset(
     email: str,
     client: str,
     trace_id: str,
+    language: str = "",
 ) -> str:
     """Stores the request for the worker, and answers the address as it was understood. Does the same whether or not
     an administrator has it. Raises EmailMalformed, TooManyAttempts."""
@@ -31,7 +32,7 @@ def request_reset(
     if wait is not None:
         raise TooManyAttempts(wait)
     with transactions.write() as tx:
-        tx.reset_requests.add(ResetRequest(randomness.new_id(), address, clock.now(), client[:64], trace_id))
+        tx.reset_requests.add(ResetRequest(randomness.new_id(), address, clock.now(), client[:64], trace_id, language))
     doorbell.ring()
     return address
 
@@ -50,6 +51,7 @@ def decide_resets(transactions: Transactions, randomness: Randomness, clock: Clo
             send_invitation(
                 tx.invitations, tx.facts, randomness, administrator, Purpose.RESET, link_for=link_for, now=now,
                 trace_id=request.trace_id, requested_at=request.requested_at, requested_from=request.requested_from,
+                language=request.language,
             )  # fmt: skip
         tx.reset_requests.decided([request.id for request in requests], now)
     return len(requests)

@@ -20,14 +20,16 @@ from keystead_auth.usecases.request_reset import request_reset
 from keystead_auth.web.administrators import CONSOLE, PREFIX, SIGN_IN, Desk
 from keystead_auth.web.answers import Answers
 from keystead_contracts.people import AdministratorMethod
+from keystead_contracts.words import Words
 from keystead_kit.drafts import Draft
 from keystead_kit.http import client_address
+from keystead_kit.i18n import language
 from keystead_kit.logs import get_logger
 from keystead_kit.passwords import LEAST_CHARACTERS
 from keystead_kit.trace import current_trace_id
 
 FORGOT, PASSWORD, RECOVERY = f"{PREFIX}/forgot", f"{PREFIX}/password", f"{PREFIX}/recovery-codes"
-DIFFERENT = "The two are not the same. Type both again."
+DIFFERENT = Words("The two are not the same. Type both again.")
 _log = get_logger()
 
 
@@ -83,7 +85,7 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
         try:
             address = request_reset(
                 parts.transactions, parts.attempts, parts.bus, parts.randomness, parts.clock, email=email,
-                client=client_address(request), trace_id=current_trace_id(),
+                client=client_address(request), trace_id=current_trace_id(), language=language().tag,
             )  # fmt: skip
         except EmailMalformed as refusal:
             return parts.drafts.send_back(request, Draft({"email": email}, {"email": refusal.detail}))
@@ -128,7 +130,7 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
                 browser=browser,
             )  # fmt: skip
         except CredentialsWrong:
-            return parts.drafts.send_back(request, Draft({}, {"current": "This is not your password."}))
+            return parts.drafts.send_back(request, Draft({}, {"current": Words("This is not your password.")}))
         except PasswordUnfit as refusal:
             return parts.drafts.send_back(request, Draft({}, {"new_password": refusal.detail}))
         except NotSignedIn:

@@ -27,6 +27,7 @@ from keystead_auth.usecases.sign_out_administrator import sign_out_administrator
 from keystead_auth.usecases.view_providers import view_administrators_providers
 from keystead_auth.web.answers import Answers, administrators_begin_url
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.words import Words
 from keystead_kit.drafts import Draft
 from keystead_kit.http import ProblemException, client_address
 from keystead_kit.logs import get_logger
@@ -109,7 +110,7 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
             providers=[{"name": each.name, "url": administrators_begin_url(each)} for each in providers],
             values=draft.values,
             errors=draft.errors,
-            notice="You are not signed in any more. Sign in again." if token else None,
+            notice=Words("You are not signed in any more. Sign in again.") if token else None,
         )
         if token:
             parts.cookies.drop(response, SESSION)
@@ -196,8 +197,8 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
         so the Origin alone tells our pages from another site's."""
         if request.headers.get("origin") != parts.settings.public_origin:
             raise ProblemException(
-                403, ProblemCode.WRONG_ORIGIN, "This form was sent from another site.",
-                f"Open {parts.settings.public_origin}{CONSOLE} in your browser and sign out there.",
+                403, ProblemCode.WRONG_ORIGIN, Words("This form was sent from another site."),
+                Words("Open {origin} in your browser and sign out there.", origin=parts.settings.public_origin),
             )  # fmt: skip
         sign_out_administrator(
             parts.transactions, desk.session_token(request), parts.cookies.get(request, HALF_SESSION)

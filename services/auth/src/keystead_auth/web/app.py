@@ -13,6 +13,7 @@ from keystead_auth.domain.idp_errors import AnswerRefused
 from keystead_auth.web import administrator_passwords, administrators, confirm, saml, secret_id, sign_in, sign_out
 from keystead_auth.web.answers import Answers
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.words import Words
 from keystead_kit.http import ProblemException, new_app, problem_response, wants_page
 from keystead_kit.pages import Pages
 
@@ -59,7 +60,7 @@ def create_app(parts: Parts) -> FastAPI:
     @app.exception_handler(InvitationInvalid)
     def invitation_refused(request: Request, refusal: InvitationInvalid) -> Response:
         problem = _problem(refusal)
-        action = {"label": "Ask for a new link", "url": administrator_passwords.FORGOT}
+        action = {"label": Words("Ask for a new link"), "url": administrator_passwords.FORGOT}
         return pages.problem(problem, action) if wants_page(request) else problem_response(problem)
 
     @app.exception_handler(AnswerRefused)

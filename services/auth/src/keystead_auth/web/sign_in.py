@@ -22,8 +22,10 @@ from keystead_auth.usecases.view_providers import view_providers
 from keystead_auth.web.answers import SESSION, Answers, begin_url, known_uri, sign_in_url
 from keystead_auth.web.secret_id import secret_id_url
 from keystead_contracts.identity import SignInMethod
+from keystead_contracts.words import Words
 from keystead_kit.drafts import Draft
 from keystead_kit.http import client_address
+from keystead_kit.i18n import language
 from keystead_kit.logs import get_logger
 from keystead_kit.trace import current_trace_id
 
@@ -62,7 +64,7 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
         form_token: Annotated[str, FormField()] = "",
     ) -> Response:
         parts.guard.check(request, form_token)
-        wanted = WantedLink(known_uri(uri), email, client_address(request)[:64], current_trace_id())
+        wanted = WantedLink(known_uri(uri), email, client_address(request)[:64], current_trace_id(), language().tag)
         try:
             address = request_link(parts.transactions, parts.attempts, parts.bus, parts.randomness, parts.clock, wanted)
         except EmailMalformed as refusal:
@@ -112,8 +114,11 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
             if SignInMethod.IDP in form.methods:
                 raise ProviderNotReady(advice=f"Try again later. If it lasts, tell {form.organization}.")
             raise MethodNotOffered(
-                "This enrollment form offers no way to sign in that this server supports.",
-                f"Tell {form.organization}: an administrator has to choose another authentication type.",
+                Words("This enrollment form offers no way to sign in that this server supports."),
+                Words(
+                    "Tell {organization}: an administrator has to choose another authentication type.",
+                    organization=form.organization,
+                ),
             )
         was_signed_in = parts.cookies.get(request, SESSION) is not None
         if not (stay or was_signed_in) and len(ways) == 1 and len(ways[0].get("providers", ())) == 1:
@@ -126,7 +131,9 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
             methods=ways,
             values=draft.values,
             errors=draft.errors,
-            notice="You are not signed in here any more. Sign in again; nothing is lost." if was_signed_in else None,
+            notice=Words("You are not signed in here any more. Sign in again; nothing is lost.")
+            if was_signed_in
+            else None,
         )
         if was_signed_in:
             parts.cookies.drop(response, SESSION)

@@ -106,6 +106,8 @@ class Order:
     """Of the page and the answers that asked for it: the same page sent twice is one order."""
     department_id: str | None = None
     csr_method: CsrGenerationMethod = CsrGenerationMethod.AGENT
+    language: str = ""
+    """In which the person asked (BCP 47), and is written to."""
     log: list[OrderTransition] = field(default_factory=list)
 
     def __post_init__(self) -> None:

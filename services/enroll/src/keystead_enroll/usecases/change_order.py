@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from keystead_contracts.events import OrderApproved, OrderRejected
+from keystead_contracts.words import Words
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import OrderClosed, OrderUnknown
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
@@ -13,14 +14,14 @@ from keystead_enroll.usecases.links import add_link, offer
 from keystead_enroll.usecases.visit import Visit, find_visit
 
 BY_PERSON = "by the person"
-CANCELLED_BY_ADMINISTRATOR = "Your administrator cancelled the request."
+CANCELLED_BY_ADMINISTRATOR = Words("Your administrator cancelled the request.")
 
 
 def own_order(tx: Transaction, visit: Visit, order_id: str, *, lock: bool = False) -> Order:
     """The visitor's order at this form. Raises OrderUnknown, also if it is another person's."""
     order = tx.order(order_id, lock=lock)
     if order is None or order.form_id != visit.form.id or order.person_email != visit.session.email:
-        raise OrderUnknown("There is no such request.")
+        raise OrderUnknown(Words("There is no such request."))
     return order
 
 
@@ -33,8 +34,8 @@ def renew_link(
         claim = tx.claim_of(order.recipient)
         if order.state is not OrderState.OFFERED or (claim is not None and claim.redeemed_at is not None):
             raise OrderClosed(
-                "A computer is working on this request already, or it has ended.",
-                "If that computer cannot finish, cancel the request on its page and ask again.",
+                Words("A computer is working on this request already, or it has ended."),
+                Words("If that computer cannot finish, cancel the request on its page and ask again."),
             )
         add_link(tx, secrets, order, clock.now())
         tx.wake(f"order:{order.id}")
@@ -57,17 +58,20 @@ def cancel_any_order(transactions: Transactions, clock: Clock, origin: str, orde
     now = clock.now()
     with transactions.write() as tx:
         order = _any_order(tx, order_id)
-        reason = f"Your administrator cancelled the request: {note}" if note else CANCELLED_BY_ADMINISTRATOR
+        reason: str = CANCELLED_BY_ADMINISTRATOR
+        if note:
+            reason = Words("Your administrator cancelled the request: {reason}", reason=note)
         _cancel(tx, order, now, note, reason)
-        order.failure_reason, order.failure_advice = reason, "Ask your administrator why, or ask again."
-        tell_person(tx, order, reason, order.failure_advice, now, origin)
+        advice = Words("Ask your administrator why, or ask again.")
+        order.failure_reason, order.failure_advice = str(reason), str(advice)
+        tell_person(tx, order, reason, advice, now, origin)
 
 
 def _cancel(tx: Transaction, order: Order, now: datetime, note: str, reason: str) -> None:
     if order.state is OrderState.SIGNING:
-        raise OrderClosed("The certificate is being signed at this moment.", "Try again in a minute.")
+        raise OrderClosed(Words("The certificate is being signed at this moment."), Words("Try again in a minute."))
     if order.state.terminal:
-        raise OrderClosed("The request has ended already, or its certificate is installed.")
+        raise OrderClosed(Words("The request has ended already, or its certificate is installed."))
     order.advance(OrderState.CANCELLED, now, note)
     take_back(tx, order, now, reason)
 
@@ -75,7 +79,10 @@ def _cancel(tx: Transaction, order: Order, now: datetime, note: str, reason: str
 def _any_order(tx: Transaction, order_id: str) -> Order:
     order = tx.order(order_id, lock=True)
     if order is None:
-        raise OrderUnknown(f"There is no request {order_id}.", "`keystead order list` shows those that there are.")
+        raise OrderUnknown(
+            f"There is no request {order_id}.",
+            "`keystead order list` shows those that there are.",
+        )
     return order
 
 
@@ -97,7 +104,7 @@ def decide_order(
             offer(tx, order, now)
         else:
             order.advance(OrderState.REJECTED, now, note)
-            order.failure_advice = note or "Ask your administrator why."
+            order.failure_advice = note or Words("Ask your administrator why.")
             tx.wake(f"order:{order.id}")
         tx.record(_decision(tx, order, now, origin, note), destination="notify", trace_id=order.trace_id)
     return order
@@ -115,6 +122,7 @@ def _decision(tx: Transaction, order: Order, now: datetime, origin: str, note: s
         decided_at=now,
         portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
         help_link=form.help_link,
+        language=order.language,
     )
     if order.state is OrderState.REJECTED:
         return OrderRejected(**told.model_dump(exclude={"type"}), reason=note)

@@ -9,6 +9,7 @@ from keystead_contracts.events import EnrollmentFailed
 from keystead_enroll.domain.jobs import Job, JobState
 from keystead_enroll.domain.orders import Order
 from keystead_enroll.ports import Transaction
+from keystead_kit.i18n import translate
 from keystead_kit.secrets import new_id
 
 RETIRED = "cessationOfOperation"
@@ -56,11 +57,12 @@ def tell_person(tx: Transaction, order: Order, reason: str, advice: str, now: da
             organization=tx.organization(order.organization_id).name,
             form_name=form.name,
             order_id=order.id,
-            reason=reason,
-            advice=advice,
+            reason=translate(reason, order.language),
+            advice=translate(advice, order.language),
             failed_at=now,
             portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
             help_link=form.help_link,
+            language=order.language,
         ),
         destination="notify",
         trace_id=order.trace_id,

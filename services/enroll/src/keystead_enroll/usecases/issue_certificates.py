@@ -17,6 +17,7 @@ from cryptography import x509
 from keystead_contracts.agent import Install
 from keystead_contracts.base import serial_hex
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.words import Words
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent, renewal_time
 from keystead_enroll.domain.certificates import (
     DEFAULT_EXTENDED_KEY_USAGES,
@@ -45,7 +46,7 @@ from keystead_kit.trace import tracing
 BATCH = 32
 LEASE = timedelta(seconds=15)
 SKEW = timedelta(minutes=1)
-_SORRY = "Your administrator has to correct the set-up; tell them the reference."
+_SORRY = Words("Your administrator has to correct the set-up; tell them the reference.")
 _log = get_logger()
 
 
@@ -88,7 +89,7 @@ def _intend_alone(
             return _intend(tx, order, issuer, linter, now, origin)
     except Exception:
         _log.exception("order not issuable, for a reason that nobody foresaw", order_id=order.id)
-        fail_order(tx, order, ProblemCode.INTERNAL, "The certificate could not be issued.", _SORRY, now, origin)
+        fail_order(tx, order, ProblemCode.INTERNAL, Words("The certificate could not be issued."), _SORRY, now, origin)
         return None
 
 
@@ -112,7 +113,7 @@ def _intend(
             refuse_findings(linter.lint(der(precertificate)))
         except Refusal as refusal:
             _log.error("order not issuable", order_id=order.id, problem=refusal.detail)
-            fail_order(tx, order, refusal.code, "The certificate could not be issued.", _SORRY, now, origin)
+            fail_order(tx, order, refusal.code, Words("The certificate could not be issued."), _SORRY, now, origin)
             return None
         order.advance(OrderState.SIGNING, now)
         intent = IssuanceIntent(
@@ -162,7 +163,7 @@ def _store(tx: Transaction, order_id: str, result: bytes | Refusal, issuer: Issu
         if isinstance(result, Refusal):
             intent.state = IntentState.VOID
             _log.error("intent not signed", order_id=order_id, problem=result.detail)
-            fail_order(tx, order, result.code, "The certificate could not be signed.", _SORRY, now, origin)
+            fail_order(tx, order, result.code, Words("The certificate could not be signed."), _SORRY, now, origin)
             return
         intent.state = IntentState.SIGNED
         certificate = _record(tx, order, result, issuer, now)

@@ -10,6 +10,7 @@ from cryptography import x509
 
 from keystead_contracts.agent import CsrReady, Failed, Installed, Removed, Report, ReportReceipt
 from keystead_contracts.events import CertificateInstalled
+from keystead_contracts.words import Words
 from keystead_enroll.domain.agent_failures import agent_failure
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.csr import CheckedCsr, check_csr
@@ -85,16 +86,22 @@ def _apply(tx: Transaction, order: Order, job: Job, report: Report, now: datetim
 
 def _take_csr(tx: Transaction, order: Order, body: CsrReady, now: datetime) -> None:
     if order.state is not OrderState.OFFERED:
-        raise OrderClosed("The request has ended or has its key already.")
+        raise OrderClosed(Words("The request has ended or has its key already."))
     names = CertificateNames.from_plain(order.names)
     checked: CheckedCsr = check_csr(body.csr_pem, names, order.key_algorithm)
     judgement: Judgement = judge(body.evidence, checked.public_key)
     profile = tx.profile(order.profile_id)
     if profile is None or judgement.level.rank < profile.minimum_assurance.rank:
         demanded = profile.minimum_assurance.value if profile else "more"
-        raise AssuranceTooLow(f"the profile demands “{demanded}”, the evidence shows “{judgement.level.value}”")
+        raise AssuranceTooLow(
+            Words(
+                "the profile demands “{demanded}”, the evidence shows “{shown}”",
+                demanded=demanded,
+                shown=judgement.level.value,
+            )
+        )
     if not tx.give_key(order, checked.spki_sha256):
-        raise KeyInUse("the key in the request belongs to another order already")
+        raise KeyInUse(Words("the key in the request belongs to another order already"))
     order.csr_pem = body.csr_pem
     order.assurance = judgement.level
     order.evidence = {
@@ -110,7 +117,7 @@ def _take_csr(tx: Transaction, order: Order, body: CsrReady, now: datetime) -> N
 def _take_installation(tx: Transaction, order: Order, body: Installed, job: Job, now: datetime, origin: str) -> None:
     certificate = tx.certificate_of(order.id)
     if order.state is not OrderState.ISSUED or certificate is None:
-        raise OrderClosed("The request has ended.")
+        raise OrderClosed(Words("The request has ended."))
     _check_probe(certificate, body, str(job.payload["probe"]))
     certificate.location = order.key_location = body.location
     certificate.machine = order.machine
@@ -132,6 +139,7 @@ def _take_installation(tx: Transaction, order: Order, body: Installed, job: Job,
             installed_at=now,
             portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
             help_link=form.help_link,
+            language=order.language,
         ),
         destination="notify",
         trace_id=order.trace_id,
@@ -143,5 +151,5 @@ def _check_probe(certificate: Certificate, body: Installed, probe: str) -> None:
     try:
         signature = base64.b64decode(body.probe_signature, validate=True)
     except binascii.Error as error:
-        raise ProbeSignatureInvalid("the probe signature is not base64") from error
+        raise ProbeSignatureInvalid(Words("the probe signature is not base64")) from error
     verify_signature(key, signature, base64.b64decode(probe))

@@ -92,6 +92,7 @@ def upgrade() -> None:
         sa.Column("requested_at", _MOMENT, nullable=False),
         sa.Column("requested_from", sa.String(length=64), nullable=False),
         sa.Column("trace_id", sa.String(length=32), nullable=False),
+        sa.Column("language", sa.String(length=35), nullable=False),
         sa.Column("decided_at", _MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reset_requests")),
     )

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from keystead_enroll.web.console.cells import Cell, Pairs
 from keystead_enroll.web.console.widgets import Action, Crumb, Tab
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class FormField:
     """In fixed width: patterns, domains, codes."""
     short: bool = False
     """As narrow as a number or a name."""
-    more: Mapping[str, str | int] = _NOTHING
+    more: Mapping[str, str | int] = field(default_factory=dict)
     button: FieldButton | None = None
     copy: str = ""
 
@@ -81,8 +78,8 @@ class FormPage:
     fieldsets: tuple[Fieldset, ...]
     submit: str
     cancel_url: str
-    values: Mapping[str, str | Sequence[str]] = _NOTHING
-    errors: Mapping[str, str] = _NOTHING
+    values: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
     intro: str = ""
     subtitle: str = ""
     tag: Cell | None = None
@@ -93,7 +90,7 @@ class FormPage:
     @property
     def multipart(self) -> bool:
         """Whether a file goes with it."""
-        return any(field.kind == "file" for fieldset in self.fieldsets for field in fieldset.fields)
+        return any(each.kind == "file" for fieldset in self.fieldsets for each in fieldset.fields)
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ class ConfirmPage:
     typed_word: str | None = None
     fields: tuple[FormField, ...] = ()
     hidden: Pairs = ()
-    values: Mapping[str, str | Sequence[str]] = _NOTHING
-    errors: Mapping[str, str] = _NOTHING
+    values: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
     crumbs: tuple[Crumb, ...] = ()
     danger: bool = True
