@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from anyio import CapacityLimiter
@@ -30,6 +31,7 @@ from keystead_kit.threads import REQUEST_THREADS, Overloaded, a_turn, in_thread
 from keystead_kit.trace import bound_trace_id, parse_traceparent, tracing
 
 MOST_BODY_BYTES = 64 * 1024
+NO_LARGE_BODIES: Mapping[str, int] = MappingProxyType({})
 AGAIN_AFTER_SECONDS = 5
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
@@ -81,9 +83,11 @@ def new_app(
     ready: Mapping[str, HealthCheck],
     secure: bool,
     frame: Frame = no_frame,
+    large_bodies: Mapping[str, int] = NO_LARGE_BODIES,
     **kwargs: Any,
 ) -> FastAPI:
-    """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready."""
+    """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready;
+    `large_bodies`: path → octets that it takes, where that is more than `MOST_BODY_BYTES`."""
     app = FastAPI(
         title=title,
         docs_url=None,
@@ -98,7 +102,7 @@ def new_app(
     add_language_switch(app, secure)
     _add_operations(app, ready)
     _add_problems(app, pages, frame)
-    app.add_middleware(_Edge, service=service, secure=secure, pages=pages)
+    app.add_middleware(_Edge, service=service, secure=secure, pages=pages, large_bodies=large_bodies)
     return app
 
 
@@ -263,8 +267,8 @@ class _TooLarge(HTTPException):
 class _Edge:
     """Outermost: trace id, language, security headers, body limit, metrics, a log line for each answer from 400 on."""
 
-    def __init__(self, app: ASGIApp, service: str, secure: bool, pages: Pages) -> None:
-        self._app, self._service, self._pages = app, service, pages
+    def __init__(self, app: ASGIApp, service: str, secure: bool, pages: Pages, large_bodies: Mapping[str, int]) -> None:
+        self._app, self._service, self._pages, self._large_bodies = app, service, pages, large_bodies
         headers = dict(_HEADERS)
         if secure:
             headers["strict-transport-security"] = "max-age=31536000"
@@ -304,7 +308,8 @@ class _Edge:
                 if "\0" in scope["path"]:  # PostgreSQL stores and compares no NUL, so nothing can have that name
                     await self._answer(_nothing_here(), scope, receive, send_with_headers)
                 else:
-                    await self._app(scope, _limited(incoming, receive), send_with_headers)
+                    most = self._large_bodies.get(scope["path"], MOST_BODY_BYTES)
+                    await self._app(scope, _limited(incoming, receive, most), send_with_headers)
             except Exception:
                 _log.exception("request failed", method=_method(scope), route=_route(scope))
                 if status:
@@ -341,9 +346,9 @@ def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "none")
 
 
-def _limited(headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
+def _limited(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> Receive:
     declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit() or int(declared) > MOST_BODY_BYTES:
+    if not declared.isdigit() or int(declared) > most:
 
         async def refuse() -> Message:
             raise _TooLarge
@@ -356,7 +361,7 @@ def _limited(headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
-            if seen > MOST_BODY_BYTES:
+            if seen > most:
                 raise _TooLarge
         return message
 
