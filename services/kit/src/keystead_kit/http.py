@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from anyio import CapacityLimiter
@@ -27,6 +28,7 @@ from keystead_kit.threads import REQUEST_THREADS, Overloaded, a_turn, in_thread
 from keystead_kit.trace import bound_trace_id, parse_traceparent, tracing
 
 MOST_BODY_BYTES = 64 * 1024
+NO_LARGER_BODIES: Mapping[str, int] = MappingProxyType({})
 AGAIN_AFTER_SECONDS = 5
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
@@ -76,9 +78,14 @@ def new_app(
     ready: Mapping[str, HealthCheck],
     secure: bool,
     frame: Frame = no_frame,
+    larger_bodies: Mapping[str, int] = NO_LARGER_BODIES,
     **kwargs: Any,
 ) -> FastAPI:
-    """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready."""
+    """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready.
+
+    `larger_bodies`: path → the most octets that a body may have there and below it, where `MOST_BODY_BYTES` are too
+    few; the reverse proxy has to let as much through.
+    """
     app = FastAPI(
         title=title,
         docs_url=None,
@@ -92,7 +99,7 @@ def new_app(
     add_static_files(app)
     _add_operations(app, ready)
     _add_problems(app, pages, frame)
-    app.add_middleware(_Edge, service=service, secure=secure, pages=pages)
+    app.add_middleware(_Edge, service=service, secure=secure, pages=pages, larger_bodies=larger_bodies)
     return app
 
 
@@ -206,7 +213,7 @@ def _add_problems(app: FastAPI, pages: Pages, frame: Frame) -> None:
             413: (
                 ProblemCode.TOO_LARGE,
                 "The request is too large.",
-                f"Send at most {MOST_BODY_BYTES // 1024} KiB.",
+                f"Send at most {size_in_words(getattr(error, 'most', MOST_BODY_BYTES))}.",
             ),
         }
         code, detail, advice = known_codes.get(
@@ -238,15 +245,18 @@ def _nothing_here() -> ProblemException:
 class _TooLarge(HTTPException):
     """An HTTPException, because FastAPI turns any other that is raised while it reads a body into a 400."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         super().__init__(413, headers={"connection": "close"})
+        self.most = most
 
 
 class _Edge:
     """Outermost: trace id, security headers, body limit, request metrics, one log line for each failure."""
 
-    def __init__(self, app: ASGIApp, service: str, secure: bool, pages: Pages) -> None:
-        self._app, self._service, self._pages = app, service, pages
+    def __init__(
+        self, app: ASGIApp, service: str, secure: bool, pages: Pages, larger_bodies: Mapping[str, int]
+    ) -> None:
+        self._app, self._service, self._pages, self._larger_bodies = app, service, pages, larger_bodies
         headers = dict(_HEADERS)
         if secure:
             headers["strict-transport-security"] = "max-age=31536000"
@@ -278,7 +288,8 @@ class _Edge:
                 if "\0" in scope["path"]:  # PostgreSQL stores and compares no NUL, so nothing can have that name
                     await self._answer(_nothing_here(), scope, receive, send_with_headers)
                 else:
-                    await self._app(scope, _limited(incoming, receive), send_with_headers)
+                    most = _most_body_bytes(scope["path"], self._larger_bodies)
+                    await self._app(scope, _limited(incoming, receive, most), send_with_headers)
             except Exception:
                 _log.exception("request failed", method=scope["method"], route=_route(scope))
                 if status:
@@ -298,12 +309,24 @@ def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "none")
 
 
-def _limited(headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
+def _most_body_bytes(path: str, larger: Mapping[str, int]) -> int:
+    return next(
+        (most for place, most in larger.items() if path == place or path.startswith(f"{place}/")), MOST_BODY_BYTES
+    )
+
+
+def size_in_words(octets: int) -> str:
+    """`octets` for people: whole MiB, or KiB."""
+    mebi, rest = divmod(octets, 1024 * 1024)
+    return f"{mebi} MiB" if mebi and not rest else f"{octets // 1024} KiB"
+
+
+def _limited(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> Receive:
     declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit() or int(declared) > MOST_BODY_BYTES:
+    if not declared.isdigit() or int(declared) > most:
 
         async def refuse() -> Message:
-            raise _TooLarge
+            raise _TooLarge(most)
 
         return refuse
     seen = 0
@@ -313,8 +336,8 @@ def _limited(headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
-            if seen > MOST_BODY_BYTES:
-                raise _TooLarge
+            if seen > most:
+                raise _TooLarge(most)
         return message
 
     return counted
