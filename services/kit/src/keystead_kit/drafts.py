@@ -45,6 +45,10 @@ class Drafts:
         self._cipher = AESGCM(bytes.fromhex(keyed_digest(key, "draft", "")))
         self._cookies = cookies
 
+    def holds(self, request: Request, draft: Draft) -> bool:
+        """Whether `send_back` loses nothing of it."""
+        return len(self._sealed(draft, _bound_to(request.url.path, "x" * 8))) <= MOST_COOKIE_CHARACTERS
+
     def send_back(self, request: Request, draft: Draft) -> Response:
         """The redirect from a form's POST to the GET of the same path.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
@@ -13,8 +13,10 @@ from keystead_enroll.adapters.tables import SERVICE
 from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.usecases.admin import person_import
-from keystead_enroll.web import agent_api, portal, portal_orders, start
+from keystead_enroll.web import agent_api, portal, portal_certificates, portal_orders, portal_request, start
 from keystead_enroll.web.api.app import add_api
+from keystead_enroll.web.console.app import add_console
+from keystead_enroll.web.console.tools import ConsoleTools
 from keystead_enroll.web.context import WebContext
 from keystead_enroll.web.frame import portal_frame
 from keystead_enroll.web.presence import DevicePresence
@@ -57,7 +59,13 @@ def create_app(enroll: Enroll) -> FastAPI:
         identities=enroll.identity_verifier(),
     )
 
-    frame = partial(portal_frame, context)
+    console = ConsoleTools(context)
+
+    def frame(request: Request) -> Mapping[str, Any]:
+        """What surrounds a page on which something went wrong."""
+        if request.url.path.startswith("/console"):
+            return console.problem_frame(request)
+        return portal_frame(context, request)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -80,9 +88,12 @@ def create_app(enroll: Enroll) -> FastAPI:
     )
     app.include_router(start.router(context))
     app.include_router(portal.router(context))
+    app.include_router(portal_certificates.router(context))
+    app.include_router(portal_request.router(context))
     app.include_router(portal_orders.router(context))
     app.include_router(agent_api.router(context), include_in_schema=False)
     add_api(app, enroll)
+    add_console(app, console)
 
     app.state.end_streams = wakeups.end_streams
 
