@@ -21,6 +21,7 @@ from keystead_enroll.domain.enrollment import (
     RegistrationToken,
     WebFormAccount,
 )
+from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.lint import Finding
 from keystead_enroll.domain.orders import Claim, Device, Order, OrderState
@@ -159,6 +160,8 @@ class Transaction(Protocol):
     def active_masters(self) -> Sequence[Administrator]:
         """Those who may sign in and do everything, locked: nobody else takes one away before this transaction ends."""
         ...
+
+    def identity_providers(self) -> Sequence[IdentityProvider]: ...
 
     def persons_with(self, organization_id: str, emails: Collection[str]) -> Sequence[Person]:
         """The organization's persons who have one of these addresses."""

@@ -28,6 +28,7 @@ from keystead_enroll.domain.enrollment import (
     RegistrationToken,
     WebFormAccount,
 )
+from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.jobs import Job, JobState
 from keystead_enroll.domain.orders import PRESENCE_LIFE, Claim, Device, Order, OrderState
 from keystead_enroll.domain.persons import Person
@@ -289,6 +290,9 @@ class SqlTransaction:
         master = contains(a.administrators.c.grants, f'"role": "{Role.MRAO}"')
         query = select(Administrator).where(a.administrators.c.active.is_(True), master)
         return self.session.scalars(_locked(query.order_by(a.administrators.c.id))).all()
+
+    def identity_providers(self) -> Sequence[IdentityProvider]:
+        return self.session.scalars(select(IdentityProvider).order_by(a.identity_providers.c.name)).all()
 
     def persons_with(self, organization_id: str, emails: Collection[str]) -> Sequence[Person]:
         query = select(Person).where(a.persons.c.organization_id == organization_id, a.persons.c.email.in_(emails))
