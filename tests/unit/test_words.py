@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from gettext import NullTranslations
 
-from keystead_contracts.words import Sentences, Words
+from keystead_contracts.words import Sentences, Words, from_plain, to_plain
 
 
 class Shouted(NullTranslations):
@@ -73,3 +73,14 @@ def test_copies_can_be_translated_too() -> None:
     for words in (Words("a {what}", what=Words("fox")), Sentences(Words("a fox")), Words.plural("a fox", "foxes", 1)):
         for twin in (copy.deepcopy(words), copy.copy(words), asdict(Line(words))["text"]):
             assert twin == words and twin.told(Shouted()) == words.told(Shouted())
+
+
+def test_words_survive_being_stored() -> None:
+    for words in (
+        Words("{name} saw {what}.", name="{what}", what=Words("a fox")),
+        Sentences(Words("no fox"), "data"),
+        Words.plural("{n} fox", "{n} foxes", 2),
+    ):
+        again = from_plain(json.loads(json.dumps(to_plain(words))))
+        assert again == words and again.told(Shouted()) == words.told(Shouted())
+    assert from_plain(to_plain("a fox")) == "a fox" and not isinstance(from_plain("a fox"), Words)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
@@ -88,6 +88,31 @@ class Sentences(Words):
     def told(self, catalogue: Catalogue) -> str:
         """The text in the catalogue's language."""
         return _joined(part.told(catalogue) if isinstance(part, Words) else part for part in self.parts)
+
+
+def to_plain(text: object) -> object:
+    """`text` and all Words in it as JSON-ready values; `from_plain` is the inverse."""
+    match text:
+        case Sentences():
+            return {"parts": [to_plain(part) for part in text.parts]}
+        case Words():
+            values = {name: to_plain(value) for name, value in text.values.items()}
+            return {"message": text.message, "many": text.many, "values": values}
+        case int():
+            return text
+        case _:
+            return str(text)
+
+
+def from_plain(plain: object) -> Any:
+    """The text that `to_plain` wrote."""
+    match plain:
+        case {"parts": [*parts]}:
+            return Sentences(*map(from_plain, parts))
+        case {"message": str(message), "many": str(many), "values": dict(values)}:
+            return Words._made(message, many, {name: from_plain(value) for name, value in values.items()})
+        case _:
+            return plain
 
 
 def _joined(parts: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from keystead_enroll import cli_people
 from keystead_enroll.adapters.builtin_ca import CaFolder
 from keystead_enroll.adapters.declaration import read_declaration
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
@@ -27,6 +28,7 @@ from keystead_enroll.cli_output import (
     show_orders,
 )
 from keystead_enroll.domain.administration import Actor, local_actor
+from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.errors import CaRefused, Refusal
 from keystead_enroll.domain.orders import OrderState
 from keystead_enroll.domain.refusals import DeclarationInvalid
@@ -66,6 +68,9 @@ def _advises(command: Callable[..., None]) -> Callable[..., None]:
         except CaRefused as refusal:
             show_error(refusal.detail, refusal.advice)
             sys.exit(EXIT_FAILED)
+        except InputRefused as refusal:
+            show_error("; ".join(f"{field}: {reason}" for field, reason in refusal.fields.items()), "")
+            sys.exit(EXIT_USAGE)
         except Refusal as refusal:
             show_error(refusal.detail, refusal.advice)
             sys.exit(EXIT_REFUSED)
@@ -85,7 +90,7 @@ def _enroll(role: str, settings_class: type[EnrollSettings] = EnrollSettings) ->
 
 def _operator() -> Actor:
     """Whoever runs the command on this server; the audit log names their account."""
-    return local_actor(f"{getpass.getuser()} (command)")
+    return local_actor(getpass.getuser())
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -194,7 +199,7 @@ def _root_passphrase(file: Path | None, unencrypted: bool) -> bytes | None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_advises
 def apply(file: Path, check: bool, as_json: bool) -> None:
-    """Bring organizations, profiles, forms and accounts to what a file declares.
+    """Bring organizations, profiles, forms, accounts, administrators and identity providers to what a file declares.
 
     Safe to repeat. What the file does not mention stays as it is. All mistakes are told at once, with their lines;
     nothing is changed until there are none.
@@ -316,6 +321,9 @@ def order_cancel(order_id: str, reason: str) -> None:
     enroll = _enroll("cli")
     cancel_any_order(enroll.transactions, enroll.clock, enroll.settings.public_origin, _operator(), order_id, reason)
     click.echo("cancelled")
+
+
+cli_people.add_commands(main, _advises, _enroll)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -22,16 +22,18 @@ from keystead_enroll.domain.enrollment import (
     WebFormAccount,
 )
 from keystead_enroll.domain.figures import Figures
+from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.lint import Finding
 from keystead_enroll.domain.orders import Claim, Device, Order, OrderState
+from keystead_enroll.domain.persons import Person
 from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Search
 from keystead_enroll.domain.visits import PortalSession
 from keystead_kit.clock import Clock
 
 T = TypeVar("T")
 
-__all__ = ["Clock", "Issuer", "Linter", "RateLimits", "Secrets", "Transaction", "Transactions"]
+__all__ = ["Clock", "Issuer", "Linter", "PasswordHasher", "RateLimits", "Secrets", "Transaction", "Transactions"]
 
 
 class Transaction(Protocol):
@@ -175,6 +177,25 @@ class Transaction(Protocol):
         ...
 
     def administrator_by_email(self, email: str) -> Administrator | None: ...
+
+    def active_masters(self) -> Sequence[Administrator]:
+        """Those who may sign in and do everything, locked: nobody else takes one away before this transaction ends."""
+        ...
+
+    def identity_providers(self) -> Sequence[IdentityProvider]: ...
+
+    def persons_with(self, organization_id: str, emails: Collection[str]) -> Sequence[Person]:
+        """The organization's persons who have one of these addresses."""
+        ...
+
+    def tokens_of(self, administrator_id: str) -> Sequence[ApiToken]:
+        """The administrator's tokens, newest first."""
+        ...
+
+    def end_console_sessions(self, administrator_id: str) -> None:
+        """Signs the administrator out everywhere."""
+        ...
+
     def api_token(self, digest: str) -> ApiToken | None: ...
     def console_session(self, digest: str) -> ConsoleSession | None: ...
 
@@ -285,6 +306,18 @@ class Secrets(Protocol):
     def registration_digest(self, token: str) -> str: ...
     def claim_token(self, claim_id: str) -> str: ...
     def agent_token(self, recipient: str, now: datetime) -> tuple[str, int]: ...
+
+
+class PasswordHasher(Protocol):
+    """Hashes what persons know, slowly (tens of milliseconds): never within a transaction."""
+
+    def hash(self, text: str) -> str:
+        """`text` as an argon2id PHC string, another one each time."""
+        ...
+
+    def verify(self, text: str, phc: str) -> bool:
+        """Whether `phc` was made of `text`."""
+        ...
 
 
 NewId = Callable[[], str]

@@ -15,7 +15,8 @@ from keystead_contracts.base import Message
 from keystead_enroll.adapters import administration_tables as a
 from keystead_enroll.adapters import figures, listing
 from keystead_enroll.adapters import tables as t
-from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Scope
+from keystead_enroll.adapters.listed import contains
+from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Role, Scope
 from keystead_enroll.domain.administration_refusals import KeyReused
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
@@ -28,8 +29,10 @@ from keystead_enroll.domain.enrollment import (
     WebFormAccount,
 )
 from keystead_enroll.domain.figures import Figures
+from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.jobs import Job, JobState
 from keystead_enroll.domain.orders import PRESENCE_LIFE, Claim, Device, Order, OrderState
+from keystead_enroll.domain.persons import Person
 from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Search
 from keystead_enroll.domain.visits import PortalSession
 from keystead_kit.bus import Bus
@@ -299,6 +302,27 @@ class SqlTransaction:
 
     def administrator_by_email(self, email: str) -> Administrator | None:
         return self.session.scalar(select(Administrator).where(a.administrators.c.email == email))
+
+    def active_masters(self) -> Sequence[Administrator]:
+        master = contains(a.administrators.c.grants, f'"role": "{Role.MRAO}"')
+        query = select(Administrator).where(a.administrators.c.active.is_(True), master)
+        return self.session.scalars(_locked(query.order_by(a.administrators.c.id))).all()
+
+    def identity_providers(self) -> Sequence[IdentityProvider]:
+        return self.session.scalars(select(IdentityProvider).order_by(a.identity_providers.c.name)).all()
+
+    def persons_with(self, organization_id: str, emails: Collection[str]) -> Sequence[Person]:
+        query = select(Person).where(a.persons.c.organization_id == organization_id, a.persons.c.email.in_(emails))
+        return self.session.scalars(query).all()
+
+    def tokens_of(self, administrator_id: str) -> Sequence[ApiToken]:
+        query = select(ApiToken).where(a.api_tokens.c.administrator_id == administrator_id)
+        return self.session.scalars(query.order_by(a.api_tokens.c.created_at.desc(), a.api_tokens.c.id)).all()
+
+    def end_console_sessions(self, administrator_id: str) -> None:
+        self.session.execute(
+            delete(a.console_sessions).where(a.console_sessions.c.administrator_id == administrator_id)
+        )
 
     def api_token(self, digest: str) -> ApiToken | None:
         return self.session.scalar(select(ApiToken).where(a.api_tokens.c.digest == digest))

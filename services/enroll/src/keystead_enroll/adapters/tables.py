@@ -196,6 +196,7 @@ orders = Table(
     Column("failure_code", String(64), nullable=False),
     Column("failure_reason", Text, nullable=False),
     Column("failure_advice", Text, nullable=False),
+    Column("failure_words", JSON(none_as_null=True)),
     Column("request_digest", String(64)),
     Column("department_id", ForeignKey("departments.id")),
     Column("csr_method", EnumText(CsrGenerationMethod), nullable=False),

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from keystead_contracts.base import AssuranceLevel
-from keystead_contracts.words import Words
+from keystead_contracts.words import Words, from_plain
 from keystead_enroll.domain.orders import Order, OrderState
 
 _S = OrderState
@@ -75,8 +75,8 @@ def progress_of(order: Order) -> Progress:
 
 def _failure(order: Order) -> Failure | None:
     if order.state is _S.FAILED or (order.state is _S.CANCELLED and order.failure_reason):
-        reason, _, said = order.failure_reason.partition("\n")
-        return Failure(Words(reason), Words(order.failure_advice), order.trace_id, said)
+        said = order.failure_reason.partition("\n")[2]
+        return Failure(*_why(order), order.trace_id, said)
     if order.state is _S.REJECTED:
         note = order.log[-1].note
         reason = Words("The reason given: {reason}", reason=note) if note else Words("No reason was given.")
@@ -84,9 +84,15 @@ def _failure(order: Order) -> Failure | None:
     return None
 
 
+def _why(order: Order) -> tuple[str, str]:
+    """The reason and the advice, which can be said in another language if they were stored so."""
+    words = order.failure_words or {"reason": order.failure_reason.partition("\n")[0], "advice": order.failure_advice}
+    return from_plain(words["reason"]), from_plain(words["advice"])
+
+
 def _active(order: Order, key: str) -> tuple[str, str, datetime | None]:
     if order.state in (_S.FAILED, _S.REJECTED):
-        return "failed", Words(order.failure_reason.partition("\n")[0]), order.state_at
+        return "failed", _why(order)[0], order.state_at
     if order.state is _S.CANCELLED:
         return "skipped", "", None
     if key == "agent" and order.machine:

@@ -77,7 +77,7 @@ def end_by_administrator(tx: Transaction, order: Order, now: datetime, remark: s
     """Cancels `order`, and tells the person the `reason`. Raises OrderClosed."""
     _cancel(tx, order, now, remark, reason)
     advice = Words("Ask your administrator why, or ask again.")
-    order.failure_reason, order.failure_advice = str(reason), str(advice)
+    order.explain(reason, advice)
     tell_person(tx, order, reason, advice, now, origin)
 
 
@@ -128,7 +128,7 @@ def decide_order(
             offer(tx, order, now)
         else:
             order.advance(OrderState.REJECTED, now, remark)
-            order.failure_advice = remark or Words("Ask your administrator why.")
+            order.failure_advice = remark or "Ask your administrator why."
             tx.wake(f"order:{order.id}")
         tx.record(_decision(tx, order, now, origin, remark), destination="notify", trace_id=order.trace_id)
         done = "request.approve" if approve else "request.reject"

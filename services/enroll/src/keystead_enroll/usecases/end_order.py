@@ -6,12 +6,12 @@ from datetime import datetime
 
 from keystead_contracts.agent import Remove
 from keystead_contracts.events import EnrollmentFailed
-from keystead_enroll.domain.jobs import Job, JobState
+from keystead_enroll.domain.jobs import JobState
 from keystead_enroll.domain.orders import Device, Order
 from keystead_enroll.domain.revocation import RevocationReason
 from keystead_enroll.ports import Transaction
+from keystead_enroll.usecases.jobs import add_job
 from keystead_kit.i18n import translate
-from keystead_kit.secrets import new_id
 
 RETIRED = RevocationReason.CESSATION_OF_OPERATION
 """Why a certificate that nobody can use is revoked."""
@@ -42,7 +42,7 @@ def take_back(tx: Transaction, order: Order, now: datetime, reason: str) -> None
     for job in tx.open_jobs_of_order(order.id):
         job.state = JobState.VOID
     if device_of(tx, order.recipient) or (order.agent_seen_at is not None and tx.claim_of(order.recipient)):
-        _have_removed(tx, order, now, reason)
+        add_job(tx, order, Remove(reason=reason), now)
     certificate = tx.certificate_of(order.id)
     if certificate is not None and certificate.revoked_at is None:
         certificate.revoke(RETIRED, now)
@@ -52,7 +52,7 @@ def take_back(tx: Transaction, order: Order, now: datetime, reason: str) -> None
 def withdraw(tx: Transaction, order: Order, now: datetime, reason: str) -> None:
     """Has a registered device remove what it installed for `order`. An agent that came by link is gone by then."""
     if device_of(tx, order.recipient):
-        _have_removed(tx, order, now, reason)
+        add_job(tx, order, Remove(reason=reason), now)
     tx.wake(f"order:{order.id}")
 
 
@@ -81,20 +81,3 @@ def tell_person(tx: Transaction, order: Order, reason: str, advice: str, now: da
         destination="notify",
         trace_id=order.trace_id,
     )
-
-
-def _have_removed(tx: Transaction, order: Order, now: datetime, reason: str) -> None:
-    payload = Remove(reason=reason)
-    tx.add(
-        Job(
-            id=new_id(),
-            recipient=order.recipient,
-            order_id=order.id,
-            trace_id=order.trace_id,
-            kind=payload.kind,
-            payload=payload.model_dump(mode="json"),
-            created_at=now,
-            organization=tx.organization(order.organization_id).name,
-        )
-    )
-    tx.wake(f"recipient:{order.recipient}")
