@@ -90,7 +90,7 @@ def _enroll(role: str, settings_class: type[EnrollSettings] = EnrollSettings) ->
 
 def _operator() -> Actor:
     """Whoever runs the command on this server; the audit log names their account."""
-    return local_actor(f"{getpass.getuser()} (command)")
+    return local_actor(getpass.getuser())
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})

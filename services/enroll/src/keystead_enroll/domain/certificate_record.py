@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.words import Words
 from keystead_enroll.domain.refusals import AlreadyRevoked
 from keystead_enroll.domain.revocation import RevocationReason
 
@@ -79,8 +80,12 @@ class Certificate:
         earlier = RevocationReason(self.revocation_reason or RevocationReason.UNSPECIFIED)
         if earlier is not reason:
             raise AlreadyRevoked(
-                f"The certificate was revoked on {self.revoked_at:%Y-%m-%d %H:%M} UTC already, "
-                f"as {earlier.value}: {earlier.words}."
+                Words(
+                    "The certificate was revoked on {time} UTC already, as {code}: {reason}.",
+                    time=f"{self.revoked_at:%Y-%m-%d %H:%M}",
+                    code=earlier.value,
+                    reason=earlier.words,
+                )
             )
         return False
 

@@ -8,8 +8,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from keystead_contracts.base import CertificateType, EmailAddress
 from keystead_enroll.domain.administration import Grant, Role
@@ -143,15 +151,14 @@ class DecisionsInput(Input):
 
     ids: list[Annotated[str, StringConstraints(max_length=32)]] = Field(min_length=1, max_length=200)
     approve: bool
-    note: Remark = ""
+    note: Remark = Field("", validate_default=True)
 
-    @model_validator(mode="after")
-    def _reasoned(self) -> Self:
-        if not self.approve and not self.note:
-            raise PydanticCustomError(
-                "no_reason", "no reason", {"fields": ["note"], "words": "Say why; the persons will read it"}
-            )
-        return self
+    @field_validator("note")
+    @classmethod
+    def _reasoned(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("approve") is False and not value:
+            raise ValueError("is missing: say why, the persons will read it")
+        return value
 
 
 class RegistrationTokenInput(Input):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from keystead_contracts.words import Words
+
 
 class RevocationReason(StrEnum):
     """The reasons that a person or an administrator may give."""
@@ -21,18 +23,18 @@ class RevocationReason(StrEnum):
         return cls.CESSATION_OF_OPERATION if value == "cessationOfOperation" else None
 
     @property
-    def words(self) -> str:
+    def words(self) -> Words:
         """The reason in the middle of a sentence."""
         return _WORDS[self]
 
 
 _WORDS = {
-    RevocationReason.UNSPECIFIED: "no particular reason",
-    RevocationReason.KEY_COMPROMISE: "somebody else may have the key",
-    RevocationReason.AFFILIATION_CHANGED: "the names in it are no longer right",
-    RevocationReason.SUPERSEDED: "another certificate has taken its place",
-    RevocationReason.CESSATION_OF_OPERATION: "it is no longer needed",
-    RevocationReason.PRIVILEGE_WITHDRAWN: "its owner may no longer have it",
+    RevocationReason.UNSPECIFIED: Words("no particular reason"),
+    RevocationReason.KEY_COMPROMISE: Words("somebody else may have the key"),
+    RevocationReason.AFFILIATION_CHANGED: Words("the names in it are no longer right"),
+    RevocationReason.SUPERSEDED: Words("another certificate has taken its place"),
+    RevocationReason.CESSATION_OF_OPERATION: Words("it is no longer needed"),
+    RevocationReason.PRIVILEGE_WITHDRAWN: Words("its owner may no longer have it"),
 }
 OWNERS_REASONS = (
     RevocationReason.SUPERSEDED,

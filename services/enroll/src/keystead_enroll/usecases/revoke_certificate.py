@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.inputs import RevocationInput
@@ -35,12 +36,12 @@ def revoke(
         raise LookupError(f"certificate {found.id} has no order")
     if not certificate.revoke(reason, now, remark):
         return
-    told = f"The certificate was revoked: {reason.words}."
+    told = Words("The certificate was revoked: {reason}.", reason=reason.words)
     if order.state.terminal:
         withdraw(tx, order, now, told)
     else:
         order.advance(OrderState.CANCELLED, now, "certificate revoked")
-        order.failure_reason, order.failure_advice = told, "Ask for a new certificate if you need one."
+        order.explain(told, Words("Ask for a new certificate if you need one."))
         take_back(tx, order, now, told)
     note(tx, actor, now, "certificate.revoke", certificate_target(certificate), {"reason": reason, "note": remark})
 

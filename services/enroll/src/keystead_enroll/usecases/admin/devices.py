@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed, StillInUse
 from keystead_enroll.domain.certificate_record import Certificate
@@ -64,7 +65,7 @@ def remove_device(transactions: Transactions, clock: Clock, origin: str, actor: 
             job.state = JobState.VOID
         tx.remove(device)
         tx.flush()
-        reason = f"Your administrator removed the computer {device.name}."
+        reason = Words("Your administrator removed the computer {machine}.", machine=device.name)
         for order in orders:
             end_by_administrator(tx, order, now, "device removed", reason, origin)
         note(tx, actor, now, "device.remove", target, {"cancelled requests": [order.id for order in orders]})
