@@ -52,6 +52,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 ID = "0192f3a05b7c7def8a90123456789abc"
 LONG = "Rheinisch-Westfälische Forschungsgemeinschaft für Verkehrsinfrastruktur und Donaudampfschifffahrt e.V."
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+PAGES = Pages(ENROLL)
 WHO = {"email": "grace.hopper@example.org", "name": "Grace Hopper", "role": "Master administrator"}
 
 
@@ -66,8 +67,7 @@ class ConsoleSample:
 
 def render(sample: ConsoleSample) -> str:
     """The page as the console would answer it."""
-    pages = Pages(ENROLL)
-    answer = pages.render(sample.page.template, form_token="token", frame=sample.frame, page=sample.page)
+    answer = PAGES.render(sample.page.template, form_token="token", frame=sample.frame, page=sample.page)
     return bytes(answer.body).decode()
 
 

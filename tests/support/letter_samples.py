@@ -14,11 +14,20 @@ from keystead_contracts.events import (
     OrderApproved,
     OrderRejected,
 )
+from keystead_contracts.people import AdministratorInvited, PersonInvited
 from keystead_notify.adapters.writing import Writer
 
 LETTERS = ROOT / "services/notify/src/keystead_notify/adapters/templates"
 
-Letter = LoginRequested | CertificateInstalled | EnrollmentFailed | OrderApproved | OrderRejected
+Letter = (
+    LoginRequested
+    | CertificateInstalled
+    | EnrollmentFailed
+    | OrderApproved
+    | OrderRejected
+    | AdministratorInvited
+    | PersonInvited
+)
 
 FACTS: dict[str, Letter] = {
     "login_requested": LoginRequested(
@@ -78,6 +87,26 @@ FACTS: dict[str, Letter] = {
         reason="Guests get their certificates from the library.",
         decided_at=NOW,
         portal_link="https://enroll.example.org/e/Zx8/orders/1",
+    ),
+    "administrator_invited": AdministratorInvited(
+        email="ada.lovelace@example.org",
+        name="Ada Lovelace",
+        link="https://enroll.example.org/auth/administrators/invitation/9NcvVw4zJ0fWmZ4r0u1dQYv1b8oXkq3sT5yHc7LpE2A",
+        invited_by="Grace Hopper",
+        requested_at=NOW,
+        expires_at=NOW + timedelta(hours=72),
+    ),
+    "person_invited": PersonInvited(
+        email="ada.lovelace@example.org",
+        name="Ada Lovelace",
+        organization="Northwind University",
+        form_name="Staff certificates",
+        form_url="https://enroll.example.org/e/Zx8",
+        needs_secret_id=True,
+        needs_access_code=True,
+        invited_by="Grace Hopper",
+        invited_at=NOW,
+        help_link="https://help.example.org/certificates",
     ),
 }
 

@@ -50,12 +50,12 @@ class Drafts:
         """Whether `send_back` loses nothing of it."""
         return len(self._sealed(draft, _bound_to(request.url.path, "x" * 8))) <= MOST_COOKIE_CHARACTERS
 
-    def send_back(self, request: Request, draft: Draft) -> Response:
-        """The redirect from a form's POST to the GET of the same path.
+    def send_back(self, request: Request, draft: Draft, page: str | None = None) -> Response:
+        """The redirect from a form's POST to the GET of the same path, or of `page` where the form stands.
 
         What no cookie can hold (thousands of characters that do not compress) has to be typed again.
         """
-        mark, path = secrets.token_urlsafe(6), request.url.path
+        mark, path = secrets.token_urlsafe(6), page or request.url.path
         text = self._sealed(draft, _bound_to(path, mark))
         if len(text) > MOST_COOKIE_CHARACTERS:
             short = {name: value for name, value in draft.values.items() if len(value) <= SHORT_VALUE}

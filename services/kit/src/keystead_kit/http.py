@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from anyio import CapacityLimiter
@@ -30,6 +31,7 @@ from keystead_kit.threads import REQUEST_THREADS, Overloaded, a_turn, in_thread
 from keystead_kit.trace import bound_trace_id, parse_traceparent, tracing
 
 MOST_BODY_BYTES = 64 * 1024
+NO_LARGE_BODIES: Mapping[str, int] = MappingProxyType({})
 AGAIN_AFTER_SECONDS = 5
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
@@ -44,6 +46,8 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+PROBLEM_HEADER = "x-problem"
+"""Tells `_Edge` the code of the problem that an answer shows; it goes no further."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = get_logger()
 
@@ -79,9 +83,11 @@ def new_app(
     ready: Mapping[str, HealthCheck],
     secure: bool,
     frame: Frame = no_frame,
+    large_bodies: Mapping[str, int] = NO_LARGE_BODIES,
     **kwargs: Any,
 ) -> FastAPI:
-    """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready."""
+    """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready;
+    `large_bodies`: path → octets that it takes, where that is more than `MOST_BODY_BYTES`."""
     app = FastAPI(
         title=title,
         docs_url=None,
@@ -96,7 +102,7 @@ def new_app(
     add_language_switch(app, secure)
     _add_operations(app, ready)
     _add_problems(app, pages, frame)
-    app.add_middleware(_Edge, service=service, secure=secure, pages=pages)
+    app.add_middleware(_Edge, service=service, secure=secure, pages=pages, large_bodies=large_bodies)
     return app
 
 
@@ -122,7 +128,10 @@ def problem_response(problem: ProblemException) -> JSONResponse:
         fields=problem.fields,
     )
     return JSONResponse(
-        body.model_dump(mode="json"), problem.status, headers=problem.headers, media_type=PROBLEM_MEDIA_TYPE
+        body.model_dump(mode="json"),
+        problem.status,
+        headers=problem.headers | {PROBLEM_HEADER: problem.code},
+        media_type=PROBLEM_MEDIA_TYPE,
     )
 
 
@@ -256,10 +265,10 @@ class _TooLarge(HTTPException):
 
 
 class _Edge:
-    """Outermost: trace id, language, security headers, body limit, request metrics, one log line for each failure."""
+    """Outermost: trace id, language, security headers, body limit, metrics, a log line for each answer from 400 on."""
 
-    def __init__(self, app: ASGIApp, service: str, secure: bool, pages: Pages) -> None:
-        self._app, self._service, self._pages = app, service, pages
+    def __init__(self, app: ASGIApp, service: str, secure: bool, pages: Pages, large_bodies: Mapping[str, int]) -> None:
+        self._app, self._service, self._pages, self._large_bodies = app, service, pages, large_bodies
         headers = dict(_HEADERS)
         if secure:
             headers["strict-transport-security"] = "max-age=31536000"
@@ -283,22 +292,26 @@ class _Edge:
                 nonlocal status
                 if message["type"] == "http.response.start":
                     status = message["status"]
-                    present = {name for name, _ in message["headers"]}
+                    code, kept = _take_problem(message["headers"])
+                    present = {name for name, _ in kept}
                     message["headers"] = [
-                        *message["headers"],
+                        *kept,
                         *((n, v) for n, v in self._headers if n not in present),
                         (b"x-trace-id", trace_id.encode()),
                     ]
                     self._observe(scope, status, started)
+                    if status >= 400:
+                        _tell(scope, status, code)
                 await send(message)
 
             try:
                 if "\0" in scope["path"]:  # PostgreSQL stores and compares no NUL, so nothing can have that name
                     await self._answer(_nothing_here(), scope, receive, send_with_headers)
                 else:
-                    await self._app(scope, _limited(incoming, receive), send_with_headers)
+                    most = self._large_bodies.get(scope["path"], MOST_BODY_BYTES)
+                    await self._app(scope, _limited(incoming, receive, most), send_with_headers)
             except Exception:
-                _log.exception("request failed", method=scope["method"], route=_route(scope))
+                _log.exception("request failed", method=_method(scope), route=_route(scope))
                 if status:
                     raise  # the answer had begun: all that is left is to end the connection
                 await self._answer(_unexpected(), scope, receive, send_with_headers)
@@ -308,17 +321,34 @@ class _Edge:
         await (self._pages.problem(problem) if page else problem_response(problem))(scope, receive, send)
 
     def _observe(self, scope: Scope, status: int, started: float) -> None:
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        HTTP_REQUESTS.labels(self._service, method, _route(scope), str(status)).observe(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        HTTP_REQUESTS.labels(self._service, _method(scope), _route(scope), str(status)).observe(seconds)
+
+
+def _tell(scope: Scope, status: int, code: str) -> None:
+    """Leaves in the log what finds an answer by the reference that its page shows: the record's trace id."""
+    level = _log.info if status < 500 else _log.warning if status == 503 else _log.error
+    level("refusal answered", method=_method(scope), route=_route(scope), status=status, problem_code=code)
+
+
+def _take_problem(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, list[tuple[bytes, bytes]]]:
+    """The problem's code (empty if the answer names none), and the headers for the client."""
+    name = PROBLEM_HEADER.encode()
+    code = next((value.decode("latin-1") for key, value in headers if key == name), "")
+    return code, [pair for pair in headers if pair[0] != name]
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "none")
 
 
-def _limited(headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
+def _limited(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> Receive:
     declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit() or int(declared) > MOST_BODY_BYTES:
+    if not declared.isdigit() or int(declared) > most:
 
         async def refuse() -> Message:
             raise _TooLarge
@@ -331,7 +361,7 @@ def _limited(headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
-            if seen > MOST_BODY_BYTES:
+            if seen > most:
                 raise _TooLarge
         return message
 

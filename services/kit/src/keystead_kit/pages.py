@@ -96,7 +96,7 @@ class Pages:
             again=problem.status >= 500,
             **frame,
         )
-        response.headers.update(problem.headers)
+        response.headers.update(problem.headers | {"x-problem": problem.code})
         return response
 
 

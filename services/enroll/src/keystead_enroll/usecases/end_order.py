@@ -6,11 +6,11 @@ from datetime import datetime
 
 from keystead_contracts.agent import Remove
 from keystead_contracts.events import EnrollmentFailed
-from keystead_enroll.domain.jobs import Job, JobState
+from keystead_enroll.domain.jobs import JobState
 from keystead_enroll.domain.orders import Order
 from keystead_enroll.ports import Transaction
+from keystead_enroll.usecases.jobs import add_job
 from keystead_kit.i18n import translate
-from keystead_kit.secrets import new_id
 
 RETIRED = "cessationOfOperation"
 """Why a certificate that nobody can use is revoked (RFC 5280 section 5.3.1)."""
@@ -41,7 +41,7 @@ def take_back(tx: Transaction, order: Order, now: datetime, reason: str) -> None
     for job in tx.open_jobs_of_order(order.id):
         job.state = JobState.VOID
     if order.agent_seen_at is not None or not order.recipient.startswith("claim:"):
-        _have_removed(tx, order, now, reason)
+        add_job(tx, order, Remove(reason=reason), now)
     certificate = tx.certificate_of(order.id)
     if certificate is not None and certificate.revoked_at is None:
         certificate.revoked_at, certificate.revocation_reason = now, RETIRED
@@ -67,20 +67,3 @@ def tell_person(tx: Transaction, order: Order, reason: str, advice: str, now: da
         destination="notify",
         trace_id=order.trace_id,
     )
-
-
-def _have_removed(tx: Transaction, order: Order, now: datetime, reason: str) -> None:
-    payload = Remove(reason=reason)
-    tx.add(
-        Job(
-            id=new_id(),
-            recipient=order.recipient,
-            order_id=order.id,
-            trace_id=order.trace_id,
-            kind=payload.kind,
-            payload=payload.model_dump(mode="json"),
-            created_at=now,
-            organization=tx.organization(order.organization_id).name,
-        )
-    )
-    tx.wake(f"recipient:{order.recipient}")

@@ -33,12 +33,12 @@ from keystead_enroll.domain.certificates import (
 )
 from keystead_enroll.domain.csr import check_csr
 from keystead_enroll.domain.errors import Refusal
-from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.lint import refuse_findings
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.ports import Clock, Issuer, Linter, Transaction, Transactions
 from keystead_enroll.usecases.end_order import fail_order
+from keystead_enroll.usecases.jobs import add_job
 from keystead_kit.logs import get_logger
 from keystead_kit.secrets import new_id
 from keystead_kit.trace import tracing
@@ -170,7 +170,7 @@ def _store(tx: Transaction, order_id: str, result: bytes | Refusal, issuer: Issu
         tx.add(certificate)
         order.advance(OrderState.ISSUED, now)
         _offer_installation(tx, order, certificate, now)
-        tx.wake(f"recipient:{order.recipient}", f"order:{order.id}")
+        tx.wake(f"order:{order.id}")
         _log.info("certificate issued", order_id=order_id, serial=certificate.serial)
 
 
@@ -226,16 +226,4 @@ def _offer_installation(tx: Transaction, order: Order, certificate: Certificate,
         probe=base64.b64encode(randomness.token_bytes(32)).decode(),
     )
     profile = tx.profile(order.profile_id)
-    tx.add(
-        Job(
-            id=new_id(),
-            recipient=order.recipient,
-            order_id=order.id,
-            trace_id=order.trace_id,
-            kind=payload.kind,
-            payload=payload.model_dump(mode="json"),
-            created_at=now,
-            organization=tx.organization(order.organization_id).name,
-            profile=profile.name if profile else "",
-        )
-    )
+    add_job(tx, order, payload, now, profile.name if profile else "")
