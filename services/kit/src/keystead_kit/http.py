@@ -31,7 +31,7 @@ from keystead_kit.threads import REQUEST_THREADS, Overloaded, a_turn, in_thread
 from keystead_kit.trace import bound_trace_id, parse_traceparent, tracing
 
 MOST_BODY_BYTES = 64 * 1024
-NO_LARGE_BODIES: Mapping[str, int] = MappingProxyType({})
+NO_LARGER_BODIES: Mapping[str, int] = MappingProxyType({})
 AGAIN_AFTER_SECONDS = 5
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
@@ -83,11 +83,14 @@ def new_app(
     ready: Mapping[str, HealthCheck],
     secure: bool,
     frame: Frame = no_frame,
-    large_bodies: Mapping[str, int] = NO_LARGE_BODIES,
+    larger_bodies: Mapping[str, int] = NO_LARGER_BODIES,
     **kwargs: Any,
 ) -> FastAPI:
-    """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready;
-    `large_bodies`: path → octets that it takes, where that is more than `MOST_BODY_BYTES`."""
+    """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready.
+
+    `larger_bodies`: path → the most octets that a body may have there and below it, where `MOST_BODY_BYTES` are too
+    few; the reverse proxy has to let as much through.
+    """
     app = FastAPI(
         title=title,
         docs_url=None,
@@ -102,7 +105,7 @@ def new_app(
     add_language_switch(app, secure)
     _add_operations(app, ready)
     _add_problems(app, pages, frame)
-    app.add_middleware(_Edge, service=service, secure=secure, pages=pages, large_bodies=large_bodies)
+    app.add_middleware(_Edge, service=service, secure=secure, pages=pages, larger_bodies=larger_bodies)
     return app
 
 
@@ -224,7 +227,7 @@ def _add_problems(app: FastAPI, pages: Pages, frame: Frame) -> None:
             413: (
                 ProblemCode.TOO_LARGE,
                 Words("The request is too large."),
-                Words("Send at most {limit} KiB.", limit=MOST_BODY_BYTES // 1024),
+                Words("Send at most {size}.", size=size_in_words(getattr(error, "most", MOST_BODY_BYTES))),
             ),
         }
         code, detail, advice = known_codes.get(
@@ -260,15 +263,18 @@ def _nothing_here() -> ProblemException:
 class _TooLarge(HTTPException):
     """An HTTPException, because FastAPI turns any other that is raised while it reads a body into a 400."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         super().__init__(413, headers={"connection": "close"})
+        self.most = most
 
 
 class _Edge:
     """Outermost: trace id, language, security headers, body limit, metrics, a log line for each answer from 400 on."""
 
-    def __init__(self, app: ASGIApp, service: str, secure: bool, pages: Pages, large_bodies: Mapping[str, int]) -> None:
-        self._app, self._service, self._pages, self._large_bodies = app, service, pages, large_bodies
+    def __init__(
+        self, app: ASGIApp, service: str, secure: bool, pages: Pages, larger_bodies: Mapping[str, int]
+    ) -> None:
+        self._app, self._service, self._pages, self._larger_bodies = app, service, pages, larger_bodies
         headers = dict(_HEADERS)
         if secure:
             headers["strict-transport-security"] = "max-age=31536000"
@@ -308,7 +314,7 @@ class _Edge:
                 if "\0" in scope["path"]:  # PostgreSQL stores and compares no NUL, so nothing can have that name
                     await self._answer(_nothing_here(), scope, receive, send_with_headers)
                 else:
-                    most = self._large_bodies.get(scope["path"], MOST_BODY_BYTES)
+                    most = _most_body_bytes(scope["path"], self._larger_bodies)
                     await self._app(scope, _limited(incoming, receive, most), send_with_headers)
             except Exception:
                 _log.exception("request failed", method=_method(scope), route=_route(scope))
@@ -346,12 +352,24 @@ def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "none")
 
 
+def _most_body_bytes(path: str, larger: Mapping[str, int]) -> int:
+    return next(
+        (most for place, most in larger.items() if path == place or path.startswith(f"{place}/")), MOST_BODY_BYTES
+    )
+
+
+def size_in_words(octets: int) -> str:
+    """`octets` for people: whole MiB, or KiB."""
+    mebi, rest = divmod(octets, 1024 * 1024)
+    return f"{mebi} MiB" if mebi and not rest else f"{octets // 1024} KiB"
+
+
 def _limited(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> Receive:
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or int(declared) > most:
 
         async def refuse() -> Message:
-            raise _TooLarge
+            raise _TooLarge(most)
 
         return refuse
     seen = 0
@@ -362,7 +380,7 @@ def _limited(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> Rec
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
             if seen > most:
-                raise _TooLarge
+                raise _TooLarge(most)
         return message
 
     return counted

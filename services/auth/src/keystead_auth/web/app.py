@@ -39,7 +39,7 @@ def create_app(parts: Parts) -> FastAPI:
         ready={"database": parts.database.ping, "redis": parts.bus.ping},
         secure=parts.settings.secure,
         frame=answers.frame,
-        large_bodies={saml.ACS: saml.MOST_BODY_BYTES},
+        larger_bodies={saml.ACS: saml.MOST_BODY_BYTES},
     )
     app.include_router(sign_in.router(parts, answers))
     app.include_router(confirm.router(parts, answers))

@@ -15,8 +15,11 @@ from keystead_enroll.adapters.yaml_lines import Group, Items, YamlMistake, parse
 from keystead_enroll.domain.declaration import (
     AT_ODDS,
     AccountDeclaration,
+    AdministratorDeclaration,
     Declaration,
     FormDeclaration,
+    GrantDeclaration,
+    IdentityProviderDeclaration,
     LicenceDeclaration,
     OrganizationDeclaration,
     ProfileDeclaration,
@@ -36,12 +39,18 @@ _KINDS: Mapping[str, tuple[str, type[BaseModel]]] = {
     "forms": ("form", FormDeclaration),
     "accounts": ("account", AccountDeclaration),
     "registration_tokens": ("registration token", RegistrationTokenDeclaration),
+    "administrators": ("administrator", AdministratorDeclaration),
+    "grants": ("grant", GrantDeclaration),
+    "identity_providers": ("identity provider", IdentityProviderDeclaration),
     "licence": ("licence", LicenceDeclaration),
 }
 _PATTERNS = {
     "access_code": "may have letters a-z and digits only, 1 to 255 of them",
     "uri_extension": "may have letters a-z, digits, - and _ only, 1 to 58 of them",
     "help_link": "must be an address that begins with https:// or http://",
+    "metadata_url": "must be an address that begins with https://",
+    "issuer": "must be an address that begins with https://",
+    "client_secret_name": "may have small letters a-z, digits and - only",
     "policy_oids": "must be an object identifier, such as 1.3.6.1.4.1.32473.1",
 }
 Place = tuple[str | int, ...]

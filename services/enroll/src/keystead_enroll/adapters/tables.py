@@ -205,6 +205,7 @@ orders = Table(
     Index("ix_orders_request_digest", "request_digest", unique=True),
     Index("ix_orders_state_state_at", "state", "state_at"),
     Index("ix_orders_form_id_person_email", "form_id", "person_email"),
+    Index("ix_orders_recipient", "recipient"),
     Index("ix_orders_created_at_id", "created_at", "id"),
     Index("ix_orders_organization_id_created_at", "organization_id", "created_at"),
 )

@@ -97,6 +97,13 @@ class OrderClosed(Refusal):
     default_advice = Words("Start a new request in the portal.")
 
 
+class AlreadyRevoked(Refusal):
+    """The certificate was revoked before, for another reason."""
+
+    code = "conflict"
+    default_advice = "Nothing is to be done; a revocation keeps its first reason."
+
+
 class TooManyOpenOrders(Refusal):
     """The person has as many unfinished orders with this account as one may have."""
 

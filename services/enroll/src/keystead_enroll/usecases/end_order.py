@@ -7,13 +7,14 @@ from datetime import datetime
 from keystead_contracts.agent import Remove
 from keystead_contracts.events import EnrollmentFailed
 from keystead_enroll.domain.jobs import JobState
-from keystead_enroll.domain.orders import Order
+from keystead_enroll.domain.orders import Device, Order
+from keystead_enroll.domain.revocation import RevocationReason
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.jobs import add_job
 from keystead_kit.i18n import translate
 
-RETIRED = "cessationOfOperation"
-"""Why a certificate that nobody can use is revoked (RFC 5280 section 5.3.1)."""
+RETIRED = RevocationReason.CESSATION_OF_OPERATION
+"""Why a certificate that nobody can use is revoked."""
 
 
 def fail_order(
@@ -40,12 +41,25 @@ def take_back(tx: Transaction, order: Order, now: datetime, reason: str) -> None
     certificate that was issued is retired."""
     for job in tx.open_jobs_of_order(order.id):
         job.state = JobState.VOID
-    if order.agent_seen_at is not None or not order.recipient.startswith("claim:"):
+    if device_of(tx, order.recipient) or (order.agent_seen_at is not None and tx.claim_of(order.recipient)):
         add_job(tx, order, Remove(reason=reason), now)
     certificate = tx.certificate_of(order.id)
     if certificate is not None and certificate.revoked_at is None:
-        certificate.revoked_at, certificate.revocation_reason = now, RETIRED
+        certificate.revoke(RETIRED, now)
     tx.wake(f"order:{order.id}")
+
+
+def withdraw(tx: Transaction, order: Order, now: datetime, reason: str) -> None:
+    """Has a registered device remove what it installed for `order`. An agent that came by link is gone by then."""
+    if device_of(tx, order.recipient):
+        add_job(tx, order, Remove(reason=reason), now)
+    tx.wake(f"order:{order.id}")
+
+
+def device_of(tx: Transaction, recipient: str) -> Device | None:
+    """The registered device that jobs name so; None if it is none, or was removed."""
+    kind, _, device_id = recipient.partition(":")
+    return tx.device(device_id) if kind == "device" else None
 
 
 def tell_person(tx: Transaction, order: Order, reason: str, advice: str, now: datetime, origin: str) -> None:

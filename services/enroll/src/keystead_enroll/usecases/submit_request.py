@@ -25,6 +25,8 @@ from keystead_enroll.domain.names import (
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import NoAccount, RequestRefused, SessionExpired, TooManyOpenOrders
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
+from keystead_enroll.usecases.admin.common import note, person_actor
+from keystead_enroll.usecases.change_order import order_target
 from keystead_enroll.usecases.links import add_link, offer
 from keystead_enroll.usecases.visit import Visit, find_visit
 from keystead_kit.secrets import new_id, token_digest
@@ -72,6 +74,7 @@ def submit_request(
     page_key: str = "",
     language: str = "",
     most_open: int,
+    address: str = "",
 ) -> str:
     """Stores the order, with its link or for the chosen device, and answers the order's id.
 
@@ -99,6 +102,7 @@ def submit_request(
             if earlier is None:
                 raise LookupError(f"order {order.id} could not be stored")
             return earlier.id
+        note(tx, person_actor(order.person_email, address), now, "request.submit", order_target(order))
         if not order.recipient:
             add_link(tx, secrets, order, now)
         if account.automatic_approval:

@@ -22,7 +22,9 @@ from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import JobNotYours, OrderClosed, ReportRefused
 from keystead_enroll.domain.tpm_public import Judgement, judge
 from keystead_enroll.ports import Clock, Transaction, Transactions
-from keystead_enroll.usecases.end_order import fail_order
+from keystead_enroll.usecases.admin.common import note, person_actor
+from keystead_enroll.usecases.end_order import device_of, fail_order
+from keystead_enroll.usecases.revoke_certificate import certificate_target
 
 
 def take_report(transactions: Transactions, clock: Clock, origin: str, recipient: str, report: Report) -> ReportReceipt:
@@ -39,7 +41,7 @@ def take_report(transactions: Transactions, clock: Clock, origin: str, recipient
         # the order first, then its job, as everyone who locks both does: no two wait for each other
         order = tx.order(found.order_id, lock=True) if found else None
         job = tx.job(report.job_id, lock=True)
-        if order is None or job is None or job.recipient != recipient:
+        if order is None or job is None or job.recipient != recipient or _was_removed(tx, recipient):
             raise JobNotYours("There is no such job for this agent.")
         if not job.take_report(report, now):
             if job.refusal:
@@ -58,6 +60,11 @@ def take_report(transactions: Transactions, clock: Clock, origin: str, recipient
     if refused is not None:
         raise refused
     return ReportReceipt(order_state=state)
+
+
+def _was_removed(tx: Transaction, recipient: str) -> bool:
+    """Whether it is a device that an administrator removed; its last token may still be valid for minutes."""
+    return recipient.startswith("device:") and device_of(tx, recipient) is None
 
 
 def _repeated(stored: dict[str, str]) -> Refusal:
@@ -122,6 +129,7 @@ def _take_installation(tx: Transaction, order: Order, body: Installed, job: Job,
     certificate.location = order.key_location = body.location
     certificate.machine = order.machine
     order.advance(OrderState.INSTALLED, now)
+    note(tx, person_actor(order.person_email), now, "certificate.install", certificate_target(certificate))
     form = tx.form(order.form_id)
     tx.record(
         CertificateInstalled(

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from keystead_enroll.adapters.tables import SERVICE
 from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.domain.errors import Refusal
+from keystead_enroll.usecases.admin import person_import
 from keystead_enroll.web import agent_api, portal, portal_certificates, portal_orders, portal_request, start
 from keystead_enroll.web.api.app import add_api
 from keystead_enroll.web.console.app import add_console
@@ -23,11 +24,18 @@ from keystead_enroll.web.problems import as_problem, next_step
 from keystead_enroll.web.streams import Streams
 from keystead_kit.drafts import Drafts
 from keystead_kit.forms import Cookies, FormGuard
-from keystead_kit.http import framed, new_app, problem_response, wants_page
+from keystead_kit.http import MOST_BODY_BYTES, framed, new_app, problem_response, wants_page
 from keystead_kit.pages import Pages
 from keystead_kit.wakeups import Wakeups
 
 TEMPLATES = Path(__file__).parent / "templates"
+LARGER_BODIES = {
+    "/api/v1/persons/import": person_import.MOST_OCTETS,
+    "/console/persons/import": person_import.MOST_OCTETS + MOST_BODY_BYTES,
+    "/api/v1/identity-providers": 1024 * 1024,
+    "/console/identity-providers": 1024 * 1024,
+}
+"""The addresses that take files, and the most octets that come there; deploy/local/nginx.conf.template has the same."""
 
 
 def create_app(enroll: Enroll) -> FastAPI:
@@ -76,6 +84,7 @@ def create_app(enroll: Enroll) -> FastAPI:
         secure=settings.secure,
         frame=frame,
         lifespan=lifespan,
+        larger_bodies=LARGER_BODIES,
     )
     app.include_router(start.router(context))
     app.include_router(portal.router(context))

@@ -16,6 +16,7 @@ from keystead_enroll.web.context import FormToken, WebContext
 from keystead_enroll.web.stream_places import Owner
 from keystead_enroll.web.streams import SentEvent, Stream
 from keystead_enroll.web.views import Context, certificate_view, order_view, visit_view
+from keystead_kit.http import client_address
 from keystead_kit.i18n import translated
 from keystead_kit.threads import in_thread
 
@@ -92,7 +93,9 @@ def router(context: WebContext) -> APIRouter:
     @pages.post("/cancel")
     def cancel(request: Request, uri: str, order_id: str, form_token: FormToken = "") -> Response:
         guard.check(request, form_token)
-        cancel_order(enroll.transactions, enroll.clock, uri, context.session_token(request), order_id)
+        cancel_order(
+            enroll.transactions, enroll.clock, uri, context.session_token(request), order_id, client_address(request)
+        )
         return RedirectResponse(f"/e/{uri}/orders/{order_id}", 303)
 
     return pages

@@ -18,6 +18,7 @@ from keystead_enroll.web.context import FormToken, WebContext
 from keystead_enroll.web.portal import next_page
 from keystead_enroll.web.views import Context, base, device_views, mistakes_view, profile_view, visit_view
 from keystead_kit.drafts import Draft
+from keystead_kit.http import client_address
 from keystead_kit.i18n import language
 from keystead_kit.secrets import new_token
 
@@ -104,7 +105,7 @@ def router(context: WebContext) -> APIRouter:
             order_id = submit_request(
                 enroll.transactions, enroll.clock, enroll.secrets,
                 uri_extension=uri, token=context.session_token(request), answers=answers, page_key=page_key,
-                language=language().tag, most_open=enroll.settings.open_orders_limit,
+                language=language().tag, most_open=enroll.settings.open_orders_limit, address=client_address(request),
             )  # fmt: skip
         except RequestRefused as refusal:
             values = {

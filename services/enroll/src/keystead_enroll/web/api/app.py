@@ -9,11 +9,33 @@ from fastapi.openapi.utils import get_openapi
 
 from keystead_contracts.problems import Problem
 from keystead_enroll.bootstrap import Enroll
-from keystead_enroll.web.api import organizations
+from keystead_enroll.web.api import (
+    administrators,
+    audit,
+    certificates,
+    dashboard,
+    devices,
+    identity_providers,
+    organizations,
+    persons,
+    requests,
+    tokens,
+)
 from keystead_enroll.web.api.tools import ApiTools
 
 PREFIX = "/api/v1"
-ROUTERS = (organizations.router,)
+ROUTERS = (
+    organizations.router,
+    persons.router,
+    administrators.router,
+    identity_providers.router,
+    tokens.router,
+    audit.router,
+    certificates.router,
+    requests.router,
+    devices.router,
+    dashboard.router,
+)
 
 
 def add_api(app: FastAPI, enroll: Enroll) -> None:
