@@ -19,7 +19,7 @@ from keystead_auth.bootstrap import Parts, WorkerParts, migrations, web_parts, w
 from keystead_auth.settings import AuthWebSettings
 from keystead_auth.web.app import create_app
 from keystead_auth.worker import duties
-from keystead_contracts.base import CertificateType, Message, Message
+from keystead_contracts.base import CertificateType, Message
 from keystead_contracts.events import Envelope, FormPublished
 from keystead_contracts.identity import SignInMethod
 from keystead_kit.secrets import TokenVerifier, new_id, write_signing_key

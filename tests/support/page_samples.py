@@ -242,7 +242,7 @@ def auth_pages() -> Iterator[Sample]:
         return Sample(name, AUTH, template, {"form": FORM} | context)
 
     email = {"method": "email", "url": "/auth/sign-in/x"}
-    rest = [{"method": "idp", "url": "/auth/saml/x"}, {"method": "secret_id", "url": "/auth/secret-id/x"}]
+    rest = [{"method": "idp", "providers": [{"name": "Northwind sign-on", "url": "/auth/saml/1/sign-in?form=x"}]}, {"method": "secret_id", "url": "/auth/secret-id/x"}]
     fresh: dict[str, Any] = {"values": {}, "errors": {}, "notice": None}
     yield sample("sign-in", "sign_in.html", methods=[email], **fresh)
     yield sample(
@@ -296,7 +296,7 @@ def administrator_pages() -> Iterator[Sample]:
     code: dict[str, Any] = {"action": f"{base}/code", "sign_in_url": f"{base}/sign-in"}
     yield sample("administrator-code", "code", **code)
     yield sample("administrator-code-wrong", "code", **code | {"errors": {"code": "This code is not right."}})
-    secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"  # noqa: S105 an example
+    secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
     yield sample(
         "administrator-authenticator",
         "authenticator",
