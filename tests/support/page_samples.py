@@ -242,11 +242,27 @@ def auth_pages() -> Iterator[Sample]:
         return Sample(name, AUTH, template, {"form": FORM} | context)
 
     email = {"method": "email", "url": "/auth/sign-in/x"}
-    rest = [{"method": "idp", "providers": [{"name": "Northwind sign-on", "url": "/auth/saml/1/sign-in?form=x"}]}, {"method": "secret_id", "url": "/auth/secret-id/x"}]
+    idp: dict[str, Any] = {"method": "idp", "providers": [{"name": "Northwind", "url": "/auth/saml/x/sign-in?form=x"}]}
+    long = {"name": LONG_FORM["organization"], "url": "/auth/saml/y/sign-in?form=x"}
+    two = {"method": "idp", "providers": [*idp["providers"], long]}
+    rest = [idp, {"method": "secret_id", "url": "/auth/secret-id/x"}]
     fresh: dict[str, Any] = {"values": {}, "errors": {}, "notice": None}
     yield sample("sign-in", "sign_in.html", methods=[email], **fresh)
     yield sample(
         "sign-in-many", "sign_in.html", methods=[email, *rest], **fresh | {"notice": "Your session has ended."}
+    )
+    yield sample("sign-in-idps", "sign_in.html", methods=[two], **fresh)
+    yield sample("sign-in-email-and-idps", "sign_in.html", methods=[email, two], **fresh)
+    yield sample(
+        "idp-post",
+        "saml_post.html",
+        form=None,
+        provider="Northwind",
+        url="https://idp.example/sso",
+        fields={"SAMLRequest": "PHNhbWw+"},
+    )
+    yield sample(
+        "idp-confirm", "idp_confirm.html", action="/auth/saml/continue/t", email="ada@example.org", provider="Northwind"
     )
     yield sample(
         "sign-in-error",
