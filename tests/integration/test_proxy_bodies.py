@@ -5,16 +5,15 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
 import httpx
 import pytest
-from keystead_local.proxy import command, write_configuration
 from tests.support.servers import free_port, wait_until
 
 from keystead_enroll.web.app import LARGER_BODIES
 from keystead_kit.http import MOST_BODY_BYTES
+from keystead_local.proxy import command, write_configuration
 
 
 class _Sink(BaseHTTPRequestHandler):

@@ -11,7 +11,7 @@ from tests.support.enroll_app import EnrollApp, problem_code
 from keystead_contracts.base import CertificateType
 from keystead_enroll.domain.administration import Grant, Role
 from keystead_enroll.usecases.admin.person_import import MOST_OCTETS
-from keystead_kit.passwords import verify_secret
+from keystead_kit.passwords import verify_password
 
 HEADER = "email,name,organization,department,upn,secret_id\n"
 ADA = "ada@example.org,Ada Lovelace,Example Hospital,Radiology,,correct-horse\n"
@@ -65,7 +65,7 @@ def test_what_differs_is_changed(app: EnrollApp) -> None:
     send(api, HEADER + ADA + BOB)
     assert counts(send(api, HEADER + ADA.replace("correct-horse", "battery-staple") + BOB)) == (0, 1, 1, 0)
     newest = max(app.facts("person_published"), key=lambda fact: fact["version"])
-    assert verify_secret("battery-staple", newest["secret_id_hash"])
+    assert verify_password(newest["secret_id_hash"], "battery-staple")
     assert counts(send(api, HEADER + ADA + BOB.replace("Bob", "Robert"))) == (0, 2, 0, 0)
 
 

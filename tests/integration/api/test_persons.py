@@ -10,7 +10,7 @@ from tests.support.enroll_app import EnrollApp, problem_code
 
 from keystead_contracts.base import CertificateType
 from keystead_enroll.domain.administration import Grant, Role
-from keystead_kit.passwords import verify_secret
+from keystead_kit.passwords import verify_password
 
 SECRET = "correct-horse"
 
@@ -55,7 +55,7 @@ def test_a_secret_id_is_stored_as_argon2id_and_never_shown(app: EnrollApp) -> No
     api = master(app)
     made = api.create("/persons", ada(app, secret_id=SECRET))
     (fact,) = app.facts("person_published")
-    assert verify_secret(SECRET, fact["secret_id_hash"])
+    assert verify_password(fact["secret_id_hash"], SECRET)
     for text in (api("GET", f"/persons/{made}").text, api("GET", "/audit").text, api("GET", "/persons/export").text):
         assert SECRET not in text
         assert "argon2" not in text
@@ -75,7 +75,7 @@ def test_a_generated_secret_id_is_told_once(app: EnrollApp) -> None:
     assert answer.status_code == 201
     assert answer.headers["cache-control"] == "no-store"
     newest = max(app.facts("person_published"), key=lambda fact: fact["version"])
-    assert verify_secret(answer.json()["secret_id"], newest["secret_id_hash"])
+    assert verify_password(newest["secret_id_hash"], answer.json()["secret_id"])
     assert answer.json()["secret_id"] not in api("GET", "/audit").text
 
 

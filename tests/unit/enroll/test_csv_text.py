@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from keystead_enroll.csv_text import MOST_ROWS, CsvRefused, CsvRow, read_csv, write_csv
+from keystead_enroll.csv_text import MOST_ROWS, CsvRefused, CsvRow, csv_line, read_csv, write_csv
 
 
 def read(content: bytes | str) -> list[CsvRow]:
@@ -78,3 +78,16 @@ def test_no_cell_begins_elsewhere_where_semicolons_separate() -> None:
     written = write_csv(["email", "name"], [["a@example.org", "a;=1+1"]])
     (_, row) = csv.reader(io.StringIO(written, newline=""), delimiter=";")
     assert "=1+1" not in row
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
+def test_text_that_looks_like_a_formula_gets_an_apostrophe(begin: str) -> None:
+    assert csv_line([f"{begin}1"]).strip('"\r\n').startswith(f"'{begin}")
+
+
+def test_commas_quotes_and_line_breaks_stay_within_their_cell() -> None:
+    assert csv_line(['a,"b"\nc', "d"]) == '"a,""b""\nc","d"\r\n'
+
+
+def test_numbers_stay_numbers_and_nothing_is_empty() -> None:
+    assert csv_line([-5, None, "x-y"]) == '"-5","","x-y"\r\n'

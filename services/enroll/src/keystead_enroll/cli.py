@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import secrets as randomness
 import sys
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from keystead_enroll.cli_output import (
     show_mistakes,
     show_orders,
 )
+from keystead_enroll.domain.administration import Actor, local_actor
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.errors import CaRefused, Refusal
 from keystead_enroll.domain.orders import OrderState
@@ -84,6 +86,11 @@ def _enroll(role: str, settings_class: type[EnrollSettings] = EnrollSettings) ->
     settings = load_settings(settings_class)
     configure_logging("enroll", role, settings.log_level)
     return build(settings)
+
+
+def _operator() -> Actor:
+    """Whoever runs the command on this server; the audit log names their account."""
+    return local_actor(getpass.getuser())
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -260,7 +267,7 @@ def order_show(order_id: str, as_json: bool) -> None:
 
     Example: keystead order show 5f0c4e1b9a7d4f3e8c2b6a1d0e9f8c7b
     """
-    show_details(show_order(_enroll("cli").transactions, order_id), as_json=as_json)
+    show_details(show_order(_enroll("cli").transactions, _operator(), order_id), as_json=as_json)
 
 
 @order.command("approve")
@@ -273,7 +280,9 @@ def order_approve(order_id: str, as_json: bool) -> None:
     Example: keystead order approve 5f0c4e1b9a7d4f3e8c2b6a1d0e9f8c7b
     """
     enroll = _enroll("cli")
-    decided = decide_order(enroll.transactions, enroll.clock, enroll.settings.public_origin, order_id, approve=True)
+    decided = decide_order(
+        enroll.transactions, enroll.clock, enroll.settings.public_origin, _operator(), order_id, approve=True
+    )
     show_decision("Approved", decided, as_json=as_json)
 
 
@@ -292,7 +301,13 @@ def order_reject(order_id: str, reason: str, as_json: bool) -> None:
     """
     enroll = _enroll("cli")
     decided = decide_order(
-        enroll.transactions, enroll.clock, enroll.settings.public_origin, order_id, approve=False, note=reason
+        enroll.transactions,
+        enroll.clock,
+        enroll.settings.public_origin,
+        _operator(),
+        order_id,
+        approve=False,
+        remark=reason,
     )
     show_decision("Rejected", decided, as_json=as_json)
 
@@ -304,7 +319,7 @@ def order_reject(order_id: str, reason: str, as_json: bool) -> None:
 def order_cancel(order_id: str, reason: str) -> None:
     """End a request that is not installed yet; its certificate is retired. Example: keystead order cancel 5f0c…"""
     enroll = _enroll("cli")
-    cancel_any_order(enroll.transactions, enroll.clock, enroll.settings.public_origin, order_id, reason)
+    cancel_any_order(enroll.transactions, enroll.clock, enroll.settings.public_origin, _operator(), order_id, reason)
     click.echo("cancelled")
 
 

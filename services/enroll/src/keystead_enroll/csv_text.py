@@ -40,10 +40,13 @@ class CsvRow:
 
 def write_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """The file's text. None is an empty cell, a time is ISO 8601, a truth value yes or no."""
+    return "".join(csv_line(row) for row in [columns, *rows])
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """One line with its end, as `write_csv` writes it: for a file that is made line by line."""
     text = io.StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([_guarded(value) for value in row] for row in rows)
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow([_guarded(cell) for cell in cells])
     return text.getvalue()
 
 
@@ -121,6 +124,8 @@ def _guarded(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return str(value)
     text = value.isoformat() if isinstance(value, datetime) else str(value)
     return f"'{text}" if text.startswith(_COMPUTED) else text
 

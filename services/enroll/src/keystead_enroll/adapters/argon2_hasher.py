@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keystead_kit.passwords import hash_secret, verify_secret
+from keystead_kit.passwords import hash_password, verify_password
 
 
 class Argon2Hasher:
@@ -10,8 +10,8 @@ class Argon2Hasher:
 
     def hash(self, text: str) -> str:
         """`text` as an argon2id PHC string, another one each time."""
-        return hash_secret(text)
+        return hash_password(text)
 
     def verify(self, text: str, phc: str) -> bool:
         """Whether `phc` was made of `text`."""
-        return verify_secret(text, phc)
+        return verify_password(phc, text)

@@ -7,13 +7,13 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, delete, func, insert, or_, select, update
+from sqlalchemy import Select, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, class_mapper
 
 from keystead_contracts.base import Message
 from keystead_enroll.adapters import administration_tables as a
-from keystead_enroll.adapters import listing
+from keystead_enroll.adapters import figures, listing
 from keystead_enroll.adapters import tables as t
 from keystead_enroll.adapters.listed import contains
 from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Role, Scope
@@ -28,6 +28,7 @@ from keystead_enroll.domain.enrollment import (
     RegistrationToken,
     WebFormAccount,
 )
+from keystead_enroll.domain.figures import Figures
 from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.jobs import Job, JobState
 from keystead_enroll.domain.orders import PRESENCE_LIFE, Claim, Device, Order, OrderState
@@ -186,8 +187,9 @@ class SqlTransaction:
     def certificate_of(self, order_id: str) -> Certificate | None:
         return self.session.scalar(select(Certificate).where(t.certificates.c.order_id == order_id))
 
-    def certificate(self, certificate_id: str) -> Certificate | None:
-        return self.session.get(Certificate, certificate_id)
+    def certificate(self, certificate_id: str, *, lock: bool = False) -> Certificate | None:
+        query = select(Certificate).where(t.certificates.c.id == certificate_id)
+        return self.session.scalar(_locked(query) if lock else query)
 
     def certificates_of(self, form_id: str, email: str) -> Sequence[Certificate]:
         query = select(Certificate).where(t.certificates.c.form_id == form_id, t.certificates.c.owner == email)
@@ -213,6 +215,15 @@ class SqlTransaction:
         query = select(Device).where(t.devices.c.owner == email, t.devices.c.organization_id == organization_id)
         return self.session.scalars(query.order_by(t.devices.c.last_seen_at.desc().nulls_last(), t.devices.c.id)).all()
 
+    def open_orders_for(self, recipient: str) -> Sequence[Order]:
+        query = select(Order).where(t.orders.c.recipient == recipient, _OPEN).order_by(t.orders.c.id)
+        return self.session.scalars(_locked(query)).all()
+
+    def certificates_for(self, recipient: str, limit: int) -> Sequence[Certificate]:
+        query = select(Certificate).join(t.orders, t.orders.c.id == t.certificates.c.order_id)
+        query = query.where(t.orders.c.recipient == recipient)
+        return self.session.scalars(query.order_by(t.certificates.c.issued_at.desc()).limit(limit)).all()
+
     def device_streams_began(self, device_ids: Collection[str], holder: str, now: datetime) -> None:
         query = update(t.devices).where(t.devices.c.id.in_(device_ids))
         self.session.execute(query.values(stream_holder=holder, stream_seen_at=now))
@@ -236,6 +247,9 @@ class SqlTransaction:
 
     def open_jobs(self, recipient: str, limit: int = 100) -> Sequence[Job]:
         query = select(Job).where(t.jobs.c.recipient == recipient, t.jobs.c.state == JobState.OPEN)
+        kind, _, device_id = recipient.partition(":")
+        if kind == "device":
+            query = query.where(exists().where(t.devices.c.id == device_id))
         return self.session.scalars(query.order_by(t.jobs.c.sequence).limit(limit)).all()
 
     def open_jobs_of_order(self, order_id: str) -> Sequence[Job]:
@@ -243,6 +257,9 @@ class SqlTransaction:
         return self.session.scalars(query.order_by(t.jobs.c.sequence)).all()
 
     # Administration
+
+    def figures(self, scope: Scope, now: datetime) -> Figures:
+        return figures.read_figures(self.session, scope, now)
 
     def page(self, definition: ListDefinition[T], scope: Scope, wanted: PageWanted) -> Page[T]:
         return listing.read_page(self.session, definition, scope, wanted, self._clock.now())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import Refusal
 
 
@@ -12,35 +13,35 @@ class FormUnknown(Refusal):
     """No enrollment form has this URI extension (or the asker may not know of it)."""
 
     code = "not-found"
-    default_advice = "Check the address that your administrator gave you."
+    default_advice = Words("Check the address that your administrator gave you.")
 
 
 class IdentityRefused(Refusal):
     """The identity token is forged, expired, used, or for another form."""
 
     code = "unauthenticated"
-    default_advice = "Sign in again."
+    default_advice = Words("Sign in again.")
 
 
 class SessionExpired(Refusal):
     """The portal session is over."""
 
     code = "session-expired"
-    default_advice = "Sign in again. Requests under way go on by themselves."
+    default_advice = Words("Sign in again. Requests under way go on by themselves.")
 
 
 class NoAccount(Refusal):
     """The person may use none of the form's accounts."""
 
     code = "forbidden"
-    default_advice = "Ask the administrator who gave you this address; tell them the address you signed in with."
+    default_advice = Words("Ask the administrator who gave you this address; tell them the address you signed in with.")
 
 
 class AccessCodeWrong(Refusal):
     """The access code is not the account's."""
 
     code = "access-code-wrong"
-    default_advice = "Type it exactly as you were given it. If you do not have one, ask your administrator."
+    default_advice = Words("Type it exactly as you were given it. If you do not have one, ask your administrator.")
 
 
 class AccessCodeInUse(Refusal):
@@ -57,7 +58,9 @@ class TooManyAttempts(Refusal):
 
     def __init__(self, detail: str, retry_after: int) -> None:
         minutes = max(1, -(-retry_after // 60))
-        super().__init__(detail, f"Wait {minutes} minute{'s' if minutes != 1 else ''} and try again.")
+        super().__init__(
+            detail, Words.plural("Wait {n} minute and try again.", "Wait {n} minutes and try again.", minutes)
+        )
         self.retry_after = retry_after
 
 
@@ -65,11 +68,11 @@ class RequestRefused(Refusal):
     """A certificate request has mistakes. `fields`: field name → what is wrong with it."""
 
     code = "order-refused"
-    default_advice = "Correct the marked fields and send the request again."
+    default_advice = Words("Correct the marked fields and send the request again.")
     fields: dict[str, str]
 
     def __init__(self, fields: dict[str, str]) -> None:
-        super().__init__("Some answers need another look.")
+        super().__init__(Words("Some answers need another look."))
         self.fields = fields
 
 
@@ -77,28 +80,35 @@ class OrderUnknown(Refusal):
     """There is no such order, or it is another person's."""
 
     code = "not-found"
-    default_advice = "Open the form's address to see your requests and certificates."
+    default_advice = Words("Open the form's address to see your requests and certificates.")
 
 
 class CertificateUnknown(Refusal):
     """There is no such certificate, or it is another person's."""
 
     code = "not-found"
-    default_advice = "Open the form's address to see your requests and certificates."
+    default_advice = Words("Open the form's address to see your requests and certificates.")
 
 
 class OrderClosed(Refusal):
     """The order has ended or is past the step that was asked for."""
 
     code = "order-refused"
-    default_advice = "Start a new request in the portal."
+    default_advice = Words("Start a new request in the portal.")
+
+
+class AlreadyRevoked(Refusal):
+    """The certificate was revoked before, for another reason."""
+
+    code = "conflict"
+    default_advice = "Nothing is to be done; a revocation keeps its first reason."
 
 
 class TooManyOpenOrders(Refusal):
     """The person has as many unfinished orders with this account as one may have."""
 
     code = "order-refused"
-    default_advice = "Finish or cancel some of your requests first; your list of certificates shows them."
+    default_advice = Words("Finish or cancel some of your requests first; your list of certificates shows them.")
 
 
 class ClaimInvalid(Refusal):

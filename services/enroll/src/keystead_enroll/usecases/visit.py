@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.enrollment import Authorization, EnrollmentForm, Organization, WebFormAccount
 from keystead_enroll.domain.refusals import FormUnknown, NoAccount, SessionExpired
 from keystead_enroll.domain.visits import PortalSession
@@ -40,15 +41,15 @@ def find_visit(tx: Transaction, clock: Clock, uri_extension: str, token: str | N
     """
     form = tx.form_by_uri(uri_extension)
     if form is None or not form.active:
-        raise FormUnknown("There is no enrollment form at this address.")
+        raise FormUnknown(Words("There is no enrollment form at this address."))
     session = tx.session_of(token_digest(token), lock=lock) if token else None
     if session is None or session.form_id != form.id or session.expires_at <= clock.now():
-        raise SessionExpired("You are not signed in, or were away for a long time.")
+        raise SessionExpired(Words("You are not signed in, or were away for a long time."))
     accounts = [
         a for a in tx.accounts(form.id) if a.active and tx.organization(a.organization_id).owns_email(session.email)
     ]
     if not accounts:
-        raise NoAccount(f"{session.email} may not use this form.")
+        raise NoAccount(Words("{email} may not use this form.", email=session.email))
     account = next((a for a in accounts if a.id == session.account_id), None)
     if account is None and len(accounts) == 1:
         account = accounts[0]

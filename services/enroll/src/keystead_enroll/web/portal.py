@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from starlette.responses import RedirectResponse
 
 from keystead_contracts.identity import IDENTITY_AUDIENCE, IDENTITY_ISSUER, IdentityClaims
+from keystead_contracts.words import Sentences, Words
 from keystead_enroll.domain.refusals import (
     AccessCodeWrong,
     FormUnknown,
@@ -77,11 +78,13 @@ def router(context: WebContext) -> APIRouter:
             "message.html",
             status=401,
             form=form_view(form, None) if form else None,
-            title="We could not sign you in",
-            happened="The sign-in was used already, is too old, or was for another form.",
+            title=Words("We could not sign you in"),
+            happened=Words("The sign-in was used already, is too old, or was for another form."),
             why="",
-            what_now="Sign in again. If that does not help, this server's clocks may differ; tell your administrator.",
-            action={"label": "Sign in again", "url": f"/e/{uri}"},
+            what_now=Words(
+                "Sign in again. If that does not help, this server's clocks may differ; tell your administrator."
+            ),
+            action={"label": Words("Sign in again"), "url": f"/e/{uri}"},
             reference=current_trace_id(),
         )
 
@@ -96,10 +99,10 @@ def router(context: WebContext) -> APIRouter:
             form=form_view(form, None) if form else None,
             person={"email": session.email, "name": session.name} if session else None,
             sign_out_url=f"/e/{uri}/sign-out",
-            title="This form is not for your address",
+            title=Words("This form is not for your address"),
             happened=refusal.detail,
             why="",
-            what_now=f"{refusal.advice} Or sign out above and use another address.",
+            what_now=Sentences(refusal.advice, Words("Or sign out above and use another address.")),
             action=None,
             reference="",
         )
@@ -178,7 +181,7 @@ def router(context: WebContext) -> APIRouter:
                 address=network_of(client_address(request)),
             )  # fmt: skip
         except AccessCodeWrong as refusal:
-            errors = {"access_code": f"{refusal.detail} {refusal.advice}"}
+            errors: dict[str, str] = {"access_code": Sentences(refusal.detail, refusal.advice)}
             return context.drafts.send_back(request, Draft({"access_code": access_code}, errors))
         return context.taken(request, f"/e/{uri}")
 

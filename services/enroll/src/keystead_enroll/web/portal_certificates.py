@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.certificates import pem_from_der
 from keystead_enroll.domain.refusals import CertificateUnknown
@@ -50,7 +51,7 @@ def router(context: WebContext) -> APIRouter:
         visit = find_visit(tx, enroll.clock, uri, context.session_token(request))
         certificate = tx.certificate(certificate_id)
         if certificate is None or certificate.form_id != visit.form.id or certificate.owner != visit.session.email:
-            raise CertificateUnknown("There is no such certificate.")
+            raise CertificateUnknown(Words("There is no such certificate."))
         return visit, certificate
 
     @pages.get("/{certificate_id}")
@@ -75,7 +76,7 @@ def router(context: WebContext) -> APIRouter:
             "root": lambda: found.root_pem,
         }.get(name)
         if content is None:
-            raise CertificateUnknown("There is no such file.")
+            raise CertificateUnknown(Words("There is no such file."))
         headers = {"content-disposition": f'attachment; filename="{name}.pem"', "cache-control": "no-store"}
         return Response(content(), media_type="application/x-pem-file", headers=headers)
 

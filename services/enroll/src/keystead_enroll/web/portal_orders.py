@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse, StreamingResponse
 
 from keystead_contracts.agent import EnrollLink
+from keystead_contracts.words import Words
 from keystead_enroll.domain.orders import Order
 from keystead_enroll.domain.progress import progress_of
 from keystead_enroll.usecases.change_order import cancel_order, own_order, renew_link
@@ -15,6 +16,8 @@ from keystead_enroll.web.context import FormToken, WebContext
 from keystead_enroll.web.stream_places import Owner
 from keystead_enroll.web.streams import SentEvent, Stream
 from keystead_enroll.web.views import Context, certificate_view, order_view, visit_view
+from keystead_kit.http import client_address
+from keystead_kit.i18n import translated
 from keystead_kit.threads import in_thread
 
 PAGE_STREAM_SECONDS = 900.0
@@ -36,7 +39,7 @@ def router(context: WebContext) -> APIRouter:
             name = profile.name if profile else ""
             claim = tx.claim_of(order.recipient)
             certificate = tx.certificate_of(order.id)
-            progress = progress_of(order).to_json()
+            progress = translated(progress_of(order).to_json())
             link = None
             if claim is not None:
                 link = EnrollLink(server=settings.public_origin, claim=enroll.secrets.claim_token(claim.id))
@@ -45,7 +48,7 @@ def router(context: WebContext) -> APIRouter:
                 "order": order_view(order, name, visit.form, claim, link, now),
                 "progress": progress,
                 "certificate": certificate_view(certificate, name, visit.form, now) if certificate else None,
-                "downloads": [{"label": "Get the Keystead Agent", "url": settings.agent_download_url}]
+                "downloads": [{"label": Words("Get the Keystead Agent"), "url": settings.agent_download_url}]
                 if settings.agent_download_url
                 else [],
                 "agent_command": None,
@@ -64,7 +67,7 @@ def router(context: WebContext) -> APIRouter:
                 return order
 
         def look() -> list[SentEvent]:
-            now = progress_of(find()).to_json()
+            now = translated(progress_of(find()).to_json())
             if now == last:
                 return []
             last.clear()
@@ -90,7 +93,9 @@ def router(context: WebContext) -> APIRouter:
     @pages.post("/cancel")
     def cancel(request: Request, uri: str, order_id: str, form_token: FormToken = "") -> Response:
         guard.check(request, form_token)
-        cancel_order(enroll.transactions, enroll.clock, uri, context.session_token(request), order_id)
+        cancel_order(
+            enroll.transactions, enroll.clock, uri, context.session_token(request), order_id, client_address(request)
+        )
         return RedirectResponse(f"/e/{uri}/orders/{order_id}", 303)
 
     return pages

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Request, Response
 from starlette.responses import RedirectResponse
 
 from keystead_contracts.base import CertificateType
+from keystead_contracts.words import Words
 from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.refusals import RequestRefused
 from keystead_enroll.ports import Transaction
@@ -17,9 +18,16 @@ from keystead_enroll.web.context import FormToken, WebContext
 from keystead_enroll.web.portal import next_page
 from keystead_enroll.web.views import Context, base, device_views, mistakes_view, profile_view, visit_view
 from keystead_kit.drafts import Draft
+from keystead_kit.http import client_address
+from keystead_kit.i18n import language
 from keystead_kit.secrets import new_token
 
-_FACT_LABELS = {"name": "Name", "email": "E-mail", "organization": "Organization", "department": "Department"}
+_FACT_LABELS = {
+    "name": Words("Name"),
+    "email": Words("E-mail"),
+    "organization": Words("Organization"),
+    "department": Words("Department"),
+}
 
 
 def router(context: WebContext) -> APIRouter:
@@ -97,7 +105,7 @@ def router(context: WebContext) -> APIRouter:
             order_id = submit_request(
                 enroll.transactions, enroll.clock, enroll.secrets,
                 uri_extension=uri, token=context.session_token(request), answers=answers, page_key=page_key,
-                most_open=enroll.settings.open_orders_limit,
+                language=language().tag, most_open=enroll.settings.open_orders_limit, address=client_address(request),
             )  # fmt: skip
         except RequestRefused as refusal:
             values = {

@@ -9,7 +9,18 @@ from fastapi.openapi.utils import get_openapi
 
 from keystead_contracts.problems import Problem
 from keystead_enroll.bootstrap import Enroll
-from keystead_enroll.web.api import administrators, audit, identity_providers, organizations, persons, tokens
+from keystead_enroll.web.api import (
+    administrators,
+    audit,
+    certificates,
+    dashboard,
+    devices,
+    identity_providers,
+    organizations,
+    persons,
+    requests,
+    tokens,
+)
 from keystead_enroll.web.api.tools import ApiTools
 
 PREFIX = "/api/v1"
@@ -20,6 +31,10 @@ ROUTERS = (
     identity_providers.router,
     tokens.router,
     audit.router,
+    certificates.router,
+    requests.router,
+    devices.router,
+    dashboard.router,
 )
 
 

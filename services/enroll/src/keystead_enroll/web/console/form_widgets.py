@@ -90,7 +90,7 @@ class FormPage:
     @property
     def multipart(self) -> bool:
         """Whether a file goes with it."""
-        return any(field.kind == "file" for fieldset in self.fieldsets for field in fieldset.fields)
+        return any(each.kind == "file" for fieldset in self.fieldsets for each in fieldset.fields)
 
 
 @dataclass(frozen=True)

@@ -357,10 +357,8 @@ class Chart:
 
     @property
     def top(self) -> int:
-        """The highest number, rounded up to one that is easy to read; at least 1."""
-        highest = max((point.total for point in self.points), default=0)
-        steps = (base * int(10**power) for power in range(12) for base in (1, 2, 4, 5, 10))
-        return next(step for step in steps if step >= highest)
+        """The highest number, at least 1: what fills the chart's height or width."""
+        return max([1, *(point.total for point in self.points)])
 
     @property
     def total(self) -> int:
