@@ -340,6 +340,21 @@ def test_redis_may_go_and_come_back(limiter: tuple[RateLimiter, RedisServer]) ->
     assert limits.hit("1/hour", "ada") is not None
 
 
+@pytest.mark.parametrize("path", ["/files", "/files/7"])
+def test_files_may_be_larger_where_an_app_says_so(path: str) -> None:
+    app = new_app("test", "Test", pages=Pages(), ready={}, secure=False, larger_bodies={"/files": 1024 * 1024})
+
+    @app.post("/{rest:path}")
+    async def take(request: Request) -> int:
+        return len(await request.body())
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.post(path, content=b"x" * 1024 * 1024).json() == 1024 * 1024
+        refused = client.post(path, content=b"x" * (1024 * 1024 + 1))
+        assert (refused.status_code, refused.json()["advice"]) == (413, "Send at most 1 MiB.")
+        assert client.post("/filesystem", content=b"x" * (MOST_BODY_BYTES + 1)).status_code == 413
+
+
 def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     records = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
     return [record for record in records if record["event"] == "refusal answered"]
