@@ -13,15 +13,16 @@ from pydantic_core import ErrorDetails
 
 from keystead_enroll.adapters.yaml_lines import Group, Items, YamlMistake, parse_yaml
 from keystead_enroll.domain.declaration import (
-    AT_ODDS,
     AccountDeclaration,
     Declaration,
+    DepartmentDeclaration,
     FormDeclaration,
     LicenceDeclaration,
     OrganizationDeclaration,
     ProfileDeclaration,
     RegistrationTokenDeclaration,
 )
+from keystead_enroll.domain.enrollment_inputs import AT_ODDS
 from keystead_enroll.domain.names import shown
 from keystead_enroll.domain.refusals import DeclarationInvalid, Mistake
 from keystead_kit.plain_words import plain_words
@@ -32,6 +33,7 @@ EMPTY_ADVICE = (
 )
 _KINDS: Mapping[str, tuple[str, type[BaseModel]]] = {
     "organizations": ("organization", OrganizationDeclaration),
+    "departments": ("department", DepartmentDeclaration),
     "profiles": ("profile", ProfileDeclaration),
     "forms": ("form", FormDeclaration),
     "accounts": ("account", AccountDeclaration),
@@ -144,6 +146,8 @@ class _Reader:
         elif isinstance(holder, Group) and last in holder:
             del holder[str(last)]
             self._taken.add((id(holder), str(last)))
+        elif isinstance(holder, str):
+            self._remove(place[:-1])  # a name that stands for a whole entry
 
     def _at(self, place: Place) -> Any:
         here: Any = self._document
@@ -193,7 +197,8 @@ def _names_in(document: Group) -> set[tuple[str, str]]:
         found.add(("organization", name))
         departments = organization.get("departments")
         if isinstance(departments, Items):
-            found |= {("department", str(department).strip()) for department in departments}
+            names = (entry.get("name", "") if isinstance(entry, Group) else entry for entry in departments)
+            found |= {("department", str(department).strip()) for department in names}
     return found | {("profile", str(profile.get("name", "")).strip()) for profile in _groups(document, "profiles")}
 
 

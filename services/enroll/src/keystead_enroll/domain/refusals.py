@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from keystead_enroll.domain.errors import Refusal
+from keystead_enroll.domain.names import shown
+
+_NOTHING_SENT = "does not say which organization you are of, and this form needs it (schacHomeOrganization)"
+_TOLD = 5
+
+
+def _listed(values: Sequence[str]) -> str:
+    """A few of what somebody else sent, safe to be shown."""
+    more = f" and {len(values) - _TOLD} more" if len(values) > _TOLD else ""
+    return f"{', '.join(shown(value) for value in values[:_TOLD])}{more}"
 
 
 class FormUnknown(Refusal):
@@ -36,6 +46,34 @@ class NoAccount(Refusal):
     default_advice = "Ask the administrator who gave you this address; tell them the address you signed in with."
 
 
+class HomeOrganizationUnknown(NoAccount):
+    """What the identity provider sent for the person's organization stands for none that the form is for. Whether it
+    stands for another one is not said. `sent` is what it sent."""
+
+    default_advice = (
+        "Ask the administrator who gave you this address. They need the value that your sign-in service sends as "
+        "schacHomeOrganization."
+    )
+
+    def __init__(self, sent: Sequence[str]) -> None:
+        said = f"sends {_listed(sent)} for your organization, which this form is not for" if sent else _NOTHING_SENT
+        super().__init__(f"Your sign-in service {said}.")
+
+
+class GroupsUnknown(NoAccount):
+    """What the identity provider sent of the person leads to no certificate profile of the form. `sent` are the groups
+    that it sent."""
+
+    default_advice = (
+        "Ask the administrator who gave you this address which group you need to be in, or your sign-in service's "
+        "administrator to send your groups."
+    )
+
+    def __init__(self, sent: Sequence[str]) -> None:
+        groups = f"the groups {_listed(sent)}" if sent else "no groups"
+        super().__init__(f"Your sign-in service sends {groups} for you, which lead to no certificate of this form.")
+
+
 class AccessCodeWrong(Refusal):
     """The access code is not the account's."""
 
@@ -48,6 +86,10 @@ class AccessCodeInUse(Refusal):
 
     code = "conflict"
     default_advice = "Choose another access code."
+
+    def __init__(self) -> None:
+        super().__init__("Another account has this access code already.")
+        self.fields = {"access_code": f"{self.detail} {self.advice}"}
 
 
 class TooManyAttempts(Refusal):
