@@ -252,9 +252,7 @@ def test_what_a_profile_cannot_have_is_told(tmp_path: Path, profile: dict[str, o
         ({"authorization": "idp_mapping", "idp_rules": [{"key": "shoe", "values": ["9"]}]}, "must be one of: cn,"),
     ],
 )
-def test_rules_are_given_exactly_where_they_are_asked(
-    tmp_path: Path, account: dict[str, object], told: str
-) -> None:
+def test_rules_are_given_exactly_where_they_are_asked(tmp_path: Path, account: dict[str, object], told: str) -> None:
     declared = {"name": "All", "organization": "Physics", "profiles": ["Person"]} | account
     form = {"name": "F", "type": "client", "methods": ["idp"], "accounts": [declared]}
     (mistake,) = mistakes(tmp_path, {"forms": [form]})

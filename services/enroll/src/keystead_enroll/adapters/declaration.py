@@ -107,8 +107,9 @@ class _Reader:
         place, kind, context = mistake["loc"], mistake["type"], mistake.get("ctx", {})
         if kind == AT_ODDS:
             entry, fields = self._at(place), context["fields"]
-            if any((id(entry), name) in self._taken for name in fields):
-                return None  # one of them was told already
+            taken = self._taken
+            if any((id(entry), name) in taken or (id(self._at((*place, name))), "") in taken for name in fields):
+                return None  # one of them, or what it had, was told already
             return Mistake(self._line(*place, fields[0]), f"{self._thing(place)}: {fields[0]}: {context['words']}")
         *way, last = place
         if kind == "missing":

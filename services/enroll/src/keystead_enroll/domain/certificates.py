@@ -113,8 +113,7 @@ def plan_for(
         not_before=valid[0],
         not_after=valid[1],
         key_usages=DEFAULT_KEY_USAGES,
-        extended_key_usages=tuple(profile.extended_key_usages)
-        or DEFAULT_EXTENDED_KEY_USAGES[profile.certificate_type],
+        extended_key_usages=tuple(profile.extended_key_usages) or DEFAULT_EXTENDED_KEY_USAGES[profile.certificate_type],
         policies=tuple(profile.policy_oids),
     )
 

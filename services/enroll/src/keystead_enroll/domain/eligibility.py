@@ -94,9 +94,7 @@ def _knows(visitor: Visitor, way: Way) -> bool:
 def _owns_address(visitor: Visitor, way: Way | OpenWay) -> bool:
     """Whether the address's domain is delegated: to the organization, and to the department if it has any."""
     narrower = way.department.email_domains if way.department else []
-    return way.organization.owns_email(visitor.email) and (
-        not narrower or email_is_delegated(visitor.email, narrower)
-    )
+    return way.organization.owns_email(visitor.email) and (not narrower or email_is_delegated(visitor.email, narrower))
 
 
 def _is_person(visitor: Visitor, way: Way | OpenWay) -> bool:

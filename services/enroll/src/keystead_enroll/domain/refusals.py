@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.names import shown
@@ -44,6 +45,7 @@ class NoAccount(Refusal):
 
     code = "forbidden"
     default_advice = "Ask the administrator who gave you this address; tell them the address you signed in with."
+    title: ClassVar[str] = "This form is not for your address"
 
 
 class HomeOrganizationUnknown(NoAccount):
@@ -54,6 +56,7 @@ class HomeOrganizationUnknown(NoAccount):
         "Ask the administrator who gave you this address. They need the value that your sign-in service sends as "
         "schacHomeOrganization."
     )
+    title = "This form is not for your organization"
 
     def __init__(self, sent: Sequence[str]) -> None:
         said = f"sends {_listed(sent)} for your organization, which this form is not for" if sent else _NOTHING_SENT
@@ -68,6 +71,7 @@ class GroupsUnknown(NoAccount):
         "Ask the administrator who gave you this address which group you need to be in, or your sign-in service's "
         "administrator to send your groups."
     )
+    title = "No certificate is meant for your groups"
 
     def __init__(self, sent: Sequence[str]) -> None:
         groups = f"the groups {_listed(sent)}" if sent else "no groups"

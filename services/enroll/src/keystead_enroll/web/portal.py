@@ -27,7 +27,7 @@ from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.choose_account import choose_account
 from keystead_enroll.usecases.enter_access_code import enter_access_code, tries_left
 from keystead_enroll.usecases.open_visit import VISIT_HOURS, open_visit
-from keystead_enroll.usecases.submit_request import RequestAnswers, subject_facts, submit_request, usable_profiles
+from keystead_enroll.usecases.submit_request import RequestAnswers, subject_facts, submit_request
 from keystead_enroll.usecases.visit import Visit, find_visit
 from keystead_enroll.web.context import IDENTITY, SESSION, WebContext
 from keystead_enroll.web.problems import as_problem
@@ -134,7 +134,7 @@ def router(context: WebContext) -> APIRouter:
             form=form_view(form, None) if form else None,
             person={"email": session.email, "name": session.name} if session else None,
             sign_out_url=f"/e/{uri}/sign-out",
-            title="This form is not for your address",
+            title=refusal.title,
             happened=refusal.detail,
             why="",
             what_now=f"{refusal.advice} Or sign out above and use another address.",
@@ -159,17 +159,17 @@ def router(context: WebContext) -> APIRouter:
     def account(request: Request, uri: str) -> Response:
         with enroll.transactions.read() as tx:
             visit = find_visit(tx, enroll.clock, uri, session_token(request))
-            return _account_page(request, tx, visit, context.drafts.get(request))
+            return _account_page(request, visit, context.drafts.get(request))
 
-    def _account_page(request: Request, tx: Transaction, visit: Visit, draft: Draft) -> Response:
+    def _account_page(request: Request, visit: Visit, draft: Draft) -> Response:
         choices = [
             {
-                "id": a.id,
-                "name": a.name,
-                "organization": tx.organization(a.organization_id).name,
-                "department": tx.department(a.department_id).name if a.department_id else None,
+                "id": way.account.id,
+                "name": way.account.name,
+                "organization": way.organization.name,
+                "department": way.department.name if way.department else None,
             }
-            for a in visit.accounts
+            for way in visit.ways
         ]
         return render(
             request, "choose_account.html", **visit_view(visit),
@@ -283,7 +283,7 @@ def router(context: WebContext) -> APIRouter:
     def _request_page(
         request: Request, tx: Transaction, visit: Visit, values: dict[str, str], errors: dict[str, str]
     ) -> Response:
-        profiles = usable_profiles(tx, visit)
+        profiles = visit.profiles
         chosen = next((p for p in profiles if p.id == values.get("profile")), None)
         if chosen is None and len(profiles) == 1:
             chosen = profiles[0]
@@ -298,12 +298,10 @@ def router(context: WebContext) -> APIRouter:
             "page_key": new_token(),
             "back_url": f"{base(visit.form)}/certificates" if has_any else None,
             "certificate_type": visit.form.certificate_type.value,
-            "subject": _subject(tx, visit, chosen),
+            "subject": _subject(visit, chosen),
             "profiles": [profile_view(p) for p in profiles],
             "profile": profile_view(chosen) if chosen else None,
-            "domains": list(visit.organization.dns_domains)
-            if visit.organization and visit.form.certificate_type is not CertificateType.CLIENT
-            else [],
+            "domains": list(visit.dns_domains) if visit.form.certificate_type is not CertificateType.CLIENT else [],
             "devices": _devices(tx, visit),
             "licence": {"version": licence.version, "text": licence.text} if licence else None,
             "values": {name: value for name, value in values.items() if value},
@@ -368,9 +366,9 @@ def _next_page(tx: Transaction, visit: Visit) -> str:
     return f"{here}/request"
 
 
-def _subject(tx: Transaction, visit: Visit, profile: CertificateProfile | None) -> list[tuple[str, str]]:
+def _subject(visit: Visit, profile: CertificateProfile | None) -> list[tuple[str, str]]:
     if profile is None:
         return []
-    facts = subject_facts(tx, visit)
+    facts = subject_facts(visit)
     used = f"{profile.subject} {' '.join(profile.subject_alternative_names)}"
     return [(label, facts[name]) for name, label in _FACT_LABELS.items() if facts.get(name) and name in used]

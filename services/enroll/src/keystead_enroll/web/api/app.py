@@ -9,11 +9,11 @@ from fastapi.openapi.utils import get_openapi
 
 from keystead_contracts.problems import Problem
 from keystead_enroll.bootstrap import Enroll
-from keystead_enroll.web.api import organizations
+from keystead_enroll.web.api import forms, licences, organizations, profiles
 from keystead_enroll.web.api.tools import ApiTools
 
 PREFIX = "/api/v1"
-ROUTERS = (organizations.router,)
+ROUTERS = (organizations.router, profiles.router, forms.router, licences.router)
 
 
 def add_api(app: FastAPI, enroll: Enroll) -> None:
