@@ -3,7 +3,7 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-run demo up test test-unit test-integration test-e2e check format format-check lint types \
-	imports migrations readme bench requirements clean
+	imports migrations translations translations-check readme bench requirements clean
 
 BIN := .venv/bin
 LOCAL := PYTHONPATH=deploy/local $(BIN)/python -m keystead_local
@@ -40,7 +40,7 @@ test-integration: setup ## run the tests on real Redis, PostgreSQL, SMTP, swtpm
 test-e2e: setup ## run the tests over processes and in Chromium
 	@$(PYTEST) tests/e2e
 
-check: setup format-check lint types imports migrations readme test ## everything that CI runs
+check: setup format-check lint types imports migrations translations-check readme test ## everything that CI runs
 
 format: setup ## format the code
 	@$(BIN)/ruff check --quiet --fix-only .
@@ -61,6 +61,12 @@ imports: setup ## the import contracts between and inside distributions
 
 migrations: setup ## do migrations and models agree?
 	@$(LOCAL).drift
+
+translations: setup ## collect the marked texts for translators, say what is untranslated
+	@$(LOCAL).translations
+
+translations-check: setup
+	@$(LOCAL).translations --check
 
 readme: setup ## does everything exist that the README says to type?
 	@$(LOCAL).readme

@@ -19,7 +19,7 @@ random() { openssl rand -hex 32; }
 
 for name in postgres-password auth-database-password enroll-database-password notify-database-password \
   auth-redis-password enroll-redis-password notify-redis-password redis-health-password \
-  auth-cookie-key enroll-cookie-key enroll-access-code-key ca-key-passphrase ca-root-passphrase; do
+  auth-cookie-key auth-totp-key enroll-cookie-key enroll-access-code-key ca-key-passphrase ca-root-passphrase; do
   if made "$name"; then random > "$name"; fi
 done
 # The example agent registers with the token of deploy/local/seed.yaml.

@@ -25,6 +25,8 @@ need redis-server command -v redis-server
 need nginx-light command -v nginx
 need swtpm command -v swtpm
 need openssl command -v openssl
+need xmlsec1 command -v xmlsec1
+need util-linux command -v prlimit
 need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 need gcc command -v gcc
 need pkg-config command -v pkg-config
@@ -41,6 +43,10 @@ if [ "$what" = all ]; then
   need tpm2-tools command -v tpm2_createprimary
   need tpm2-openssl any_file '/usr/lib/*/ossl-modules/tpm2.so'
   need shellcheck command -v shellcheck
+  need php-cli command -v php
+  need php-xml php -r 'exit(class_exists("DOMDocument") ? 0 : 1);'
+  need php-mbstring php -r 'exit(function_exists("mb_strlen") ? 0 : 1);'
+  need simplesamlphp test -d /usr/share/simplesamlphp/www
 fi
 
 install_packages() {

@@ -46,6 +46,7 @@ LOGIN = events.LoginRequested(
     expires_at=LATER,
     requested_from="192.0.2.1",
     help_link="https://help.example.org",
+    language="de",
 )
 
 
@@ -115,6 +116,7 @@ def samples() -> list[Message]:
             installed_at=AT,
             portal_link="https://enroll.example.org/e/x",
             help_link=None,
+            language="de",
         ),
         events.EnrollmentFailed(
             email="ada@example.org",
@@ -126,6 +128,7 @@ def samples() -> list[Message]:
             failed_at=AT,
             portal_link="https://enroll.example.org/e/x",
             help_link=None,
+            language="de",
         ),
         events.OrderApproved(
             email="ada@example.org",
@@ -137,6 +140,7 @@ def samples() -> list[Message]:
             decided_at=AT,
             portal_link="https://enroll.example.org/e/x",
             help_link="https://help.example.org",
+            language="de",
         ),
         events.OrderRejected(
             email="ada@example.org",
@@ -149,6 +153,7 @@ def samples() -> list[Message]:
             decided_at=AT,
             portal_link="https://enroll.example.org/e/x",
             help_link="https://help.example.org",
+            language="de",
         ),
         people.PersonPublished(
             person_id=ID,
@@ -170,6 +175,7 @@ def samples() -> list[Message]:
             invited_by="Grace Hopper",
             invited_at=AT,
             help_link="https://help.example.org",
+            language="de",
         ),
         people.AdministratorPublished(
             administrator_id=ID,
@@ -190,6 +196,7 @@ def samples() -> list[Message]:
             requested_at=AT,
             expires_at=LATER,
             requested_from="192.0.2.1",
+            language="de",
         ),
         people.IdentityProviderPublished(
             identity_provider_id=ID,

@@ -19,13 +19,14 @@ from keystead_auth.bootstrap import Parts, WorkerParts, migrations, web_parts, w
 from keystead_auth.settings import AuthWebSettings
 from keystead_auth.web.app import create_app
 from keystead_auth.worker import duties
-from keystead_contracts.base import CertificateType
+from keystead_contracts.base import CertificateType, Message
 from keystead_contracts.events import Envelope, FormPublished
 from keystead_contracts.identity import SignInMethod
 from keystead_kit.secrets import TokenVerifier, new_id, write_signing_key
 
 ORIGIN = "http://localhost:8080"
 FORM = "Zm9ybS1mb3ItdGVzdHM"
+TOTP_KEY = "an integration test's authenticator key, 0123456789"
 COOKIE_KEY = "an integration test's cookie key, 0123456789"
 
 
@@ -95,7 +96,7 @@ class Auth:
     def browser(self, address: str = "192.0.2.1") -> Browser:
         return Browser(self.app, address)
 
-    def take(self, fact: FormPublished) -> None:
+    def take(self, fact: Message) -> None:
         """A fact arrives."""
         message = Envelope(
             message_id=new_id(), source="enroll", destination="auth", recorded_at=self.clock.now(),
@@ -138,6 +139,7 @@ def running_auth(database_url: str, redis_url: str, folder: Path, **settings: An
         "redis_url": redis_url,
         "token_key_file": folder / "token.pem",
         "cookie_key": COOKIE_KEY,
+        "totp_key": TOTP_KEY,
     }
     chosen = AuthWebSettings(**values | settings)
     clock = TestClock()

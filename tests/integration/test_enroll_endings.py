@@ -16,8 +16,10 @@ from tests.integration.test_enroll_devices import register, signed_in
 from tests.support.enroll_app import ADA, Agent, Browser, EnrollApp, enroll_app, issued, started
 
 from keystead_contracts.agent import Removed, Report
+from keystead_enroll.domain.administration import local_actor
+from keystead_enroll.domain.administration_refusals import ThingUnknown
 from keystead_enroll.domain.orders import OrderState
-from keystead_enroll.domain.refusals import OrderClosed, OrderUnknown
+from keystead_enroll.domain.refusals import OrderClosed
 from keystead_enroll.usecases.change_order import cancel_any_order
 
 GONE = timedelta(hours=24, minutes=11)
@@ -52,7 +54,7 @@ def test_an_order_ends_when_its_agent_can_no_longer_go_on(app: EnrollApp, begin:
     order = app.order(order_id)
     assert (order.state, order.failure_code) == (OrderState.FAILED, "claim-invalid")
     assert [job.payload.kind for job in agent.jobs()] == ["remove"]
-    assert retired(app) == ["cessationOfOperation"] * (begin is issued)
+    assert retired(app) == ["cessation_of_operation"] * (begin is issued)
     [letter] = app.facts("enrollment_failed")
     assert (letter["order_id"], letter["email"]) == (order_id, ADA)
     assert deserted() - counted == 1
@@ -89,7 +91,7 @@ def test_a_person_may_end_an_order_whose_certificate_is_issued(app: EnrollApp) -
     assert f"/orders/{order_id}/cancel" in browser.get(f"/orders/{order_id}").text
     assert browser.post(f"/orders/{order_id}/cancel").status_code == 303
     assert app.order(order_id).state is OrderState.CANCELLED
-    assert retired(app) == ["cessationOfOperation"]
+    assert retired(app) == ["cessation_of_operation"]
     late = agent.report(agent.installed_report(job))
     assert (late.status_code, late.json()) == (200, {"order_state": "cancelled"})
     [removal] = agent.jobs()
@@ -144,25 +146,25 @@ def test_while_a_certificate_is_signed_its_order_cannot_be_ended(app: EnrollApp)
 @pytest.mark.parametrize("note", ["", "The laptop was <stolen>."])
 def test_an_administrator_may_end_an_order_and_the_person_is_told(app: EnrollApp, note: str) -> None:
     browser, order_id, agent, _ = issued(app)
-    cancel_any_order(app.enroll.transactions, app.clock, app.origin, order_id, note)
+    cancel_any_order(app.enroll.transactions, app.clock, app.origin, local_actor("grace"), order_id, note)
     assert app.order(order_id).state is OrderState.CANCELLED
-    assert retired(app) == ["cessationOfOperation"]
+    assert retired(app) == ["cessation_of_operation"]
     assert [job.payload.kind for job in agent.jobs()] == ["remove"]
     [letter] = app.facts("enrollment_failed")
     assert letter["reason"].startswith("Your administrator cancelled the request") and note in letter["reason"]
     page = browser.get(f"/orders/{order_id}").text
     assert "Your administrator cancelled the request" in page and "<stolen>" not in page
     with pytest.raises(OrderClosed):
-        cancel_any_order(app.enroll.transactions, app.clock, app.origin, order_id)
+        cancel_any_order(app.enroll.transactions, app.clock, app.origin, local_actor("grace"), order_id)
 
 
 def test_only_an_order_that_is_there_and_not_installed_can_be_ended(app: EnrollApp) -> None:
     browser, order_id, agent, job = issued(app)
     assert agent.report(agent.installed_report(job)).status_code == 200
     with pytest.raises(OrderClosed):
-        cancel_any_order(app.enroll.transactions, app.clock, app.origin, order_id)
-    with pytest.raises(OrderUnknown):
-        cancel_any_order(app.enroll.transactions, app.clock, app.origin, "0" * 32)
+        cancel_any_order(app.enroll.transactions, app.clock, app.origin, local_actor("grace"), order_id)
+    with pytest.raises(ThingUnknown):
+        cancel_any_order(app.enroll.transactions, app.clock, app.origin, local_actor("grace"), "0" * 32)
     assert browser.post(f"/orders/{order_id}/cancel").status_code == 409
     assert retired(app) == [None]
 

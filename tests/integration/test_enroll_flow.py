@@ -32,8 +32,10 @@ from tests.unit.enroll_pki.samples import evidence, pem_of, tpm2b, tpmt_public
 
 from keystead_contracts.agent import Failed, Install, Removed, Report
 from keystead_enroll.bootstrap import build
+from keystead_enroll.domain.administration import local_actor
+from keystead_enroll.domain.administration_refusals import ThingUnknown
 from keystead_enroll.domain.orders import OrderState
-from keystead_enroll.domain.refusals import DeclarationInvalid, OrderClosed, OrderUnknown
+from keystead_enroll.domain.refusals import DeclarationInvalid, OrderClosed
 from keystead_enroll.usecases.change_order import decide_order
 
 
@@ -114,12 +116,12 @@ def test_an_order_may_wait_for_approval(app: EnrollApp) -> None:
     browser = app.browser("Approved")
     order_id = browser.order()
     assert app.order(order_id).state is OrderState.AWAITING_APPROVAL
-    decide_order(app.enroll.transactions, app.clock, app.origin, order_id, approve=True)
+    decide_order(app.enroll.transactions, app.clock, app.origin, local_actor("grace"), order_id, approve=True)
     agent = app.agent()
     assert agent.redeem(browser.link(order_id).claim).status_code == 200
     assert len(agent.jobs()) == 1
     with pytest.raises(OrderClosed, match="does not wait for approval: it is offered since"):
-        decide_order(app.enroll.transactions, app.clock, app.origin, order_id, approve=True)
+        decide_order(app.enroll.transactions, app.clock, app.origin, local_actor("grace"), order_id, approve=True)
     (letter,) = app.facts("order_approved")
     assert (letter["email"], letter["order_id"], letter["wanted"]) == (ADA, order_id, ADA)
     assert letter["portal_link"].endswith(f"/orders/{order_id}")
@@ -128,7 +130,15 @@ def test_an_order_may_wait_for_approval(app: EnrollApp) -> None:
 def test_an_order_may_be_declined_with_a_reason_that_the_person_reads(app: EnrollApp) -> None:
     browser = app.browser("Approved")
     order_id = browser.order()
-    decide_order(app.enroll.transactions, app.clock, app.origin, order_id, approve=False, note="Ask <Grace> first.")
+    decide_order(
+        app.enroll.transactions,
+        app.clock,
+        app.origin,
+        local_actor("grace"),
+        order_id,
+        approve=False,
+        remark="Ask <Grace> first.",
+    )
     assert app.order(order_id).state is OrderState.REJECTED
     (letter,) = app.facts("order_rejected")
     assert (letter["email"], letter["order_id"], letter["reason"]) == (ADA, order_id, "Ask <Grace> first.")
@@ -153,8 +163,8 @@ def test_requests_are_told_apart_by_the_names_they_are_for(app: EnrollApp) -> No
 
 
 def test_only_an_order_that_is_there_can_be_decided(app: EnrollApp) -> None:
-    with pytest.raises(OrderUnknown):
-        decide_order(app.enroll.transactions, app.clock, app.origin, "0" * 32, approve=True)
+    with pytest.raises(ThingUnknown):
+        decide_order(app.enroll.transactions, app.clock, app.origin, local_actor("grace"), "0" * 32, approve=True)
 
 
 def test_a_cancelled_order_takes_its_work_back(app: EnrollApp) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+import time
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 import httpx
-from tests.support.enroll_app import EnrollApp
+from tests.support.enroll_app import PAGE, EnrollApp
 
+from keystead_contracts.identity import AdministratorClaims
 from keystead_contracts.people import AdministratorMethod
 from keystead_enroll.domain.administration import Administrator, ApiToken, Grant, Role
 from keystead_enroll.usecases.admin.tokens import PREFIX
@@ -83,3 +86,67 @@ def master(app: EnrollApp) -> Api:
 def officer(app: EnrollApp, *grants: Grant) -> Api:
     """The API as an administrator with these grants sees it."""
     return Api(app, api_token(app, administrator(app, *grants)))
+
+
+class Console:
+    """A browser at the console."""
+
+    def __init__(self, app: EnrollApp, client: httpx.Client | None = None) -> None:
+        self.app = app
+        self.client: Any = client or app.client()
+        self.form_token = ""
+
+    def arrive(self, identity: str) -> httpx.Response:
+        """Comes from auth with an administrator's identity cookie."""
+        self.client.cookies.set("keystead_administrator", identity)
+        response = self.client.get("/console/arrive", headers=PAGE)
+        self.client.cookies.delete("keystead_administrator")
+        return response
+
+    def get(self, path: str = "", **headers: str) -> httpx.Response:
+        """A page of the console. Remembers the form token that it holds."""
+        response = self.client.get(f"/console{path}", headers=PAGE | headers)
+        found = re.search(r'name="form_token" value="([^"]+)"', response.text)
+        self.form_token = found[1] if found else self.form_token
+        return response
+
+    def post(self, path: str, **fields: Any) -> httpx.Response:
+        """Sends a form from our own page."""
+        data = {"form_token": self.form_token} | fields
+        return self.client.post(f"/console{path}", data=data, headers=PAGE | {"origin": self.app.origin})
+
+    def send(self, path: str, **fields: Any) -> httpx.Response:
+        """Opens the page of a form and sends it."""
+        opened = self.get(path)
+        assert opened.status_code == 200, opened.text
+        return self.post(path.partition("?")[0], **fields)
+
+    def follow(self, response: httpx.Response) -> httpx.Response:
+        """Where a form that was taken leads."""
+        assert response.status_code == 303, response.text
+        assert "draft=" not in response.headers["location"], self.mistakes(response)
+        return self.get(response.headers["location"].removeprefix("/console"))
+
+    def mistakes(self, response: httpx.Response) -> str:
+        """The page to which a form with mistakes leads back. Fails if the form was taken."""
+        assert response.status_code == 303, response.text
+        assert "?draft=" in response.headers["location"], response.headers["location"]
+        return self.get(response.headers["location"].removeprefix("/console")).text
+
+
+def administrator_identity(app: EnrollApp, who: Administrator, **changes: Any) -> str:
+    """What auth says of an administrator who signed in."""
+    now = int(time.time())
+    claims = AdministratorClaims(
+        sub=who.id, email=who.email, jti=secrets.token_hex(16), iat=now, exp=now + 120, method=who.methods[0],
+        second_factor=True,
+    )  # fmt: skip
+    return app.auth.sign(claims.model_dump(mode="json") | changes)
+
+
+def console(app: EnrollApp, *grants: Grant) -> Console:
+    """The console as a new administrator with these grants sees it; as a master without any."""
+    opened = Console(app)
+    response = opened.arrive(administrator_identity(app, administrator(app, *grants)))
+    assert response.status_code == 303, response.text
+    return opened

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from tests.support.page_samples import NOW, ROOT
 
 from keystead_contracts.base import AssuranceLevel, CertificateType
@@ -15,10 +14,20 @@ from keystead_contracts.events import (
     OrderApproved,
     OrderRejected,
 )
+from keystead_contracts.people import AdministratorInvited, PersonInvited
+from keystead_notify.adapters.writing import Writer
 
 LETTERS = ROOT / "services/notify/src/keystead_notify/adapters/templates"
 
-Letter = LoginRequested | CertificateInstalled | EnrollmentFailed | OrderApproved | OrderRejected
+Letter = (
+    LoginRequested
+    | CertificateInstalled
+    | EnrollmentFailed
+    | OrderApproved
+    | OrderRejected
+    | AdministratorInvited
+    | PersonInvited
+)
 
 FACTS: dict[str, Letter] = {
     "login_requested": LoginRequested(
@@ -79,17 +88,30 @@ FACTS: dict[str, Letter] = {
         decided_at=NOW,
         portal_link="https://enroll.example.org/e/Zx8/orders/1",
     ),
+    "administrator_invited": AdministratorInvited(
+        email="ada.lovelace@example.org",
+        name="Ada Lovelace",
+        link="https://enroll.example.org/auth/administrators/invitation/9NcvVw4zJ0fWmZ4r0u1dQYv1b8oXkq3sT5yHc7LpE2A",
+        invited_by="Grace Hopper",
+        requested_at=NOW,
+        expires_at=NOW + timedelta(hours=72),
+    ),
+    "person_invited": PersonInvited(
+        email="ada.lovelace@example.org",
+        name="Ada Lovelace",
+        organization="Northwind University",
+        form_name="Staff certificates",
+        form_url="https://enroll.example.org/e/Zx8",
+        needs_secret_id=True,
+        needs_access_code=True,
+        invited_by="Grace Hopper",
+        invited_at=NOW,
+        help_link="https://help.example.org/certificates",
+    ),
 }
 
 
 def render_letter(name: str, suffix: str, fact: Letter) -> str:
-    """The letter `name` as `txt` or `html`, rendered as the letters' comments ask for."""
-    environment = Environment(
-        loader=FileSystemLoader(LETTERS),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(f"{name}.{suffix}").render(fact=fact, product="Keystead")
+    """The letter `name` as `txt` (with its subject) or `html`."""
+    written = Writer().write(name, fact.model_dump(mode="json"))
+    return written.html if suffix == "html" else f"Subject: {written.subject}\n\n{written.text}"

@@ -1,6 +1,6 @@
 """Renders every page and letter with sample data into a folder, and takes screenshots of them.
 
-    python tests/support/preview_pages.py OUT [NAME …] [--no-screenshots]
+    python tests/support/preview_pages.py OUT [NAME …] [--language TAG] [--no-screenshots]
 
 OUT/<name>.html are the pages, OUT/letters the letters, OUT/shots/<name>-<width>-<light|dark>.png the screenshots
 (360 and 1100 px wide, by Chromium under the portal's own content security policy). NAMEs take only pages that begin so.
@@ -26,6 +26,7 @@ from tests.support.letter_samples import FACTS, render_letter
 from tests.support.page_samples import STATIC, Sample, pages, render
 
 from keystead_kit.http import CSP
+from keystead_kit.i18n import language, speaking
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
@@ -82,8 +83,9 @@ def write(folder: Path, samples: list[Sample]) -> None:
                 json.dumps(sample.context["progress"]), encoding="utf-8"
             )
     for name, fact in FACTS.items():
+        spoken = fact.model_copy(update={"language": language().tag})
         for suffix in ("txt", "html"):
-            (folder / "letters" / f"{name}.{suffix}").write_text(render_letter(name, suffix, fact), encoding="utf-8")
+            (folder / "letters" / f"{name}.{suffix}").write_text(render_letter(name, suffix, spoken), encoding="utf-8")
     names = [f"{sample.name}.html" for sample in samples] + [f"letters/{name}.html" for name in FACTS]
     links = "".join(f'<li><a href="/{name}">{name}</a></li>' for name in names)
     (folder / "index.html").write_text(f"<!doctype html><title>Pages</title><ul>{links}</ul>", encoding="utf-8")
@@ -125,10 +127,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("names", nargs="*", help="only pages whose name begins so")
+    parser.add_argument("--language", default="en")
     parser.add_argument("--no-screenshots", action="store_true")
     options = parser.parse_args()
     samples = pages()
-    write(options.out, samples)
+    with speaking(options.language):
+        write(options.out, samples)
     names = [sample.name for sample in samples] + [f"letters/{name}" for name in FACTS]
     chosen = [name for name in names if not options.names or name.startswith(tuple(options.names))]
     if not options.no_screenshots:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
-from html.parser import HTMLParser
 
 import pytest
 from tests.support.letter_samples import FACTS, LETTERS, render_letter
+from tests.support.markup import Page
 from tests.support.page_samples import AUTH, ENROLL, KIT, LINK, STATIC, Sample, pages, render
 
 from keystead_contracts.events import LoginRequested
 from keystead_kit.pages import utc_text, with_code
 
 PAGES = pages()
-VOID = {"meta", "link", "img", "input", "br"}
 TEXT_PAIRS = [
     *((ink, ground) for ink in ("text", "muted", "accent") for ground in ("bg", "surface", "sunken", "calm-soft")),
     *((ink, ground) for ink in ("bad", "good", "warn", "accent-strong") for ground in ("bg", "surface")),
@@ -30,35 +29,6 @@ TEXT_PAIRS = [
 EDGE_PAIRS = [(edge, ground) for edge in ("edge", "focus", "accent", "bad") for ground in ("bg", "surface")]
 
 
-class Page(HTMLParser):
-    """What the checks need of a page: its elements with attributes, and whether the tags nest."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.headings: list[int] = []
-        self.open: list[str] = []
-        self.feed(text)
-        assert self.open == [], f"never closed: {self.open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in VOID:
-            self.open.append(tag)
-        if re.fullmatch("h[1-6]", tag):
-            self.headings.append(int(tag[1]))
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
-
-    def all(self, *tags: str) -> list[dict[str, str]]:
-        """The attributes of the elements with one of these tags."""
-        return [attributes for tag, attributes in self.elements if tag in tags]
-
-
 @pytest.fixture(params=PAGES, ids=lambda sample: sample.name)
 def page(request: pytest.FixtureRequest) -> Page:
     sample: Sample = request.param
@@ -72,7 +42,7 @@ def test_every_template_has_a_sample() -> None:
 
 
 def test_every_template_documents_its_context() -> None:
-    for path in (*KIT.glob("*"), *AUTH.glob("*"), *ENROLL.glob("*"), *LETTERS.glob("*")):
+    for path in (*KIT.glob("*"), *AUTH.glob("*"), *ENROLL.rglob("*.html"), *LETTERS.glob("*")):
         assert path.read_text(encoding="utf-8").startswith("{#"), path
 
 
@@ -170,8 +140,10 @@ def test_only_a_proven_key_is_said_to_be_safe_from_copying() -> None:
 
 
 def test_static_files_are_small() -> None:
-    assert (STATIC / "keystead.css").stat().st_size < 20_000
-    assert sum(path.stat().st_size for path in STATIC.iterdir()) < 40_000
+    sizes = {path.name: path.stat().st_size for path in STATIC.iterdir()}
+    assert sizes["keystead.css"] < 20_000
+    assert sizes["console.css"] < 20_000
+    assert sum(size for name, size in sizes.items() if name not in {"console.css", "console.js"}) < 40_000
 
 
 def _tokens(scheme: str) -> dict[str, str]:

@@ -103,6 +103,7 @@ def resume(
             client,
             tokens,
             recipient=claim.claim_id,
+            discard_key=machine.discard_key,
             stop=stop,
             tell=tell,
             patience=patience,
@@ -112,10 +113,10 @@ def resume(
             return _until_ended(machine, claim, worker)
         except ServerUnreachable:
             if machine.journal.useful_seconds(claim) <= 0:
-                machine.journal.close_claim(claim, "failed")
+                machine.give_up(claim)
             raise
         except ServerRefused as error:
-            machine.journal.close_claim(claim, "failed")
+            machine.give_up(claim)
             if error.problem in (ProblemCode.CLAIM_INVALID, ProblemCode.NOT_FOUND, ProblemCode.UNAUTHENTICATED):
                 raise LinkUnusable(
                     error.detail, error.advice or "Open the enrollment page again for a new link."
@@ -152,7 +153,7 @@ def _ended(machine: Machine, claim: ClaimEntry, job: JobEntry) -> Enrolled:
             provider=job.body.provider,
             order_state=job.order_state,
         )
-    machine.journal.close_claim(claim, "failed")
+    machine.give_up(claim)
     match job.body:
         case _ if job.refusal:
             raise EnrollmentFailed(f"the server refused: {job.refusal}", job.refusal_advice)

@@ -44,6 +44,7 @@ class JobContext:
     keys: KeyStores
     store: CertificateStore
     now: Clock
+    recipient: str = ""
 
 
 def execute(job: DeviceJob, context: JobContext) -> ReportBody:
@@ -99,6 +100,7 @@ def make_key_and_csr(job: DeviceJob, wish: MakeKeyAndCsr, context: JobContext) -
         key_file=keys.key_file,
         provider=info.name,
         exportable=info.exportable,
+        recipient=context.recipient,
     )
     context.store.save_pending(PendingKey(request=request, blob=blob, answer=answer))
     return answer

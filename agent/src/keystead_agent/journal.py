@@ -89,8 +89,8 @@ class Journal:
         self._now = now
 
     def recover(self) -> None:
-        """Makes the directories, removes unfinished files and entries older than KEEP; closes claims that no server
-        can go on with. Raises StoreUnwritable."""
+        """Makes the directories, removes unfinished files and entries older than KEEP; closes the hopeless claims.
+        Raises StoreUnwritable."""
         oldest = self._now() - KEEP
         for directory in (private_directory(self._jobs), private_directory(self._claims)):
             with unwritable(directory):
@@ -103,8 +103,8 @@ class Journal:
             if claim.state != "open" and claim.opened_at < oldest:
                 self._claim_path(claim.claim_id).unlink(missing_ok=True)
                 self._claim_path(claim.claim_id).with_suffix(".lock").unlink(missing_ok=True)
-            elif claim.state == "open" and self.useful_seconds(claim) <= 0:
-                self.close_claim(claim, "failed")
+        for claim in self.hopeless_claims():
+            self.close_claim(claim, "failed")
 
     def answered(self, server: str, job_id: str) -> JobEntry | None:
         """The entry of a job that was answered before. An entry that cannot be read is as good as none: whoever does
@@ -177,6 +177,10 @@ class Journal:
         """Claims whose order is neither installed nor failed, oldest first."""
         found = (entry for entry in self._read_all(self._claims, ClaimEntry) if entry.state == "open")
         return sorted(found, key=lambda entry: entry.opened_at)
+
+    def hopeless_claims(self) -> list[ClaimEntry]:
+        """Open claims that no server can go on with."""
+        return [claim for claim in self.open_claims() if self.useful_seconds(claim) <= 0]
 
     @contextmanager
     def holding_claim(self, claim_id: str) -> Iterator[bool]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from keystead_agent.backoff import NOTICE_SECONDS
 from keystead_agent.certstore.pem import CertificateStore
-from keystead_agent.errors import AgentBusy
+from keystead_agent.errors import AgentBusy, KeyLost, OrderOfAnotherServer
 from keystead_agent.files import held, private_directory
-from keystead_agent.journal import Clock, JobEntry, Journal
+from keystead_agent.journal import ClaimEntry, Clock, JobEntry, Journal
 from keystead_agent.keystore import KeyStores
 from keystead_agent.machine_info import machine_info
 from keystead_agent.settings import Settings
@@ -53,6 +53,8 @@ class Machine:
         process that is waited for. Raises StoreUnwritable, AgentBusy."""
         with self.working(START_PATIENCE, waiting):
             self.store.recover()
+            for claim in self.journal.hopeless_claims():
+                self._discard_keys(claim.server, claim.claim_id)
             self.journal.recover()
 
     @contextmanager
@@ -102,9 +104,31 @@ class Machine:
         with self.working(NOTICE_SECONDS):
             entry = self.journal.answered(server, job.job_id)
             if entry is None:
-                body = execute(job, JobContext(server=server, keys=self.keys, store=self.store, now=self.now))
+                body = execute(job, JobContext(server, self.keys, self.store, self.now, recipient))
                 entry = self.journal.answer(server, recipient, job, body)
         return entry
+
+    def discard_key(self, server: str, order_id: str) -> None:
+        """Removes the key that waits for the certificate of `order_id`, which will not come. Raises StoreUnwritable,
+        AgentBusy."""
+        with self.working():
+            self._discard_key(server, order_id)
+
+    def give_up(self, claim: ClaimEntry) -> None:
+        """Remembers that the claim's order cannot be installed; its key goes first, so that a crash leaves none.
+        Raises StoreUnwritable, AgentBusy."""
+        with self.working():
+            self._discard_keys(claim.server, claim.claim_id)
+            self.journal.close_claim(claim, "failed")
+
+    def _discard_keys(self, server: str, recipient: str) -> None:
+        orders = {entry.order_id for entry in self.journal.entries(server, recipient)}
+        for order_id in sorted(orders | self.store.pending_of(server, recipient)):
+            self._discard_key(server, order_id)
+
+    def _discard_key(self, server: str, order_id: str) -> None:
+        with suppress(KeyLost, OrderOfAnotherServer):  # what cannot be read, or is another's, stays for a person to see
+            self.store.discard_pending(server, order_id)
 
     def assertion(self, origin: str) -> str:
         """A signed assertion of the registered device for the server at `origin`."""

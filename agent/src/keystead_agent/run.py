@@ -45,7 +45,14 @@ def _run(machine: Machine, helper: Helper, stop: Stop, tell: Tell) -> None:
     with machine.connect(identity.server) as client:
         tokens = Tokens(lambda: client.device_token(TokenRequest(assertion=helper.assertion(client.origin))))
         worker = Worker(
-            machine.journal, helper.perform, client, tokens, recipient=DEVICE, stop=stop, tell=_tidying(tell, helper)
+            machine.journal,
+            helper.perform,
+            client,
+            tokens,
+            recipient=DEVICE,
+            stop=stop,
+            tell=_tidying(tell, helper),
+            discard_key=machine.discard_key,
         )
         worker.finish_reports()
         for _ in worker.follow():

@@ -13,7 +13,7 @@ from keystead_agent.backoff import Backoff, Stop
 from keystead_agent.client import JobEvent, ServerClient, UnknownJob
 from keystead_agent.errors import AgentBusy, AgentError, ServerRefused, ServerUnreachable, StoreUnwritable
 from keystead_agent.journal import JobEntry, Journal
-from keystead_contracts.agent import AgentToken, DeviceJob, Failed, FailureCode, Report
+from keystead_contracts.agent import AgentToken, CsrReady, DeviceJob, Failed, FailureCode, Report
 from keystead_contracts.problems import ProblemCode
 
 RENEW_AT = 0.8
@@ -34,6 +34,8 @@ class Tell(Protocol):
 
 Perform = Callable[[str, str, DeviceJob], JobEntry]
 """Does a job for a server and a recipient, once; see `Machine.perform`."""
+DiscardKey = Callable[[str, str], None]
+"""Removes the key that waits for an order's certificate; see `Machine.discard_key`."""
 
 
 class Tokens:
@@ -76,6 +78,7 @@ class Worker:
         tokens: Tokens,
         *,
         recipient: str,
+        discard_key: DiscardKey,
         stop: Stop,
         tell: Tell,
         patience: float | None = None,
@@ -87,6 +90,7 @@ class Worker:
         self._client = client
         self._tokens = tokens
         self._recipient = recipient
+        self._discard_key = discard_key
         self._stop = stop
         self._tell = tell
         self._backoff = backoff or Backoff()
@@ -152,12 +156,15 @@ class Worker:
                 self._stop.sleep(BUSY_PAUSE)
 
     def _deliver(self, entry: JobEntry) -> JobEntry:
-        """Reports until the server has the answer, or refuses it for good."""
+        """Reports until the server has the answer, or refuses it for good: no certificate comes for a refused CSR,
+        so its key goes, before the refusal is remembered."""
         try:
             state = self._post(entry.report, entry.trace_id)
         except ServerRefused as error:
             if error.problem != ProblemCode.JOB_ALREADY_REPORTED:
                 self._tell_refused(entry.job_id, entry.trace_id, error)
+                if isinstance(entry.body, CsrReady):
+                    self._discard_key(entry.server, entry.order_id)
                 return self._journal.settle(entry, "", error.detail, error.advice)
             state = ""
         settled = self._journal.settle(entry, state)

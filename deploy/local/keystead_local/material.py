@@ -8,6 +8,7 @@ from pathlib import Path
 
 NAMES = (
     "auth-cookie-key",
+    "auth-totp-key",
     "enroll-cookie-key",
     "enroll-access-code-key",
     "enroll-ca-key-passphrase",

@@ -230,6 +230,8 @@ class Stack:
             values |= {
                 "TOKEN_KEY_FILE": str(keys / "auth-token.pem"),
                 "COOKIE_KEY_FILE": str(secrets / "auth-cookie-key"),
+                "TOTP_KEY_FILE": str(secrets / "auth-totp-key"),
+                "ADMINISTRATOR_SECOND_FACTOR": "optional",
                 "MAILBOX_URL": self.mailbox_url,
             }
         elif service == "enroll":

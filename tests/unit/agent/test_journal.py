@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.unit.agent.samples import NOW, SERVER, job
 
-from keystead_agent.journal import DEVICE, KEEP, Journal
+from keystead_agent.journal import DEVICE, KEEP, RESUMABLE, Journal
 from keystead_contracts.agent import EnrollLink, Removed
 
 
@@ -116,3 +116,11 @@ def test_unfinished_writes_are_swept_and_damage_is_set_aside(tmp_path: Path) -> 
     (tmp_path / "jobs" / "x.json").write_text("{")
     assert journal.entries(SERVER, DEVICE) == []
     assert (tmp_path / "jobs" / "x.damaged").exists()
+
+
+def test_a_claim_is_hopeless_when_no_server_can_go_on_with_it(tmp_path: Path) -> None:
+    claim = opened(tmp_path).open_claim(EnrollLink(server=SERVER, claim="c" * 32))
+    journal = Journal(tmp_path, lambda: NOW + RESUMABLE - timedelta(seconds=1))
+    assert journal.hopeless_claims() == []
+    journal = Journal(tmp_path, lambda: NOW + RESUMABLE)
+    assert journal.hopeless_claims() == [claim]

@@ -23,6 +23,7 @@ def good(tmp_path: Path) -> dict[str, object]:
         "database_url": "sqlite:////tmp/x.db",
         "token_key_file": key,
         "cookie_key": KEY,
+        "totp_key": KEY[::-1],
     }
 
 
@@ -33,7 +34,7 @@ def test_whole_settings_are_taken(good: dict[str, object]) -> None:
 
 
 def test_the_worker_needs_no_keys(good: dict[str, object]) -> None:
-    del good["token_key_file"], good["cookie_key"]
+    del good["token_key_file"], good["cookie_key"], good["totp_key"]
     AuthSettings(**good)  # type: ignore[arg-type]
 
 
@@ -42,6 +43,9 @@ def test_the_worker_needs_no_keys(good: dict[str, object]) -> None:
     [
         ("cookie_key", "too short"),
         ("cookie_key", "x" * 40),
+        ("totp_key", "x" * 40),
+        ("totp_key", KEY),
+        ("administrator_second_factor", "optional"),
         ("token_key_file", "/does/not/exist"),
         ("token_key_file", __file__),
         ("link_minutes", 0),
@@ -63,7 +67,7 @@ def test_a_missing_secret_refuses_to_start_and_every_mistake_is_told(
         load_settings(AuthWebSettings)
     assert end.value.code == 2
     told = capsys.readouterr().err
-    for name in ("DATABASE_URL", "TOKEN_KEY_FILE", "COOKIE_KEY"):
+    for name in ("DATABASE_URL", "TOKEN_KEY_FILE", "COOKIE_KEY", "TOTP_KEY"):
         assert f"KEYSTEAD_AUTH_{name}" in told
 
 

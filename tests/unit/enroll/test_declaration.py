@@ -100,7 +100,7 @@ def test_all_mistakes_are_told_at_once_by_line_and_name_in_plain_words(tmp_path:
         "line 35: an account without a name, of form “G”: name is missing",
         "line 38: registration token “t”: token: must have at least 16 characters",
         "line 39: the file: there is no setting “surprise” here; there are organizations, licence, profiles, forms, "
-        "registration_tokens",
+        "registration_tokens, administrators, identity_providers",
     ]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 import structlog
@@ -329,3 +330,41 @@ def test_redis_may_go_and_come_back(limiter: tuple[RateLimiter, RedisServer]) ->
     server.start()
     assert limits.hit("1/hour", "ada") is None
     assert limits.hit("1/hour", "ada") is not None
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    records = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    return [record for record in records if record["event"] == "refusal answered"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "route", "code", "level"),
+    [
+        ("GET", "/refused", 409, "/refused", "conflict", "info"),
+        ("GET", "/boom", 500, "/boom", "internal", "error"),
+        ("GET", "/nothing/s3cret", 404, "none", "not-found", "info"),
+        ("BREW", "/refused", 405, "/refused", "method-not-allowed", "info"),
+        ("GET", "/health/ready", 503, "/health/ready", "", "warning"),
+    ],
+)
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+def test_the_log_has_a_line_for_the_reference_of_every_refusal(
+    capsys: pytest.CaptureFixture[str], method: str, path: str, status: int, route: str, code: str, level: str,
+    accept: str,
+) -> None:  # fmt: skip
+    configure_logging("sample", "web")
+    client = TestClient(sample(ready=False), base_url=ORIGIN, raise_server_exceptions=False)
+    response = client.request(method, f"{path}?token=s3cret", headers={"accept": accept})
+    (record,) = told(capsys)
+    assert response.status_code == record["status"] == status
+    assert record["trace_id"] == response.headers["x-trace-id"]
+    assert (record["route"], record["problem_code"], record["level"]) == (route, code, level)
+    assert record["method"] == (method if method == "GET" else "other")
+    assert "s3cret" not in json.dumps(record)
+    assert "x-problem" not in response.headers
+
+
+def test_an_answer_that_is_no_refusal_leaves_no_line(capsys: pytest.CaptureFixture[str], client: TestClient) -> None:
+    configure_logging("sample", "web")
+    assert client.get("/form").status_code == 200
+    assert told(capsys) == []

@@ -10,14 +10,14 @@ a key never touches a credential that is in use. The root is kept beside; no sys
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from keystead_agent.errors import KeyLost, OrderOfAnotherServer
+from keystead_agent.errors import KeyLost, OrderOfAnotherServer, StoreUnwritable
 from keystead_agent.files import (
     private_directory,
     recover_directories,
@@ -50,6 +50,8 @@ class KeyRequest(BaseModel):
     key_file: str
     provider: str
     exportable: bool
+    recipient: str = ""
+    """Whose job it was, as the journal names it; older agents did not say."""
 
 
 class Metadata(BaseModel):
@@ -126,6 +128,16 @@ class CertificateStore:
                 blob=(directory / safe_name(request.key_file)).read_bytes(),
                 answer=CsrReady.model_validate_json((directory / ANSWER).read_bytes()),
             )
+
+    def pending_of(self, server: str, recipient: str) -> set[str]:
+        """The orders with a key that was made in a job for `recipient`; a damaged one is not among them."""
+        found = set()
+        for directory in self._pending.glob("[!.]*"):
+            with suppress(KeyLost, StoreUnwritable), unwritable(directory), damage_named(directory):
+                request = KeyRequest.model_validate_json((directory / REQUEST).read_bytes())
+                if (request.server, request.recipient) == (server, recipient):
+                    found.add(request.order_id)
+        return found
 
     def discard_pending(self, server: str, order_id: str) -> None:
         """Removes the pending key of `order_id`, if there is one. Raises OrderOfAnotherServer."""

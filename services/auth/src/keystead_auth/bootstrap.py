@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,22 +11,53 @@ from sqlalchemy.orm import Session
 from keystead_auth import ports
 from keystead_auth.adapters import tables
 from keystead_auth.adapters.attempts import Limits, RedisAttempts
+from keystead_auth.adapters.fetch import HttpFetcher
+from keystead_auth.adapters.idp_store import SqlProviders
+from keystead_auth.adapters.one_time_codes import TotpCodes
+from keystead_auth.adapters.person_store import SqlPersons
 from keystead_auth.adapters.randomness import SystemRandomness
-from keystead_auth.adapters.store import SqlForms, SqlTransactions
+from keystead_auth.adapters.saml_messages import Pysaml2Messages
+from keystead_auth.adapters.store import SqlForms, SqlTransaction, SqlTransactions
+from keystead_auth.adapters.xmlsec import XmlSec, find_xmlsec
 from keystead_auth.settings import AuthSettings, AuthWebSettings
+from keystead_auth.usecases.administrator_desk import AdministratorDesk
+from keystead_auth.usecases.invite_administrator import LinkFor
+from keystead_auth.usecases.project_administrator import project_administrator
 from keystead_auth.usecases.project_form import project_form
+from keystead_auth.usecases.project_person import project_person
+from keystead_auth.usecases.project_provider import project_provider
 from keystead_contracts.events import Envelope, Fact, FormPublished
+from keystead_contracts.people import (
+    AdministratorPublished,
+    IdentityProviderKind,
+    IdentityProviderPublished,
+    PersonPublished,
+)
 from keystead_kit.bus import Bus
 from keystead_kit.clock import Clock, SystemClock
 from keystead_kit.db import Database
 from keystead_kit.drafts import Drafts
 from keystead_kit.forms import Cookies, FormGuard
+from keystead_kit.known_browsers import KnownBrowsers
+from keystead_kit.logs import get_logger
 from keystead_kit.migrations import Migrations
 from keystead_kit.ratelimit import RateLimiter
 from keystead_kit.secrets import TokenSigner
+from keystead_kit.setting_types import Mode
 from keystead_kit.worker import Messenger
 
 SERVICE = tables.SERVICE
+NO_SAML_KEY = "This server has no SAML key: KEYSTEAD_AUTH_SAML_KEY_FILE and _CERTIFICATE_FILE are to be set."
+NO_XMLSEC = "This server lacks the program xmlsec1, which SAML needs."
+_log = get_logger()
+
+
+@dataclass(frozen=True)
+class Saml:
+    """What SAML is made of."""
+
+    messages: ports.SamlMessages
+    verifier: ports.SignatureVerifier
 
 
 @dataclass(frozen=True)
@@ -44,6 +76,21 @@ class Parts:
     identity_cookies: Cookies
     guard: FormGuard
     drafts: Drafts
+    saml: Saml | None
+    codes: ports.OneTimeCodes
+    known_browsers: KnownBrowsers
+
+    @property
+    def desk(self) -> AdministratorDesk:
+        """What administrators' sign-in works with."""
+        return AdministratorDesk(
+            self.transactions, self.attempts, self.signer, self.randomness, self.clock, self.codes, self.settings.rules
+        )
+
+    @property
+    def kinds(self) -> list[IdentityProviderKind]:
+        """The kinds of identity providers that people can sign in through here."""
+        return [IdentityProviderKind.SAML] if self.saml else []
 
 
 @dataclass(frozen=True)
@@ -57,6 +104,8 @@ class WorkerParts:
     transactions: ports.Transactions
     randomness: ports.Randomness
     clock: Clock
+    fetcher: ports.Fetcher
+    unsupported: Mapping[IdentityProviderKind, str]
 
 
 def web_parts(settings: AuthWebSettings, clock: Clock | None = None) -> Parts:
@@ -66,6 +115,8 @@ def web_parts(settings: AuthWebSettings, clock: Clock | None = None) -> Parts:
     bus = Bus(SERVICE, redis_url)
     key = settings.cookie_key.get_secret_value().encode()
     cookies = Cookies("keystead_auth", settings.secure)
+    for reason in set(unsupported(settings).values()):
+        _log.warning("identity providers of a kind are not offered", why=reason)
     return Parts(
         settings=settings,
         database=database,
@@ -78,6 +129,10 @@ def web_parts(settings: AuthWebSettings, clock: Clock | None = None) -> Parts:
                 per_email=settings.limit_sign_in_per_email,
                 per_form=settings.limit_sign_in_per_form,
                 confirm_per_client=settings.limit_confirm_per_client,
+                idp_per_client=settings.limit_idp_per_client,
+                secret_per_client=settings.limit_secret_per_client,
+                secret_per_owner=settings.limit_secret_per_owner,
+                code_per_administrator=settings.limit_code_per_administrator,
             ),
             key,
         ),
@@ -88,7 +143,30 @@ def web_parts(settings: AuthWebSettings, clock: Clock | None = None) -> Parts:
         identity_cookies=Cookies("keystead", settings.secure),
         guard=FormGuard(key, cookies, settings.public_origin),
         drafts=Drafts(key, cookies),
+        saml=saml(settings),
+        codes=TotpCodes(settings.totp_key.get_secret_value().encode()),
+        known_browsers=KnownBrowsers(key, cookies),
     )
+
+
+def saml(settings: AuthSettings) -> Saml | None:
+    """SAML on real adapters; None if it is not set up here."""
+    keys, program = settings.saml_keys, find_xmlsec()
+    if not keys or program is None:
+        return None
+    xmlsec = XmlSec(program, tuple(key.key_file for key in keys))
+    return Saml(Pysaml2Messages(settings.public_origin, keys, xmlsec), xmlsec)
+
+
+def unsupported(settings: AuthSettings) -> dict[IdentityProviderKind, str]:
+    """Kind → why people cannot sign in through such an identity provider here."""
+    reasons = {}
+    if not settings.saml_keys:
+        reasons[IdentityProviderKind.SAML] = NO_SAML_KEY
+    elif find_xmlsec() is None:
+        reasons[IdentityProviderKind.SAML] = NO_XMLSEC
+    reasons[IdentityProviderKind.OIDC] = "This server does not speak OpenID Connect yet."
+    return reasons
 
 
 def worker_parts(settings: AuthSettings, clock: Clock | None = None) -> WorkerParts:
@@ -96,21 +174,42 @@ def worker_parts(settings: AuthSettings, clock: Clock | None = None) -> WorkerPa
     database = Database(settings.database_url.get_secret_value())
     bus = Bus(SERVICE, settings.redis_url.get_secret_value())
     clock = clock or SystemClock()
+    randomness = SystemRandomness()
+
+    def take(session: Session, fact: Fact, envelope: Envelope) -> None:
+        take_fact(session, fact, envelope, randomness, password_link(settings.public_origin))
+
     return WorkerParts(
         settings=settings,
         database=database,
         bus=bus,
-        messenger=Messenger(database, bus, clock, tables.outbox, tables.inbox, take_fact),
+        messenger=Messenger(database, bus, clock, tables.outbox, tables.inbox, take),
         transactions=SqlTransactions(database),
-        randomness=SystemRandomness(),
+        randomness=randomness,
         clock=clock,
+        fetcher=HttpFetcher(development=settings.mode is Mode.DEVELOPMENT, networks=settings.networks),
+        unsupported=unsupported(settings),
     )
 
 
-def take_fact(session: Session, fact: Fact, _envelope: Envelope) -> None:
+def password_link(origin: str) -> LinkFor:
+    """Where an administrator chooses a password, from a token."""
+    return lambda token: f"{origin}/auth/administrators/invitation/{token}"
+
+
+def take_fact(session: Session, fact: Fact, envelope: Envelope, randomness: ports.Randomness, link: LinkFor) -> None:
     """Takes a fact in, in the inbox's transaction. Facts that are none of auth's business are dropped."""
     if isinstance(fact, FormPublished):
         project_form(SqlForms(session), fact)
+    elif isinstance(fact, IdentityProviderPublished):
+        project_provider(SqlProviders(session), fact, envelope.recorded_at)
+    elif isinstance(fact, PersonPublished):
+        project_person(SqlPersons(session), fact)
+    elif isinstance(fact, AdministratorPublished):
+        project_administrator(
+            SqlTransaction(session), randomness, fact, link_for=link, now=envelope.recorded_at,
+            trace_id=envelope.trace_id,
+        )  # fmt: skip
 
 
 def migrations(database: Database) -> Migrations:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
+from keystead_auth.domain.administrators import (
+    Administrator,
+    AdministratorSession,
+    HalfSession,
+    Invitation,
+    ResetRequest,
+)
+from keystead_auth.domain.persons import KnownPerson
+from keystead_auth.domain.providers import Arrival, Attempt, IdentityProvider
+from keystead_auth.domain.saml.metadata import SamlEntity
 from keystead_auth.domain.sign_in import Decision, Form, Link, Session, SignInRequest
 from keystead_contracts.base import Message
+from keystead_contracts.people import IdentityProviderChecked
 
 
 class Forms(Protocol):
@@ -87,6 +100,236 @@ class Sessions(Protocol):
         ...
 
 
+class Providers(Protocol):
+    """The identity providers that enroll published."""
+
+    def get(self, id: str) -> IdentityProvider | None:
+        """The provider, withdrawn or not."""
+        ...
+
+    def all(self) -> list[IdentityProvider]:
+        """Those that are not withdrawn."""
+        ...
+
+    def put(self, provider: IdentityProvider, now: datetime) -> bool:
+        """Stores what was published, to be read at once, unless its version, or a newer one, is known already;
+        whether it was stored. What was read of the same source stays."""
+        ...
+
+    def claim(self, now: datetime, again_at: datetime) -> IdentityProvider | None:
+        """A provider whose metadata is to be read, put off until `again_at` for other workers."""
+        ...
+
+    def read(self, provider: IdentityProvider, told: IdentityProviderChecked, next_check_at: datetime) -> bool:
+        """Stores the provider's `material` and `usable_until` as given, unless it has changed since it was claimed;
+        whether `told` is news."""
+        ...
+
+
+class IdpAttempts(Protocol):
+    """Sign-ins that went to an identity provider."""
+
+    def add(self, attempt: Attempt) -> None:
+        """Stores an unanswered attempt."""
+        ...
+
+    def get(self, id: str) -> Attempt | None:
+        """The attempt, whatever its state."""
+        ...
+
+    def answer(self, id: str, now: datetime) -> bool:
+        """Marks the attempt as answered. True for exactly one caller, and only before it expires."""
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Deletes attempts that expired before; how many."""
+        ...
+
+
+class Arrivals(Protocol):
+    """Verified answers that wait for their browser."""
+
+    def add(self, arrival: Arrival) -> None:
+        """Stores an arrival."""
+        ...
+
+    def get(self, digest: str, now: datetime) -> Arrival | None:
+        """The arrival, if it has not expired."""
+        ...
+
+    def take(self, digest: str) -> bool:
+        """Deletes the arrival. True for exactly one caller."""
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Deletes arrivals that expired before; how many."""
+        ...
+
+
+class Assertions(Protocol):
+    """Assertions that signed somebody in, for as long as they could do so again."""
+
+    def first_time(self, digest: str, until: datetime) -> bool:
+        """Remembers the assertion until then; False if it is known already."""
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Forgets those whose time ended before; how many."""
+        ...
+
+
+class Persons(Protocol):
+    """The Persons that enroll published."""
+
+    def of(self, email: str, organization_ids: Sequence[str]) -> list[KnownPerson]:
+        """Those of these organizations with this address who are not removed, by id."""
+        ...
+
+    def put(self, person: KnownPerson) -> bool:
+        """Stores the person unless this version, or a newer one, is known already; whether it was stored."""
+        ...
+
+
+class Administrators(Protocol):
+    """The administrators that enroll published, and what they sign in with."""
+
+    def get(self, id: str, *, lock: bool = False) -> Administrator | None:
+        """The administrator, active or not. `lock`: until the end of the transaction."""
+        ...
+
+    def by_email(self, email: str) -> Administrator | None:
+        """The active one with this address."""
+        ...
+
+    def put(self, administrator: Administrator) -> None:
+        """Stores what was published. What they sign in with stays."""
+        ...
+
+    def set_password(self, id: str, password_hash: str) -> None:
+        """Replaces the password."""
+        ...
+
+    def set_authenticator(self, id: str, totp_secret: str | None, step: int | None) -> None:
+        """Replaces or removes the authenticator's secret (sealed); codes up to `step` are used up."""
+        ...
+
+    def accept_step(self, id: str, step: int) -> bool:
+        """Uses up every code up to this time step. True for exactly one caller a step."""
+        ...
+
+
+class RecoveryCodes(Protocol):
+    """One-time codes for who lost their authenticator, by keyed digest."""
+
+    def replace(self, administrator: str, digests: Sequence[str]) -> None:
+        """These, and no older ones."""
+        ...
+
+    def use(self, administrator: str, digest: str, now: datetime) -> bool:
+        """Uses the code up. True for exactly one caller."""
+        ...
+
+    def left(self, administrator: str) -> int:
+        """How many are unused."""
+        ...
+
+
+class Invitations(Protocol):
+    """Links by which administrators choose a password, by the digest of their token."""
+
+    def add(self, invitation: Invitation) -> None:
+        """Stores an unused link."""
+        ...
+
+    def get(self, digest: str) -> Invitation | None:
+        """The link, whatever its state."""
+        ...
+
+    def consume(self, digest: str, now: datetime) -> bool:
+        """Marks the link as used. True for exactly one caller, and only before it expires."""
+        ...
+
+    def end(self, administrator: str) -> None:
+        """Deletes their unused links."""
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Deletes links that expired before; how many."""
+        ...
+
+
+class AdministratorSessions(Protocol):
+    """Sessions of administrators by the digest of their token."""
+
+    def add(self, session: AdministratorSession) -> None:
+        """Stores a session."""
+        ...
+
+    def get(self, digest: str) -> AdministratorSession | None:
+        """The session, over or not."""
+        ...
+
+    def seen(self, digest: str, now: datetime) -> None:
+        """The session was used."""
+        ...
+
+    def end(self, digest: str) -> None:
+        """Deletes the session."""
+        ...
+
+    def end_all(self, administrator: str) -> None:
+        """Deletes every session of theirs."""
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Deletes sessions that expired before; how many."""
+        ...
+
+
+class HalfSessions(Protocol):
+    """Sign-ins between password and code, by the digest of their token."""
+
+    def add(self, half: HalfSession) -> None:
+        """Stores a half session."""
+        ...
+
+    def get(self, digest: str) -> HalfSession | None:
+        """The half session, over or not."""
+        ...
+
+    def take(self, digest: str) -> bool:
+        """Deletes the half session. True for exactly one caller."""
+        ...
+
+    def end_all(self, administrator: str) -> None:
+        """Deletes every one of theirs."""
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Deletes those that expired before; how many."""
+        ...
+
+
+class ResetRequests(Protocol):
+    """Forgotten passwords."""
+
+    def add(self, request: ResetRequest) -> None:
+        """Stores an undecided request."""
+        ...
+
+    def claim(self, limit: int) -> list[ResetRequest]:
+        """Undecided requests, oldest first, locked to this transaction."""
+        ...
+
+    def decided(self, ids: Sequence[str], now: datetime) -> None:
+        """These are decided."""
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Deletes requests made before; how many."""
+        ...
+
+
 class Facts(Protocol):
     """The outbox."""
 
@@ -108,6 +351,28 @@ class Transaction(Protocol):
     def sessions(self) -> Sessions: ...
     @property
     def facts(self) -> Facts: ...
+    @property
+    def providers(self) -> Providers: ...
+    @property
+    def attempts(self) -> IdpAttempts: ...
+    @property
+    def arrivals(self) -> Arrivals: ...
+    @property
+    def assertions(self) -> Assertions: ...
+    @property
+    def persons(self) -> Persons: ...
+    @property
+    def administrators(self) -> Administrators: ...
+    @property
+    def recovery_codes(self) -> RecoveryCodes: ...
+    @property
+    def invitations(self) -> Invitations: ...
+    @property
+    def administrator_sessions(self) -> AdministratorSessions: ...
+    @property
+    def half_sessions(self) -> HalfSessions: ...
+    @property
+    def reset_requests(self) -> ResetRequests: ...
 
 
 class Transactions(Protocol):
@@ -120,6 +385,24 @@ class Transactions(Protocol):
     def read(self) -> AbstractContextManager[Transaction]:
         """For reading only."""
         ...
+
+
+class Whose(StrEnum):
+    """Whose secret somebody tries to give."""
+
+    ADMINISTRATOR = "administrator"
+    PERSON = "person"
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Somebody gives the secret of `email`. `browser` is the id of a browser in which its owner signed in before."""
+
+    whose: Whose
+    email: str
+    client: str
+    browser: str | None = None
+    form: str | None = None
 
 
 class Attempts(Protocol):
@@ -136,6 +419,43 @@ class Attempts(Protocol):
 
     def guessed(self, client: str) -> None:
         """Counts a sign-in link that does not exist."""
+        ...
+
+    def secret(self, guess: Guess) -> int | None:
+        """Counts a try at a password or Secret ID; None if it may go on, else seconds to wait. Nobody's tries in
+        another browser make the owner wait in a browser of their own."""
+        ...
+
+    def secret_wrong(self, guess: Guess) -> None:
+        """Counts a wrong one against the client."""
+        ...
+
+    def secret_right(self, guess: Guess) -> None:
+        """Gives back what was counted against the owner."""
+        ...
+
+    def code(self, administrator: str) -> int | None:
+        """Counts a try at a one-time code; None if it may go on, else seconds to wait."""
+        ...
+
+    def code_right(self, administrator: str) -> None:
+        """Gives back what was counted."""
+        ...
+
+    def reset(self, client: str, email: str) -> int | None:
+        """Counts a forgotten password; None if it may go on, else seconds to wait."""
+        ...
+
+    def idp_begin(self, client: str) -> int | None:
+        """Counts a sign-in that goes to an identity provider; None if it may go on, else seconds to wait."""
+        ...
+
+    def idp_answer(self, client: str) -> int | None:
+        """Counts nothing; None if this client may bring an identity provider's answer, else seconds to wait."""
+        ...
+
+    def idp_refused(self, client: str) -> None:
+        """Counts an answer that was refused."""
         ...
 
 
@@ -164,4 +484,80 @@ class IdentitySigner(Protocol):
 
     def sign(self, claims: dict[str, Any]) -> str:
         """The claims as an ES256 JWT."""
+        ...
+
+
+class OneTimeCodes(Protocol):
+    """Secrets of authenticator apps (sealed: bound to their administrator, useless without our key), and recovery
+    codes."""
+
+    def new_secret(self, administrator: str) -> str:
+        """A fresh secret, sealed."""
+        ...
+
+    def shown(self, sealed: str, administrator: str) -> str:
+        """The secret as people type it (base32)."""
+        ...
+
+    def step(self, sealed: str, administrator: str, code: str, now: datetime) -> int | None:
+        """The time step whose code this is, now or a step aside; None if it is none."""
+        ...
+
+    def new_recovery_codes(self, count: int) -> list[str]:
+        """Fresh codes as people type them."""
+        ...
+
+    def recovery_digest(self, administrator: str, code: str) -> str:
+        """How a recovery code is stored, however it was typed."""
+        ...
+
+
+class SignatureVerifier(Protocol):
+    """Checks XML signatures. Nothing comes here that `domain.saml.signatures` has not screened."""
+
+    def verify(self, document: bytes, element: str, id: str, certificate: str) -> bool:
+        """Whether the signature within the `element` ("Response" or "Assertion") with this `id` is by the key of
+        `certificate` (base64 of DER)."""
+        ...
+
+    def decrypt(self, document: bytes) -> bytes:
+        """The document with its encrypted assertion opened by one of our keys. Raises DecryptionFailed."""
+        ...
+
+
+class Fetcher(Protocol):
+    """Gets public documents from identity providers."""
+
+    def get(self, url: str) -> bytes:
+        """The document. Raises domain.idp_errors.FetchFailed with words for an administrator."""
+        ...
+
+
+@dataclass(frozen=True)
+class SamlRequest:
+    """How a browser takes an AuthnRequest to the provider: by an address to go to, or by a form to send there."""
+
+    url: str
+    fields: dict[str, str] | None = None
+
+
+class SamlMessages(Protocol):
+    """What we write in SAML."""
+
+    @property
+    def entity_id(self) -> str:
+        """Our name."""
+        ...
+
+    @property
+    def acs_url(self) -> str:
+        """Where answers come."""
+        ...
+
+    def request(self, entity: SamlEntity, id: str, relay_state: str, now: datetime) -> SamlRequest:
+        """A signed AuthnRequest."""
+        ...
+
+    def metadata(self) -> bytes:
+        """Our own metadata."""
         ...

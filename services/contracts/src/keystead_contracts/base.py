@@ -15,6 +15,7 @@ __all__ = [
     "CertificateType",
     "EmailAddress",
     "KeyAlgorithm",
+    "LanguageTag",
     "Message",
     "PlainText",
     "TraceId",
@@ -51,6 +52,9 @@ EmailAddress = Annotated[
 
 UriExtension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,58}$")]
 """The unguessable end of an enrollment form's address: at most 58 URL-safe characters."""
+
+LanguageTag = Annotated[str, StringConstraints(pattern=r"^(?:[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)?$", max_length=35)]
+"""A language (BCP 47) in which a person reads; "" where it is not known."""
 
 PlainText = Annotated[str, AfterValidator(lambda text: "".join(map(_shown, text)))]
 """Text that a person will read: what cannot be seen becomes U+FFFD. A database, a log or a letter's header would choke

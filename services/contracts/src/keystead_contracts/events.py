@@ -15,6 +15,7 @@ from keystead_contracts.base import (
     AwareDatetime,
     CertificateType,
     EmailAddress,
+    LanguageTag,
     Message,
     PlainText,
     TraceId,
@@ -62,6 +63,7 @@ class LoginRequested(Message):
     expires_at: AwareDatetime
     requested_from: str = ""
     help_link: str | None = None
+    language: LanguageTag = ""
 
 
 class CertificateInstalled(Message):
@@ -82,6 +84,7 @@ class CertificateInstalled(Message):
     installed_at: AwareDatetime
     portal_link: str
     help_link: str | None = None
+    language: LanguageTag = ""
 
 
 class EnrollmentFailed(Message):
@@ -97,6 +100,7 @@ class EnrollmentFailed(Message):
     failed_at: AwareDatetime
     portal_link: str
     help_link: str | None = None
+    language: LanguageTag = ""
 
 
 class OrderApproved(Message):
@@ -112,6 +116,7 @@ class OrderApproved(Message):
     decided_at: AwareDatetime
     portal_link: str
     help_link: str | None = None
+    language: LanguageTag = ""
 
 
 class OrderRejected(Message):
@@ -128,6 +133,7 @@ class OrderRejected(Message):
     decided_at: AwareDatetime
     portal_link: str
     help_link: str | None = None
+    language: LanguageTag = ""
 
 
 Fact = Annotated[

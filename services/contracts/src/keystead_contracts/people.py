@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from keystead_contracts.base import AwareDatetime, EmailAddress, Message, PlainText
+from keystead_contracts.base import AwareDatetime, EmailAddress, LanguageTag, Message, PlainText
 
 
 class PersonPublished(Message):
@@ -121,6 +121,7 @@ class PersonInvited(Message):
     invited_by: PlainText
     invited_at: AwareDatetime
     help_link: str | None = None
+    language: LanguageTag = ""
 
 
 class AdministratorInvited(Message):
@@ -135,3 +136,4 @@ class AdministratorInvited(Message):
     requested_at: AwareDatetime
     expires_at: AwareDatetime
     requested_from: str = ""
+    language: LanguageTag = ""

@@ -6,14 +6,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy.orm import Session
+
+from keystead_contracts.events import Envelope, Fact
+from keystead_contracts.people import IdentityProviderChecked
 from keystead_enroll.adapters import tables
+from keystead_enroll.adapters.argon2_hasher import Argon2Hasher
 from keystead_enroll.adapters.builtin_ca import BuiltinCa
 from keystead_enroll.adapters.keyed_secrets import KeyedSecrets
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
-from keystead_enroll.adapters.store import SqlTransactions
+from keystead_enroll.adapters.store import SqlTransaction, SqlTransactions
 from keystead_enroll.metrics import ORDERS_DESERTED
-from keystead_enroll.ports import RateLimits
+from keystead_enroll.ports import PasswordHasher, RateLimits
 from keystead_enroll.settings import EnrollSettings
+from keystead_enroll.usecases.admin.identity_providers import take_judgement
 from keystead_enroll.usecases.end_deserted_orders import end_deserted_orders
 from keystead_enroll.usecases.enter_access_code import CodeLimits
 from keystead_enroll.usecases.issue_certificates import issue_certificates
@@ -41,6 +47,7 @@ class Enroll:
     linter: PkilintLinter
     limits: RateLimits
     code_limits: CodeLimits
+    passwords: PasswordHasher
 
     def migrations(self) -> Migrations:
         """This service's migrations on its database."""
@@ -60,10 +67,13 @@ class Enroll:
         )
 
     def messenger(self) -> Messenger:
-        """The outbox and inbox. Enroll takes no facts yet, it only tells them."""
-        return Messenger(
-            self.database, self.bus, self.clock, tables.outbox, tables.inbox, lambda _session, _fact, _envelope: None
-        )
+        """The outbox and inbox."""
+        return Messenger(self.database, self.bus, self.clock, tables.outbox, tables.inbox, self._take)
+
+    def _take(self, session: Session, fact: Fact, _envelope: Envelope) -> None:
+        """Takes a fact in, in the inbox's transaction. Facts that are none of enroll's business are dropped."""
+        if isinstance(fact, IdentityProviderChecked):
+            take_judgement(SqlTransaction(session, self.clock), fact)
 
     def issue(self, ca: BuiltinCa, linter: PkilintLinter) -> int:
         """Duty: issues what is accepted."""
@@ -105,4 +115,5 @@ def build(settings: EnrollSettings, clock: Clock | None = None) -> Enroll:
         code_limits=CodeLimits(
             settings.access_code_limit_person, settings.access_code_limit_form, settings.access_code_limit_address
         ),
+        passwords=Argon2Hasher(),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import secrets as randomness
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from keystead_enroll import cli_people
 from keystead_enroll.adapters.builtin_ca import CaFolder
 from keystead_enroll.adapters.declaration import read_declaration
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
@@ -25,6 +27,8 @@ from keystead_enroll.cli_output import (
     show_mistakes,
     show_orders,
 )
+from keystead_enroll.domain.administration import Actor, local_actor
+from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.errors import CaRefused, Refusal
 from keystead_enroll.domain.orders import OrderState
 from keystead_enroll.domain.refusals import DeclarationInvalid
@@ -64,6 +68,9 @@ def _advises(command: Callable[..., None]) -> Callable[..., None]:
         except CaRefused as refusal:
             show_error(refusal.detail, refusal.advice)
             sys.exit(EXIT_FAILED)
+        except InputRefused as refusal:
+            show_error("; ".join(f"{field}: {reason}" for field, reason in refusal.fields.items()), "")
+            sys.exit(EXIT_USAGE)
         except Refusal as refusal:
             show_error(refusal.detail, refusal.advice)
             sys.exit(EXIT_REFUSED)
@@ -79,6 +86,11 @@ def _enroll(role: str, settings_class: type[EnrollSettings] = EnrollSettings) ->
     settings = load_settings(settings_class)
     configure_logging("enroll", role, settings.log_level)
     return build(settings)
+
+
+def _operator() -> Actor:
+    """Whoever runs the command on this server; the audit log names their account."""
+    return local_actor(getpass.getuser())
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -187,7 +199,7 @@ def _root_passphrase(file: Path | None, unencrypted: bool) -> bytes | None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_advises
 def apply(file: Path, check: bool, as_json: bool) -> None:
-    """Bring organizations, profiles, forms and accounts to what a file declares.
+    """Bring organizations, profiles, forms, accounts, administrators and identity providers to what a file declares.
 
     Safe to repeat. What the file does not mention stays as it is. All mistakes are told at once, with their lines;
     nothing is changed until there are none.
@@ -257,7 +269,7 @@ def order_show(order_id: str, as_json: bool) -> None:
 
     Example: keystead order show 5f0c4e1b9a7d4f3e8c2b6a1d0e9f8c7b
     """
-    show_details(show_order(_enroll("cli").transactions, order_id), as_json=as_json)
+    show_details(show_order(_enroll("cli").transactions, _operator(), order_id), as_json=as_json)
 
 
 @order.command("approve")
@@ -270,7 +282,9 @@ def order_approve(order_id: str, as_json: bool) -> None:
     Example: keystead order approve 5f0c4e1b9a7d4f3e8c2b6a1d0e9f8c7b
     """
     enroll = _enroll("cli")
-    decided = decide_order(enroll.transactions, enroll.clock, enroll.settings.public_origin, order_id, approve=True)
+    decided = decide_order(
+        enroll.transactions, enroll.clock, enroll.settings.public_origin, _operator(), order_id, approve=True
+    )
     show_decision("Approved", decided, as_json=as_json)
 
 
@@ -289,7 +303,13 @@ def order_reject(order_id: str, reason: str, as_json: bool) -> None:
     """
     enroll = _enroll("cli")
     decided = decide_order(
-        enroll.transactions, enroll.clock, enroll.settings.public_origin, order_id, approve=False, note=reason
+        enroll.transactions,
+        enroll.clock,
+        enroll.settings.public_origin,
+        _operator(),
+        order_id,
+        approve=False,
+        remark=reason,
     )
     show_decision("Rejected", decided, as_json=as_json)
 
@@ -301,8 +321,11 @@ def order_reject(order_id: str, reason: str, as_json: bool) -> None:
 def order_cancel(order_id: str, reason: str) -> None:
     """End a request that is not installed yet; its certificate is retired. Example: keystead order cancel 5f0c…"""
     enroll = _enroll("cli")
-    cancel_any_order(enroll.transactions, enroll.clock, enroll.settings.public_origin, order_id, reason)
+    cancel_any_order(enroll.transactions, enroll.clock, enroll.settings.public_origin, _operator(), order_id, reason)
     click.echo("cancelled")
+
+
+cli_people.add_commands(main, _advises, _enroll)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

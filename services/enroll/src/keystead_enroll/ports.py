@@ -21,6 +21,8 @@ from keystead_enroll.domain.enrollment import (
     RegistrationToken,
     WebFormAccount,
 )
+from keystead_enroll.domain.figures import Figures
+from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.lint import Finding
 from keystead_enroll.domain.orders import Claim, Device, Order, OrderState
@@ -31,7 +33,7 @@ from keystead_kit.clock import Clock
 
 T = TypeVar("T")
 
-__all__ = ["Clock", "Issuer", "Linter", "RateLimits", "Secrets", "Transaction", "Transactions"]
+__all__ = ["Clock", "Issuer", "Linter", "PasswordHasher", "RateLimits", "Secrets", "Transaction", "Transactions"]
 
 
 class Transaction(Protocol):
@@ -60,7 +62,7 @@ class Transaction(Protocol):
         """Those whose `home_organization` is one of these, whatever the case."""
         ...
 
-    def persons_with(self, email: str) -> Sequence[Person]:
+    def persons_by_email(self, email: str) -> Sequence[Person]:
         """The Persons of all organizations who have this address."""
         ...
 
@@ -111,13 +113,25 @@ class Transaction(Protocol):
 
     def intent(self, order_id: str) -> IssuanceIntent | None: ...
     def certificate_of(self, order_id: str) -> Certificate | None: ...
-    def certificate(self, certificate_id: str) -> Certificate | None: ...
+
+    def certificate(self, certificate_id: str, *, lock: bool = False) -> Certificate | None:
+        """The certificate; with `lock` nobody else changes it before this transaction ends. Lock its order first."""
+        ...
+
     def certificates_of(self, form_id: str, email: str) -> Sequence[Certificate]: ...
     def enrollment_claim(self, token_digest: str, *, lock: bool = False) -> Claim | None: ...
     def claim_of(self, recipient: str) -> Claim | None: ...
     def device(self, device_id: str) -> Device | None: ...
     def device_by_key(self, spki_sha256: str) -> Device | None: ...
     def devices_of(self, email: str, organization_id: str) -> Sequence[Device]: ...
+
+    def open_orders_for(self, recipient: str) -> Sequence[Order]:
+        """Orders that have not ended and that this recipient works on, locked, in the order of their ids."""
+        ...
+
+    def certificates_for(self, recipient: str, limit: int) -> Sequence[Certificate]:
+        """The newest certificates of orders that this recipient worked on, newest first."""
+        ...
 
     def device_streams_began(self, device_ids: Collection[str], holder: str, now: datetime) -> None:
         """The web process `holder` has the newest stream of each of these devices."""
@@ -132,8 +146,16 @@ class Transaction(Protocol):
         ...
 
     def job(self, job_id: str, *, lock: bool = False) -> Job | None: ...
-    def open_jobs(self, recipient: str, limit: int = 100) -> Sequence[Job]: ...
+
+    def open_jobs(self, recipient: str, limit: int = 100) -> Sequence[Job]:
+        """What this recipient is to do, in order; nothing if it is a device that was removed."""
+        ...
+
     def open_jobs_of_order(self, order_id: str) -> Sequence[Job]: ...
+
+    def figures(self, scope: Scope, now: datetime) -> Figures:
+        """The dashboard's numbers of what is in `scope`."""
+        ...
 
     def page(self, definition: ListDefinition[T], scope: Scope, wanted: PageWanted) -> Page[T]:
         """The part of a list that is in `scope` and that is wanted. Raises CursorInvalid."""
@@ -165,6 +187,25 @@ class Transaction(Protocol):
         ...
 
     def administrator_by_email(self, email: str) -> Administrator | None: ...
+
+    def active_masters(self) -> Sequence[Administrator]:
+        """Those who may sign in and do everything, locked: nobody else takes one away before this transaction ends."""
+        ...
+
+    def identity_providers(self) -> Sequence[IdentityProvider]: ...
+
+    def persons_with(self, organization_id: str, emails: Collection[str]) -> Sequence[Person]:
+        """The organization's persons who have one of these addresses."""
+        ...
+
+    def tokens_of(self, administrator_id: str) -> Sequence[ApiToken]:
+        """The administrator's tokens, newest first."""
+        ...
+
+    def end_console_sessions(self, administrator_id: str) -> None:
+        """Signs the administrator out everywhere."""
+        ...
+
     def api_token(self, digest: str) -> ApiToken | None: ...
     def console_session(self, digest: str) -> ConsoleSession | None: ...
 
@@ -279,6 +320,18 @@ class Secrets(Protocol):
     def registration_digest(self, token: str) -> str: ...
     def claim_token(self, claim_id: str) -> str: ...
     def agent_token(self, recipient: str, now: datetime) -> tuple[str, int]: ...
+
+
+class PasswordHasher(Protocol):
+    """Hashes what persons know, slowly (tens of milliseconds): never within a transaction."""
+
+    def hash(self, text: str) -> str:
+        """`text` as an argon2id PHC string, another one each time."""
+        ...
+
+    def verify(self, text: str, phc: str) -> bool:
+        """Whether `phc` was made of `text`."""
+        ...
 
 
 NewId = Callable[[], str]

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from keystead_kit.forms import Cookies
+from keystead_kit.i18n import translated
 from keystead_kit.secrets import keyed_digest
 
 LIFETIME_SECONDS = 900
@@ -45,12 +46,16 @@ class Drafts:
         self._cipher = AESGCM(bytes.fromhex(keyed_digest(key, "draft", "")))
         self._cookies = cookies
 
-    def send_back(self, request: Request, draft: Draft) -> Response:
-        """The redirect from a form's POST to the GET of the same path.
+    def holds(self, request: Request, draft: Draft) -> bool:
+        """Whether `send_back` loses nothing of it."""
+        return len(self._sealed(draft, _bound_to(request.url.path, "x" * 8))) <= MOST_COOKIE_CHARACTERS
+
+    def send_back(self, request: Request, draft: Draft, page: str | None = None) -> Response:
+        """The redirect from a form's POST to the GET of the same path, or of `page` where the form stands.
 
         What no cookie can hold (thousands of characters that do not compress) has to be typed again.
         """
-        mark, path = secrets.token_urlsafe(6), request.url.path
+        mark, path = secrets.token_urlsafe(6), page or request.url.path
         text = self._sealed(draft, _bound_to(path, mark))
         if len(text) > MOST_COOKIE_CHARACTERS:
             short = {name: value for name, value in draft.values.items() if len(value) <= SHORT_VALUE}
@@ -74,7 +79,7 @@ class Drafts:
 
     def _sealed(self, draft: Draft, bound_to: bytes) -> str:
         nonce = secrets.token_bytes(_NONCE_OCTETS)
-        plain = zlib.compress(json.dumps([draft.values, draft.errors]).encode())
+        plain = zlib.compress(json.dumps([draft.values, translated(draft.errors)]).encode())
         return base64.urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, plain, bound_to)).decode().rstrip("=")
 
     def forget(self, request: Request, response: Response) -> None:

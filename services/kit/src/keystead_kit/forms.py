@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.words import Words
 from keystead_kit.http import ProblemException
 from keystead_kit.secrets import keyed_digest, new_token, same
 
@@ -67,14 +68,14 @@ class FormGuard:
         """Raises ProblemException unless the form came from our own page in this browser."""
         if request.headers.get("origin") != self._origin:
             raise ProblemException(
-                403, ProblemCode.WRONG_ORIGIN, "This form was sent from another site.",
-                f"Open {self._origin} in your browser and use the form there.",
+                403, ProblemCode.WRONG_ORIGIN, Words("This form was sent from another site."),
+                Words("Open {origin} in your browser and use the form there.", origin=self._origin),
             )  # fmt: skip
         visit = self._cookies.get(request, self.VISIT)
         if not visit or not same(self._token(visit), form_token):
             raise ProblemException(
-                403, ProblemCode.FORM_TOKEN_INVALID, "This page was open for too long, or cookies are blocked.",
-                "Go back, reload the page and try again. Cookies must be allowed for this site.",
+                403, ProblemCode.FORM_TOKEN_INVALID, Words("This page was open for too long, or cookies are blocked."),
+                Words("Go back, reload the page and try again. Cookies must be allowed for this site."),
             )  # fmt: skip
 
     def _token(self, visit: str) -> str:

@@ -1,13 +1,14 @@
-"""The web edge that every service shares: trace, limits on bodies, security headers, problems, health, metrics."""
+"""The web edge that every service shares: trace, language, limits on bodies, security headers, problems, operations."""
 
 from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from anyio import CapacityLimiter
@@ -19,6 +20,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keystead_contracts.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemCode
+from keystead_contracts.words import Words
+from keystead_kit.i18n import COOKIE, negotiate, speaking
+from keystead_kit.language_switch import add_language_switch, address_of
 from keystead_kit.logs import get_logger
 from keystead_kit.metrics import HTTP_REQUESTS
 from keystead_kit.pages import NO_FRAME, Pages
@@ -27,6 +31,7 @@ from keystead_kit.threads import REQUEST_THREADS, Overloaded, a_turn, in_thread
 from keystead_kit.trace import bound_trace_id, parse_traceparent, tracing
 
 MOST_BODY_BYTES = 64 * 1024
+NO_LARGER_BODIES: Mapping[str, int] = MappingProxyType({})
 AGAIN_AFTER_SECONDS = 5
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
@@ -41,6 +46,8 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+PROBLEM_HEADER = "x-problem"
+"""Tells `_Edge` the code of the problem that an answer shows; it goes no further."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = get_logger()
 
@@ -76,9 +83,14 @@ def new_app(
     ready: Mapping[str, HealthCheck],
     secure: bool,
     frame: Frame = no_frame,
+    larger_bodies: Mapping[str, int] = NO_LARGER_BODIES,
     **kwargs: Any,
 ) -> FastAPI:
-    """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready."""
+    """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready.
+
+    `larger_bodies`: path → the most octets that a body may have there and below it, where `MOST_BODY_BYTES` are too
+    few; the reverse proxy has to let as much through.
+    """
     app = FastAPI(
         title=title,
         docs_url=None,
@@ -90,9 +102,10 @@ def new_app(
     )
     app.state.threads = CapacityLimiter(REQUEST_THREADS)
     add_static_files(app)
+    add_language_switch(app, secure)
     _add_operations(app, ready)
     _add_problems(app, pages, frame)
-    app.add_middleware(_Edge, service=service, secure=secure, pages=pages)
+    app.add_middleware(_Edge, service=service, secure=secure, pages=pages, larger_bodies=larger_bodies)
     return app
 
 
@@ -112,20 +125,27 @@ def problem_response(problem: ProblemException) -> JSONResponse:
         type=f"urn:keystead:problem:{problem.code}",
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,
-        detail=problem.detail,
+        detail=problem.detail[:1].upper() + problem.detail[1:],
         advice=problem.advice,
         reference=bound_trace_id() or "",
         fields=problem.fields,
     )
     return JSONResponse(
-        body.model_dump(mode="json"), problem.status, headers=problem.headers, media_type=PROBLEM_MEDIA_TYPE
+        body.model_dump(mode="json"),
+        problem.status,
+        headers=problem.headers | {PROBLEM_HEADER: problem.code},
+        media_type=PROBLEM_MEDIA_TYPE,
     )
 
 
 def unavailable(detail: str, retry_after: int = AGAIN_AFTER_SECONDS) -> ProblemException:
     """The refusal of what will work in a moment; `retry_after` in seconds."""
     return ProblemException(
-        503, ProblemCode.UNAVAILABLE, detail, "Try again in a few seconds.", headers={"retry-after": str(retry_after)}
+        503,
+        ProblemCode.UNAVAILABLE,
+        detail,
+        Words("Try again in a few seconds."),
+        headers={"retry-after": str(retry_after)},
     )
 
 
@@ -183,7 +203,7 @@ def _add_problems(app: FastAPI, pages: Pages, frame: Frame) -> None:
 
     @app.exception_handler(Overloaded)
     async def overloaded(request: Request, _error: Overloaded) -> Response:
-        problem = unavailable("More is asked of this server now than it can answer at once.")
+        problem = unavailable(Words("More is asked of this server now than it can answer at once."))
         return pages.problem(problem) if wants_page(request) else problem_response(problem)
 
     @app.exception_handler(RequestValidationError)
@@ -194,24 +214,29 @@ def _add_problems(app: FastAPI, pages: Pages, frame: Frame) -> None:
         }
         return await answer(
             request,
-            ProblemException(422, ProblemCode.MALFORMED, "Part of the request is missing or not in its expected form.",
-                             "Correct the named fields and send it again.", fields=fields),
+            ProblemException(422, ProblemCode.MALFORMED,
+                             Words("Part of the request is missing or not in its expected form."),
+                             Words("Correct the named fields and send it again."), fields=fields),
         )  # fmt: skip
 
     @app.exception_handler(HTTPException)
     async def by_status(request: Request, error: HTTPException) -> Response:
         known_codes = {
             404: (_nothing_here().code, _nothing_here().detail, _nothing_here().advice),
-            405: (ProblemCode.METHOD_NOT_ALLOWED, "This address does not take that kind of request.", ""),
+            405: (ProblemCode.METHOD_NOT_ALLOWED, Words("This address does not take that kind of request."), ""),
             413: (
                 ProblemCode.TOO_LARGE,
-                "The request is too large.",
-                f"Send at most {MOST_BODY_BYTES // 1024} KiB.",
+                Words("The request is too large."),
+                Words("Send at most {size}.", size=size_in_words(getattr(error, "most", MOST_BODY_BYTES))),
             ),
         }
         code, detail, advice = known_codes.get(
             error.status_code,
-            (ProblemCode.MALFORMED, "The request could not be understood.", "Correct it and send it again."),
+            (
+                ProblemCode.MALFORMED,
+                Words("The request could not be understood."),
+                Words("Correct it and send it again."),
+            ),
         )
         headers = dict(error.headers or {})
         return await answer(request, ProblemException(error.status_code, code, detail, advice, headers=headers))
@@ -221,8 +246,8 @@ def _unexpected() -> ProblemException:
     return ProblemException(
         500,
         ProblemCode.INTERNAL,
-        "Something went wrong on our side. Nothing you entered was lost or changed.",
-        "Try again in a minute. If it happens again, tell your administrator the reference.",
+        Words("Something went wrong on our side. Nothing you entered was lost or changed."),
+        Words("Try again in a minute. If it happens again, tell your administrator the reference."),
     )
 
 
@@ -230,23 +255,26 @@ def _nothing_here() -> ProblemException:
     return ProblemException(
         404,
         ProblemCode.NOT_FOUND,
-        "There is nothing at this address.",
-        "Check the address, or open the form's link again.",
+        Words("There is nothing at this address."),
+        Words("Check the address, or open the form's link again."),
     )
 
 
 class _TooLarge(HTTPException):
     """An HTTPException, because FastAPI turns any other that is raised while it reads a body into a 400."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         super().__init__(413, headers={"connection": "close"})
+        self.most = most
 
 
 class _Edge:
-    """Outermost: trace id, security headers, body limit, request metrics, one log line for each failure."""
+    """Outermost: trace id, language, security headers, body limit, metrics, a log line for each answer from 400 on."""
 
-    def __init__(self, app: ASGIApp, service: str, secure: bool, pages: Pages) -> None:
-        self._app, self._service, self._pages = app, service, pages
+    def __init__(
+        self, app: ASGIApp, service: str, secure: bool, pages: Pages, larger_bodies: Mapping[str, int]
+    ) -> None:
+        self._app, self._service, self._pages, self._larger_bodies = app, service, pages, larger_bodies
         headers = dict(_HEADERS)
         if secure:
             headers["strict-transport-security"] = "max-age=31536000"
@@ -259,28 +287,37 @@ class _Edge:
         started = time.perf_counter()
         incoming = dict(scope["headers"])
         status = 0
-        with tracing(parse_traceparent(incoming.get(b"traceparent", b"").decode("latin-1"))) as trace_id:
+        request = Request(scope)
+        spoken = negotiate(request.cookies.get(COOKIE), request.headers.get("accept-language", ""))
+        with (
+            tracing(parse_traceparent(incoming.get(b"traceparent", b"").decode("latin-1"))) as trace_id,
+            speaking(spoken, address_of(request)),
+        ):
 
             async def send_with_headers(message: Message) -> None:
                 nonlocal status
                 if message["type"] == "http.response.start":
                     status = message["status"]
-                    present = {name for name, _ in message["headers"]}
+                    code, kept = _take_problem(message["headers"])
+                    present = {name for name, _ in kept}
                     message["headers"] = [
-                        *message["headers"],
+                        *kept,
                         *((n, v) for n, v in self._headers if n not in present),
                         (b"x-trace-id", trace_id.encode()),
                     ]
                     self._observe(scope, status, started)
+                    if status >= 400:
+                        _tell(scope, status, code)
                 await send(message)
 
             try:
                 if "\0" in scope["path"]:  # PostgreSQL stores and compares no NUL, so nothing can have that name
                     await self._answer(_nothing_here(), scope, receive, send_with_headers)
                 else:
-                    await self._app(scope, _limited(incoming, receive), send_with_headers)
+                    most = _most_body_bytes(scope["path"], self._larger_bodies)
+                    await self._app(scope, _limited(incoming, receive, most), send_with_headers)
             except Exception:
-                _log.exception("request failed", method=scope["method"], route=_route(scope))
+                _log.exception("request failed", method=_method(scope), route=_route(scope))
                 if status:
                     raise  # the answer had begun: all that is left is to end the connection
                 await self._answer(_unexpected(), scope, receive, send_with_headers)
@@ -290,20 +327,49 @@ class _Edge:
         await (self._pages.problem(problem) if page else problem_response(problem))(scope, receive, send)
 
     def _observe(self, scope: Scope, status: int, started: float) -> None:
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        HTTP_REQUESTS.labels(self._service, method, _route(scope), str(status)).observe(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        HTTP_REQUESTS.labels(self._service, _method(scope), _route(scope), str(status)).observe(seconds)
+
+
+def _tell(scope: Scope, status: int, code: str) -> None:
+    """Leaves in the log what finds an answer by the reference that its page shows: the record's trace id."""
+    level = _log.info if status < 500 else _log.warning if status == 503 else _log.error
+    level("refusal answered", method=_method(scope), route=_route(scope), status=status, problem_code=code)
+
+
+def _take_problem(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, list[tuple[bytes, bytes]]]:
+    """The problem's code (empty if the answer names none), and the headers for the client."""
+    name = PROBLEM_HEADER.encode()
+    code = next((value.decode("latin-1") for key, value in headers if key == name), "")
+    return code, [pair for pair in headers if pair[0] != name]
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "none")
 
 
-def _limited(headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
+def _most_body_bytes(path: str, larger: Mapping[str, int]) -> int:
+    return next(
+        (most for place, most in larger.items() if path == place or path.startswith(f"{place}/")), MOST_BODY_BYTES
+    )
+
+
+def size_in_words(octets: int) -> str:
+    """`octets` for people: whole MiB, or KiB."""
+    mebi, rest = divmod(octets, 1024 * 1024)
+    return f"{mebi} MiB" if mebi and not rest else f"{octets // 1024} KiB"
+
+
+def _limited(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> Receive:
     declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit() or int(declared) > MOST_BODY_BYTES:
+    if not declared.isdigit() or int(declared) > most:
 
         async def refuse() -> Message:
-            raise _TooLarge
+            raise _TooLarge(most)
 
         return refuse
     seen = 0
@@ -313,8 +379,8 @@ def _limited(headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
-            if seen > MOST_BODY_BYTES:
-                raise _TooLarge
+            if seen > most:
+                raise _TooLarge(most)
         return message
 
     return counted

@@ -14,8 +14,8 @@ from keystead_kit.trace import bound_trace_id
 
 _SECRET_NAME = re.compile(r"(token|secret|password|passphrase|code|claim|cookie|authorization|assertion)$", re.I)
 _SECRET_TEXT = re.compile(
-    r"(keystead://\S+|(?i:Bearer) \S+|eyJ[\w-]+\.[\w-]+\.[\w-]*|/auth/confirm/[\w-]+|://[^/\s:@]*:[^@/\s]+@"
-    r"|keystead\w*_(?:session|identity|visit)=[^;\s]+"
+    r"(keystead://\S+|(?i:Bearer) \S+|eyJ[\w-]+\.[\w-]+\.[\w-]*|/auth/(?:confirm|saml/continue|administrators/invitation)/[\w-]+|://[^/\s:@]*:[^@/\s]+@"
+    r"|keystead\w*_(?:session|identity|visit|administrator|step)=[^;\s]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$))",
     re.S,
 )

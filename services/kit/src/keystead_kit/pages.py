@@ -9,11 +9,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from babel.dates import format_date
+from babel.numbers import format_decimal
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.words import Words
+from keystead_kit.i18n import language, speak, switch, translate
 from keystead_kit.trace import bound_trace_id
 
 if TYPE_CHECKING:
@@ -26,15 +30,15 @@ SHARED = Path(__file__).parent / "ui" / "templates"
 NO_FRAME: Mapping[str, Any] = MappingProxyType({})
 _TITLES: Mapping[ProblemCode, str] = MappingProxyType(
     {
-        ProblemCode.NOT_FOUND: "There is nothing here",
-        ProblemCode.UNAUTHENTICATED: "Sign in first",
-        ProblemCode.SESSION_EXPIRED: "Sign in first",
-        ProblemCode.RATE_LIMITED: "Wait a little",
-        ProblemCode.FORM_TOKEN_INVALID: "This page has ended",
-        ProblemCode.WRONG_ORIGIN: "This form came from elsewhere",
-        ProblemCode.FORBIDDEN: "You may not do that",
-        ProblemCode.TOO_LARGE: "That is too much",
-        ProblemCode.ORDER_REFUSED: "This request has moved on",
+        ProblemCode.NOT_FOUND: Words("There is nothing here"),
+        ProblemCode.UNAUTHENTICATED: Words("Sign in first"),
+        ProblemCode.SESSION_EXPIRED: Words("Sign in first"),
+        ProblemCode.RATE_LIMITED: Words("Wait a little"),
+        ProblemCode.FORM_TOKEN_INVALID: Words("This page has ended"),
+        ProblemCode.WRONG_ORIGIN: Words("This form came from elsewhere"),
+        ProblemCode.FORBIDDEN: Words("You may not do that"),
+        ProblemCode.TOO_LARGE: Words("That is too much"),
+        ProblemCode.ORDER_REFUSED: Words("This request has moved on"),
     }
 )
 
@@ -49,8 +53,17 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            extensions=["jinja2.ext.do"],
         )
-        self._environment.filters |= {"utc": utc_text, "iso": iso_text, "sentence": sentence, "code": with_code}
+        speak(self._environment)
+        self._environment.globals |= {"language": language, "switch": switch}
+        self._environment.filters |= {
+            "number": number_text,
+            "utc": utc_text,
+            "iso": iso_text,
+            "sentence": sentence,
+            "code": with_code,
+        }
 
     def render(self, template: str, /, *, status: int = 200, form_token: str = "", **context: Any) -> HTMLResponse:
         """The page as a response that no cache keeps."""
@@ -71,7 +84,9 @@ class Pages:
         response = self.render(
             "problem.html",
             status=problem.status,
-            title=_TITLES.get(problem.code, "That did not work" if problem.status >= 500 else "We could not do that"),
+            title=_TITLES.get(
+                problem.code, Words("That did not work") if problem.status >= 500 else Words("We could not do that")
+            ),
             detail=problem.detail,
             advice=problem.advice,
             reference=bound_trace_id() or "",
@@ -81,16 +96,23 @@ class Pages:
             again=problem.status >= 500,
             **frame,
         )
-        response.headers.update(problem.headers)
+        response.headers.update(problem.headers | {"x-problem": problem.code})
         return response
 
 
 def utc_text(moment: datetime | str, style: str = "datetime") -> str:
-    """A time for a reader without script: "23 November 2026, 22:30 UTC"; `style`: datetime, date or time."""
+    """A time for a reader without script, in the language in force: "23 November 2026, 22:30 UTC"; `style`: datetime,
+    date or time."""
     utc = (datetime.fromisoformat(moment) if isinstance(moment, str) else moment).astimezone(UTC)
     if style == "time":
         return f"{utc:%H:%M:%S} UTC"
-    return f"{utc.day} {utc:%B %Y}" if style == "date" else f"{utc.day} {utc:%B %Y, %H:%M} UTC"
+    date = format_date(utc, "long", language().locale)
+    return date if style == "date" else f"{date}, {utc:%H:%M} UTC"
+
+
+def number_text(number: int) -> str:
+    """A number as the language in force writes it: "12,345"."""
+    return format_decimal(number, locale=language().locale)
 
 
 def iso_text(moment: datetime | str) -> str:
@@ -99,10 +121,11 @@ def iso_text(moment: datetime | str) -> str:
 
 
 def sentence(text: str) -> str:
-    """`text` with a capital at its beginning."""
-    return f"{text[:1].upper()}{text[1:]}"
+    """`text` in the language in force, with a capital at its beginning."""
+    told = translate(text)
+    return told[:1].upper() + told[1:]
 
 
 def with_code(text: str) -> Markup:
-    """`text`, escaped, with what stands between backticks as code."""
-    return Markup(_BETWEEN_BACKTICKS.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 it is escaped
+    """`text` in the language in force, escaped, with what stands between backticks as code."""
+    return Markup(_BETWEEN_BACKTICKS.sub(r"<code>\1</code>", str(escape(translate(text)))))  # noqa: S704 it is escaped

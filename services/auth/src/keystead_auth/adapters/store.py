@@ -8,20 +8,25 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable, Row, delete, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.orm import Session as Connection
 
 from keystead_auth.adapters import tables
+from keystead_auth.adapters.administrator_store import (
+    SqlAdministrators,
+    SqlAdministratorSessions,
+    SqlHalfSessions,
+    SqlInvitations,
+    SqlRecoveryCodes,
+    SqlResetRequests,
+)
+from keystead_auth.adapters.changes import rows_changed
+from keystead_auth.adapters.idp_store import SqlArrivals, SqlAssertions, SqlIdpAttempts, SqlProviders
+from keystead_auth.adapters.person_store import SqlPersons
 from keystead_auth.domain.sign_in import Decision, Form, Link, Session, SignInRequest
 from keystead_contracts.base import Message
 from keystead_contracts.identity import SignInMethod
 from keystead_kit.db import Database
-
-
-def _rows_changed(connection: Connection, statement: Executable) -> int:
-    result = connection.execute(statement)
-    assert isinstance(result, CursorResult)  # noqa: S101 an INSERT, UPDATE or DELETE has a cursor
-    return result.rowcount
 
 
 class SqlForms:
@@ -46,6 +51,7 @@ class SqlForms:
             help_text=row.help_text,
             help_link=row.help_link,
             withdrawn=row.withdrawn,
+            organization_ids=tuple(row.organization_ids),
         )
 
     def put(self, form: Form) -> bool:
@@ -53,6 +59,7 @@ class SqlForms:
         values = asdict(form) | {
             "methods": [method.value for method in form.methods],
             "email_domains": list(form.email_domains),
+            "organization_ids": list(form.organization_ids),
         }
         known = self._connection.execute(
             select(tables.forms.c.version).where(tables.forms.c.uri == form.uri).with_for_update()
@@ -88,7 +95,7 @@ class SqlSignInRequests:
             .with_for_update(skip_locked=True)
         )
         return [
-            SignInRequest(row.id, row.form, row.email, row.requested_at, row.requested_from, row.trace_id)
+            SignInRequest(row.id, row.form, row.email, row.requested_at, row.requested_from, row.trace_id, row.language)
             for row in rows
         ]
 
@@ -104,7 +111,7 @@ class SqlSignInRequests:
     def prune(self, before: datetime) -> int:
         """See the port."""
         table = tables.sign_in_requests
-        return _rows_changed(self._connection, delete(table).where(table.c.requested_at < before))
+        return rows_changed(self._connection, delete(table).where(table.c.requested_at < before))
 
 
 class SqlLinks:
@@ -128,7 +135,7 @@ class SqlLinks:
         """See the port."""
         table = tables.links
         return (
-            _rows_changed(
+            rows_changed(
                 self._connection,
                 update(table)
                 .where(table.c.digest == digest, table.c.used_at.is_(None), table.c.expires_at > now)
@@ -139,7 +146,7 @@ class SqlLinks:
 
     def prune(self, before: datetime) -> int:
         """See the port."""
-        return _rows_changed(self._connection, delete(tables.links).where(tables.links.c.expires_at < before))
+        return rows_changed(self._connection, delete(tables.links).where(tables.links.c.expires_at < before))
 
 
 class SqlSessions:
@@ -173,7 +180,7 @@ class SqlSessions:
     def prune(self, before: datetime) -> int:
         """See the port."""
         table = tables.sessions
-        return _rows_changed(self._connection, delete(table).where(table.c.expires_at < before))
+        return rows_changed(self._connection, delete(table).where(table.c.expires_at < before))
 
 
 def _session(row: Row[Any]) -> Session:
@@ -184,6 +191,10 @@ def _session(row: Row[Any]) -> Session:
         link=row.link,
         created_at=row.created_at,
         expires_at=row.expires_at,
+        identity_provider=row.identity_provider,
+        name=row.name,
+        attributes=row.attributes,
+        persons=row.persons,
     )
 
 
@@ -209,6 +220,17 @@ class SqlTransaction:
         self.links = SqlLinks(connection)
         self.sessions = SqlSessions(connection)
         self.facts = SqlFacts(connection)
+        self.providers = SqlProviders(connection)
+        self.attempts = SqlIdpAttempts(connection)
+        self.arrivals = SqlArrivals(connection)
+        self.assertions = SqlAssertions(connection)
+        self.persons = SqlPersons(connection)
+        self.administrators = SqlAdministrators(connection)
+        self.recovery_codes = SqlRecoveryCodes(connection)
+        self.invitations = SqlInvitations(connection)
+        self.administrator_sessions = SqlAdministratorSessions(connection)
+        self.half_sessions = SqlHalfSessions(connection)
+        self.reset_requests = SqlResetRequests(connection)
 
 
 class SqlTransactions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from keystead_auth.domain.errors import EmailMalformed
+from keystead_contracts.words import Words
 
 LONGEST = 254
 """Octets of an address (RFC 5321 section 4.5.3.1.3, less the angle brackets)."""
@@ -20,7 +21,7 @@ def normalize(typed: str) -> str:
     """
     address = typed.strip().lower()
     if not address:
-        raise EmailMalformed("Enter your e-mail address.")
+        raise EmailMalformed(Words("Enter your e-mail address."))
     local = address.partition("@")[0]
     if len(address) > LONGEST or len(local) > 64 or not address.isascii() or not _ADDRESS.fullmatch(address):
         raise EmailMalformed

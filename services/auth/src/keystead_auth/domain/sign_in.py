@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -24,12 +25,14 @@ class Form:
     help_text: str = ""
     help_link: str | None = None
     withdrawn: bool = False
+    organization_ids: tuple[str, ...] = ()
 
-    def may_sign_in_by_email(self, email: str) -> bool:
-        """Whether this address gets a sign-in link: e-mail is offered and the address's domain is delegated."""
-        return (
-            not self.withdrawn and SignInMethod.EMAIL in self.methods and email_is_delegated(email, self.email_domains)
-        )
+    def may_sign_in_by_email(self, email: str, *, known: bool = False) -> bool:
+        """Whether this address gets a sign-in link: e-mail is offered, and the address's domain is delegated or a
+        Person of the form's organizations has it (`known`)."""
+        if self.withdrawn or SignInMethod.EMAIL not in self.methods:
+            return False
+        return known or email_is_delegated(email, self.email_domains)
 
 
 def open_form(form: Form | None) -> Form:
@@ -57,6 +60,7 @@ class SignInRequest:
     requested_at: datetime
     requested_from: str
     trace_id: str
+    language: str = ""
 
 
 class Decision(StrEnum):
@@ -67,9 +71,11 @@ class Decision(StrEnum):
     TOO_LATE = "too_late"
 
 
-def decide(request: SignInRequest, form: Form | None, now: datetime, expires_at: datetime) -> Decision:
-    """Whether `request` earns a link that would work until `expires_at`."""
-    if form is None or not form.may_sign_in_by_email(request.email):
+def decide(
+    request: SignInRequest, form: Form | None, now: datetime, expires_at: datetime, *, known: bool = False
+) -> Decision:
+    """Whether `request` earns a link that would work until `expires_at`. `known`: see `Form.may_sign_in_by_email`."""
+    if form is None or not form.may_sign_in_by_email(request.email, known=known):
         return Decision.NOT_ELIGIBLE
     return Decision.LINK_SENT if now < expires_at else Decision.TOO_LATE
 
@@ -100,8 +106,9 @@ def usable(link: Link | None, now: datetime) -> Link:
 
 @dataclass(frozen=True)
 class Session:
-    """A person who proved to read `email`. `digest` is the SHA-256 of the cookie's token; `link` the digest of the
-    link that began it: sessions of one link end together."""
+    """A person who proved to read `email`, gave a Secret ID, or for whom an identity provider vouched. `digest` is the
+    SHA-256 of the cookie's token; `link` the digest of what began it (a link, a provider's answer): sessions of one
+    end together. `persons`: id → digest of the stored Secret ID that was given."""
 
     digest: str
     email: str
@@ -109,6 +116,10 @@ class Session:
     link: str
     created_at: datetime
     expires_at: datetime
+    identity_provider: str | None = None
+    name: str | None = None
+    attributes: Mapping[str, list[str]] = field(default_factory=dict)
+    persons: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ def confirm_link(
         else:
             link, expires_at = _pressed_again(tx, link, visit_digest, now)
         form = tx.forms.get(link.form)
-        if form is None or not form.may_sign_in_by_email(link.email):
+        known = form is not None and bool(tx.persons.of(link.email, form.organization_ids))
+        if form is None or not form.may_sign_in_by_email(link.email, known=known):
             raise LinkUnknown  # withdrawn, or no longer delegated, since the link was sent
         session_token = randomness.new_token()
         tx.sessions.add(

@@ -38,7 +38,8 @@ def decide_requests(
         for request in tx.requests.claim(limit):
             form = tx.forms.get(request.form)
             expires_at = request.requested_at + lifetime
-            decision = decide(request, form, now, expires_at)
+            known = form is not None and bool(tx.persons.of(request.email, form.organization_ids))
+            decision = decide(request, form, now, expires_at, known=known)
             decisions.append((request.id, decision))
             if decision is Decision.LINK_SENT and form is not None:
                 _send_link(tx, randomness, clock, request, form, link_for, lifetime)
@@ -76,6 +77,7 @@ def _send_link(
             expires_at=expires_at,
             requested_from=request.requested_from,
             help_link=form.help_link,
+            language=request.language,
         ),
         destination=NOTIFY,
         message_id=randomness.new_id(),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from keystead_auth.domain.providers import IdentityProvider
 from keystead_auth.ports import IdentitySigner, Randomness
 from keystead_contracts.identity import IdentityClaims, SignInMethod
 
@@ -11,9 +13,20 @@ IDENTITY_LIFETIME = timedelta(minutes=2)
 
 
 def mint_identity(
-    signer: IdentitySigner, randomness: Randomness, *, email: str, form: str, method: SignInMethod, now: datetime
+    signer: IdentitySigner,
+    randomness: Randomness,
+    *,
+    email: str,
+    form: str,
+    method: SignInMethod,
+    now: datetime,
+    name: str | None = None,
+    attributes: Mapping[str, list[str]] | None = None,
+    provider: IdentityProvider | None = None,
+    persons: Sequence[str] = (),
 ) -> str:
-    """An identity token (`IdentityClaims`) for one form, good once and for `IDENTITY_LIFETIME`."""
+    """An identity token (`IdentityClaims`) for one form, good once and for `IDENTITY_LIFETIME`. `provider` is the one
+    that vouched for the person, with their `attributes`; `persons` those whose Secret ID was given."""
     claims = IdentityClaims(
         sub=email,
         jti=randomness.new_id(),
@@ -21,5 +34,10 @@ def mint_identity(
         exp=int((now + IDENTITY_LIFETIME).timestamp()),
         form=form,
         method=method,
+        name=name,
+        attributes=dict(attributes or {}),
+        identity_provider=provider.id if provider else None,
+        identity_provider_organizations=list(provider.organization_ids) if provider else [],
+        persons=list(persons),
     )
     return signer.sign(claims.model_dump(mode="json"))

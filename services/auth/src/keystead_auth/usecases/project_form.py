@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from keystead_auth.domain.sign_in import Form
 from keystead_auth.ports import Forms
+from keystead_contracts.base import CertificateType
 from keystead_contracts.events import FormPublished
+from keystead_contracts.identity import SignInMethod
 
 
 def project_form(forms: Forms, fact: FormPublished) -> bool:
@@ -16,10 +18,16 @@ def project_form(forms: Forms, fact: FormPublished) -> bool:
             version=fact.version,
             name=fact.name,
             organization=fact.organization,
-            methods=tuple(fact.methods),
+            methods=tuple(method for method in fact.methods if _possible(method, fact.certificate_type)),
             email_domains=tuple(fact.email_domains),
             help_text=fact.help_text,
             help_link=fact.help_link,
             withdrawn=fact.withdrawn,
+            organization_ids=tuple(fact.organization_ids),
         )
     )
+
+
+def _possible(method: SignInMethod, certificate_type: CertificateType) -> bool:
+    """A Secret ID is a person's: it opens forms for client certificates alone."""
+    return method is not SignInMethod.SECRET_ID or certificate_type is CertificateType.CLIENT

@@ -14,12 +14,13 @@ from keystead_kit.clock import Clock
 
 @dataclass(frozen=True)
 class WantedLink:
-    """What was typed, where, and from which client address."""
+    """What was typed, where, from which client address, and in which language the page was."""
 
     form: str
     email: str
     client: str
     trace_id: str
+    language: str = ""
 
 
 def request_link(
@@ -49,6 +50,7 @@ def request_link(
                 requested_at=clock.now(),
                 requested_from=wanted.client,
                 trace_id=wanted.trace_id,
+                language=wanted.language,
             )
         )
     doorbell.ring()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
 from keystead_auth.bootstrap import Parts
 from keystead_auth.domain.errors import FormUnknown, LinkInvalid
+from keystead_auth.domain.providers import IdentityProvider, Purpose
 from keystead_auth.domain.sign_in import Form, SignedIn
 from keystead_auth.usecases.mint_identity import IDENTITY_LIFETIME
 from keystead_auth.usecases.view_form import view_form
+from keystead_kit.http import ProblemException
 from keystead_kit.pages import Pages
 from keystead_kit.trace import bound_trace_id
 
@@ -34,7 +37,7 @@ class Answers:
         return self._pages.render(template, status=status, form=_shown(form), reference=reference, **context)
 
     def form_page(
-        self, request: Request, template: str, /, *, form: Form, status: int = 200, **context: Any
+        self, request: Request, template: str, /, *, form: Form | None, status: int = 200, **context: Any
     ) -> Response:
         """A page with a form that this browser may send back."""
         visit, token = self._parts.guard.visit(request)
@@ -63,6 +66,12 @@ class Answers:
             sign_in_url=sign_in_url(form.uri) if form else None,
             reference=bound_trace_id() or "",
         )
+
+    def refused(self, problem: ProblemException, uri: str | None) -> Response:
+        """The page for a refusal whose next step is to begin again, where the form is known."""
+        form = self._form_or_none(uri)
+        action = {"label": "Back to the sign-in page", "url": f"{sign_in_url(form.uri)}?stay=1"} if form else None
+        return self._pages.problem(problem, action, {"form": _shown(form)})
 
     def signed_out(self, uri: str) -> Response:
         """The page after the end of a session, which ends with the cookies."""
@@ -98,6 +107,16 @@ def known_uri(uri: str) -> str:
 def sign_in_url(uri: str) -> str:
     """Where a form's sign-in begins."""
     return f"/auth/sign-in/{uri}"
+
+
+def begin_url(provider: IdentityProvider, uri: str) -> str:
+    """Where a sign-in through an identity provider begins."""
+    return f"/auth/{provider.kind}/{quote(provider.id, safe='')}/sign-in?form={uri}"
+
+
+def administrators_begin_url(provider: IdentityProvider) -> str:
+    """Where an administrator's sign-in through an identity provider begins."""
+    return f"/auth/{provider.kind}/{quote(provider.id, safe='')}/sign-in?purpose={Purpose.ADMINISTRATOR}"
 
 
 def _shown(form: Form | None) -> dict[str, Any] | None:

@@ -7,19 +7,24 @@ from pathlib import Path
 from fastapi import FastAPI, Request, Response
 
 from keystead_auth.bootstrap import SERVICE, Parts
+from keystead_auth.domain.administrator_errors import InvitationInvalid
 from keystead_auth.domain.errors import LinkInvalid, Refusal, TooManyAttempts
-from keystead_auth.web import confirm, sign_in, sign_out
+from keystead_auth.domain.idp_errors import AnswerRefused
+from keystead_auth.web import administrator_passwords, administrators, confirm, saml, secret_id, sign_in, sign_out
 from keystead_auth.web.answers import Answers
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.words import Words
 from keystead_kit.http import ProblemException, new_app, problem_response, wants_page
 from keystead_kit.pages import Pages
 
 _STATUS = {
     ProblemCode.NOT_FOUND: 404,
+    ProblemCode.UNAUTHENTICATED: 401,
     ProblemCode.FORBIDDEN: 403,
     ProblemCode.MALFORMED: 422,
     ProblemCode.RATE_LIMITED: 429,
     ProblemCode.LINK_INVALID: 410,
+    ProblemCode.UNAVAILABLE: 503,
 }
 
 
@@ -34,16 +39,34 @@ def create_app(parts: Parts) -> FastAPI:
         ready={"database": parts.database.ping, "redis": parts.bus.ping},
         secure=parts.settings.secure,
         frame=answers.frame,
+        larger_bodies={saml.ACS: saml.MOST_BODY_BYTES},
     )
     app.include_router(sign_in.router(parts, answers))
     app.include_router(confirm.router(parts, answers))
     app.include_router(sign_out.router(parts, answers))
+    if parts.saml:
+        enter_console = administrators.Desk(parts, answers).enter_console
+        app.include_router(saml.router(parts, parts.saml, answers, enter_console))
+    app.include_router(secret_id.router(parts, answers))
+    app.include_router(administrators.router(parts, answers))
+    app.include_router(administrator_passwords.router(parts, answers))
 
     @app.exception_handler(LinkInvalid)
     def link_refused(request: Request, refusal: LinkInvalid) -> Response:
         if wants_page(request):
             return answers.link_invalid(refusal)
         return problem_response(_problem(refusal))
+
+    @app.exception_handler(InvitationInvalid)
+    def invitation_refused(request: Request, refusal: InvitationInvalid) -> Response:
+        problem = _problem(refusal)
+        action = {"label": Words("Ask for a new link"), "url": administrator_passwords.FORGOT}
+        return pages.problem(problem, action) if wants_page(request) else problem_response(problem)
+
+    @app.exception_handler(AnswerRefused)
+    def answer_refused(request: Request, refusal: AnswerRefused) -> Response:
+        problem = _problem(refusal)
+        return answers.refused(problem, refusal.form) if wants_page(request) else problem_response(problem)
 
     @app.exception_handler(Refusal)
     def refused(request: Request, refusal: Refusal) -> Response:

@@ -8,6 +8,7 @@ from keystead_auth.bootstrap import Parts
 from keystead_auth.usecases.sign_out import sign_out
 from keystead_auth.web.answers import SESSION, Answers
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.words import Words
 from keystead_kit.http import ProblemException
 
 
@@ -24,8 +25,8 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
         """
         if request.headers.get("origin") != parts.settings.public_origin:
             raise ProblemException(
-                403, ProblemCode.WRONG_ORIGIN, "This form was sent from another site.",
-                f"Open {parts.settings.public_origin} in your browser and sign out there.",
+                403, ProblemCode.WRONG_ORIGIN, Words("This form was sent from another site."),
+                Words("Open {origin} in your browser and sign out there.", origin=parts.settings.public_origin),
             )  # fmt: skip
         session_token = parts.cookies.get(request, SESSION)
         if session_token:

@@ -14,15 +14,18 @@ from pydantic_core import ErrorDetails
 from keystead_enroll.adapters.yaml_lines import Group, Items, YamlMistake, parse_yaml
 from keystead_enroll.domain.declaration import (
     AccountDeclaration,
+    AdministratorDeclaration,
     Declaration,
     DepartmentDeclaration,
     FormDeclaration,
+    GrantDeclaration,
+    IdentityProviderDeclaration,
     LicenceDeclaration,
     OrganizationDeclaration,
     ProfileDeclaration,
     RegistrationTokenDeclaration,
 )
-from keystead_enroll.domain.enrollment_inputs import AT_ODDS
+from keystead_enroll.domain.inputs import AT_ODDS
 from keystead_enroll.domain.names import shown
 from keystead_enroll.domain.refusals import DeclarationInvalid, Mistake
 from keystead_kit.plain_words import plain_words
@@ -38,12 +41,18 @@ _KINDS: Mapping[str, tuple[str, type[BaseModel]]] = {
     "forms": ("form", FormDeclaration),
     "accounts": ("account", AccountDeclaration),
     "registration_tokens": ("registration token", RegistrationTokenDeclaration),
+    "administrators": ("administrator", AdministratorDeclaration),
+    "grants": ("grant", GrantDeclaration),
+    "identity_providers": ("identity provider", IdentityProviderDeclaration),
     "licence": ("licence", LicenceDeclaration),
 }
 _PATTERNS = {
     "access_code": "may have letters a-z and digits only, 1 to 255 of them",
     "uri_extension": "may have letters a-z, digits, - and _ only, 1 to 58 of them",
     "help_link": "must be an address that begins with https:// or http://",
+    "metadata_url": "must be an address that begins with https://",
+    "issuer": "must be an address that begins with https://",
+    "client_secret_name": "may have small letters a-z, digits and - only",
     "policy_oids": "must be an object identifier, such as 1.3.6.1.4.1.32473.1",
 }
 Place = tuple[str | int, ...]

@@ -81,9 +81,10 @@ def _is_not_set(column: ColumnElement[Any]) -> Translate:
     return translate
 
 
-def _lower(column: ColumnElement[Any]) -> Translate:
+def _hex(column: ColumnElement[Any]) -> Translate:
     def translate(criterion: Criterion, _now: datetime) -> Condition:
-        return column == str(criterion.value).lower().replace(":", "")
+        digits = str(criterion.value).replace(":", "")
+        return column.in_([digits.lower(), digits.upper()])
 
     return translate
 
@@ -234,8 +235,8 @@ LISTED: Mapping[str, Listed] = {
         t.certificates,
         {
             "state": _certificate_state, "type": t.certificates.c.certificate_type, "email": t.certificates.c.owner,
-            "subject": t.certificates.c.subject, "serial": _lower(t.certificates.c.serial),
-            "sha1": _lower(t.certificates.c.sha1), "sha256": _lower(t.certificates.c.sha256),
+            "subject": t.certificates.c.subject, "serial": _hex(t.certificates.c.serial),
+            "sha1": _hex(t.certificates.c.sha1), "sha256": _hex(t.certificates.c.sha256),
             "org": _org(t.organizations, t.certificates.c.organization_id),
             "department": _org(t.departments, t.certificates.c.department_id),
             "form": _org(t.forms, t.certificates.c.form_id), "profile": _org(t.profiles, t.certificates.c.profile_id),
@@ -263,6 +264,15 @@ LISTED: Mapping[str, Listed] = {
         },
         [t.devices.c.name, t.devices.c.owner], {"name": t.devices.c.name, "registered": t.devices.c.registered_at},
         lambda scope: in_scope(scope, t.devices.c.organization_id, None),
+    ),
+    "registration_tokens": Listed(
+        t.registration_tokens,
+        {
+            "org": _org(t.organizations, t.registration_tokens.c.organization_id),
+            "owner": t.registration_tokens.c.owner,
+        },
+        [t.registration_tokens.c.name, t.registration_tokens.c.owner], {"name": t.registration_tokens.c.name},
+        lambda scope: in_scope(scope, t.registration_tokens.c.organization_id, None),
     ),
     "identity_providers": Listed(
         a.identity_providers,

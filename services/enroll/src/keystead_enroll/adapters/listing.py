@@ -20,6 +20,7 @@ from keystead_enroll.domain.search import (
     cursor_of,
     read_cursor,
 )
+from keystead_kit.db import UtcDateTime
 
 T = TypeVar("T")
 
@@ -78,7 +79,7 @@ def _criterion(listed: Listed, criterion: Criterion, now: datetime) -> Condition
 def _behind(listed: Listed, column: ColumnElement[Any], descending: bool, value: str, entity_id: str) -> Condition:
     """Rows that follow the one with this sort value and id."""
     try:
-        typed: Any = datetime.fromisoformat(value) if column.type.python_type is datetime else value
+        typed: Any = datetime.fromisoformat(value) if isinstance(column.type, UtcDateTime) else value
         its_id: Any = int(entity_id) if listed.id.type.python_type is int else entity_id
     except ValueError as error:
         raise CursorInvalid from error

@@ -7,15 +7,16 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, Text, cast, delete, func, insert, or_, select, update
+from sqlalchemy import Select, Text, cast, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, class_mapper
 
 from keystead_contracts.base import Message
 from keystead_enroll.adapters import administration_tables as a
-from keystead_enroll.adapters import listing
+from keystead_enroll.adapters import figures, listing
 from keystead_enroll.adapters import tables as t
-from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Scope
+from keystead_enroll.adapters.listed import contains
+from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Role, Scope
 from keystead_enroll.domain.administration_refusals import KeyReused
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
@@ -27,6 +28,8 @@ from keystead_enroll.domain.enrollment import (
     RegistrationToken,
     WebFormAccount,
 )
+from keystead_enroll.domain.figures import Figures
+from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.jobs import Job, JobState
 from keystead_enroll.domain.orders import PRESENCE_LIFE, Claim, Device, Order, OrderState
 from keystead_enroll.domain.persons import Person
@@ -125,7 +128,7 @@ class SqlTransaction:
         found += self.session.scalars(select(Department).where(t.departments.c.home_organization.in_(wanted)))
         return found
 
-    def persons_with(self, email: str) -> Sequence[Person]:
+    def persons_by_email(self, email: str) -> Sequence[Person]:
         return self.session.scalars(select(Person).where(a.persons.c.email == email.lower())).all()
 
     def session_of(self, digest: str, *, lock: bool = False) -> PortalSession | None:
@@ -202,8 +205,9 @@ class SqlTransaction:
     def certificate_of(self, order_id: str) -> Certificate | None:
         return self.session.scalar(select(Certificate).where(t.certificates.c.order_id == order_id))
 
-    def certificate(self, certificate_id: str) -> Certificate | None:
-        return self.session.get(Certificate, certificate_id)
+    def certificate(self, certificate_id: str, *, lock: bool = False) -> Certificate | None:
+        query = select(Certificate).where(t.certificates.c.id == certificate_id)
+        return self.session.scalar(_locked(query) if lock else query)
 
     def certificates_of(self, form_id: str, email: str) -> Sequence[Certificate]:
         query = select(Certificate).where(t.certificates.c.form_id == form_id, t.certificates.c.owner == email)
@@ -229,6 +233,15 @@ class SqlTransaction:
         query = select(Device).where(t.devices.c.owner == email, t.devices.c.organization_id == organization_id)
         return self.session.scalars(query.order_by(t.devices.c.last_seen_at.desc().nulls_last(), t.devices.c.id)).all()
 
+    def open_orders_for(self, recipient: str) -> Sequence[Order]:
+        query = select(Order).where(t.orders.c.recipient == recipient, _OPEN).order_by(t.orders.c.id)
+        return self.session.scalars(_locked(query)).all()
+
+    def certificates_for(self, recipient: str, limit: int) -> Sequence[Certificate]:
+        query = select(Certificate).join(t.orders, t.orders.c.id == t.certificates.c.order_id)
+        query = query.where(t.orders.c.recipient == recipient)
+        return self.session.scalars(query.order_by(t.certificates.c.issued_at.desc()).limit(limit)).all()
+
     def device_streams_began(self, device_ids: Collection[str], holder: str, now: datetime) -> None:
         query = update(t.devices).where(t.devices.c.id.in_(device_ids))
         self.session.execute(query.values(stream_holder=holder, stream_seen_at=now))
@@ -252,6 +265,9 @@ class SqlTransaction:
 
     def open_jobs(self, recipient: str, limit: int = 100) -> Sequence[Job]:
         query = select(Job).where(t.jobs.c.recipient == recipient, t.jobs.c.state == JobState.OPEN)
+        kind, _, device_id = recipient.partition(":")
+        if kind == "device":
+            query = query.where(exists().where(t.devices.c.id == device_id))
         return self.session.scalars(query.order_by(t.jobs.c.sequence).limit(limit)).all()
 
     def open_jobs_of_order(self, order_id: str) -> Sequence[Job]:
@@ -259,6 +275,9 @@ class SqlTransaction:
         return self.session.scalars(query.order_by(t.jobs.c.sequence)).all()
 
     # Administration
+
+    def figures(self, scope: Scope, now: datetime) -> Figures:
+        return figures.read_figures(self.session, scope, now)
 
     def page(self, definition: ListDefinition[T], scope: Scope, wanted: PageWanted) -> Page[T]:
         return listing.read_page(self.session, definition, scope, wanted, self._clock.now())
@@ -301,6 +320,27 @@ class SqlTransaction:
 
     def administrator_by_email(self, email: str) -> Administrator | None:
         return self.session.scalar(select(Administrator).where(a.administrators.c.email == email))
+
+    def active_masters(self) -> Sequence[Administrator]:
+        master = contains(a.administrators.c.grants, f'"role": "{Role.MRAO}"')
+        query = select(Administrator).where(a.administrators.c.active.is_(True), master)
+        return self.session.scalars(_locked(query.order_by(a.administrators.c.id))).all()
+
+    def identity_providers(self) -> Sequence[IdentityProvider]:
+        return self.session.scalars(select(IdentityProvider).order_by(a.identity_providers.c.name)).all()
+
+    def persons_with(self, organization_id: str, emails: Collection[str]) -> Sequence[Person]:
+        query = select(Person).where(a.persons.c.organization_id == organization_id, a.persons.c.email.in_(emails))
+        return self.session.scalars(query).all()
+
+    def tokens_of(self, administrator_id: str) -> Sequence[ApiToken]:
+        query = select(ApiToken).where(a.api_tokens.c.administrator_id == administrator_id)
+        return self.session.scalars(query.order_by(a.api_tokens.c.created_at.desc(), a.api_tokens.c.id)).all()
+
+    def end_console_sessions(self, administrator_id: str) -> None:
+        self.session.execute(
+            delete(a.console_sessions).where(a.console_sessions.c.administrator_id == administrator_id)
+        )
 
     def api_token(self, digest: str) -> ApiToken | None:
         return self.session.scalar(select(ApiToken).where(a.api_tokens.c.digest == digest))

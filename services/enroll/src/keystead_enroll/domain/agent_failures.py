@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from keystead_contracts.agent import FailureCode
+from keystead_contracts.words import Words
 
 
 @dataclass(frozen=True)
@@ -17,35 +18,37 @@ class FailureWords:
     advice: str
 
 
-_DOCTOR = "Run `keystead-agent doctor` on that computer, then try again."
+_DOCTOR = Words("Run `keystead-agent doctor` on that computer, then try again.")
 _C = FailureCode
 AGENT_FAILURES: Mapping[FailureCode, FailureWords] = MappingProxyType(
     {
         _C.TPM_MISSING: FailureWords(
-            "No TPM was found on that computer.",
-            "Run `keystead-agent doctor` on that computer; it says how to switch the TPM on.",
+            Words("No TPM was found on that computer."),
+            Words("Run `keystead-agent doctor` on that computer; it says how to switch the TPM on."),
         ),
         _C.TPM_FULL: FailureWords(
-            "The TPM of that computer has no room for another key.",
-            "Restart that computer and try again; run `keystead-agent doctor` if it happens again.",
+            Words("The TPM of that computer has no room for another key."),
+            Words("Restart that computer and try again; run `keystead-agent doctor` if it happens again."),
         ),
-        _C.TPM_FAILED: FailureWords("The TPM of that computer did not do its work.", _DOCTOR),
+        _C.TPM_FAILED: FailureWords(Words("The TPM of that computer did not do its work."), _DOCTOR),
         _C.TPM_LOCKED_OUT: FailureWords(
-            "The TPM of that computer has locked itself.",
-            "It does so for a while after wrong attempts. Wait an hour and try again.",
+            Words("The TPM of that computer has locked itself."),
+            Words("It does so for a while after wrong attempts. Wait an hour and try again."),
         ),
         _C.ALGORITHM_UNSUPPORTED: FailureWords(
-            "The TPM of that computer cannot make this kind of key.", "Start a new request with another kind of key."
+            Words("The TPM of that computer cannot make this kind of key."),
+            Words("Start a new request with another kind of key."),
         ),
-        _C.KEY_LOST: FailureWords("The key is no longer on that computer.", "Start a new request."),
+        _C.KEY_LOST: FailureWords(Words("The key is no longer on that computer."), Words("Start a new request.")),
         _C.KEY_MISMATCH: FailureWords(
-            "The key on that computer does not belong to the certificate.", "Start a new request."
+            Words("The key on that computer does not belong to the certificate."), Words("Start a new request.")
         ),
-        _C.STORE_UNWRITABLE: FailureWords("That computer could not store the certificate.", _DOCTOR),
+        _C.STORE_UNWRITABLE: FailureWords(Words("That computer could not store the certificate."), _DOCTOR),
         _C.CONSENT_REFUSED: FailureWords(
-            "Somebody at that computer refused the request.", "If that was not you, tell your administrator."
+            Words("Somebody at that computer refused the request."),
+            Words("If that was not you, tell your administrator."),
         ),
-        _C.INTERNAL: FailureWords("Something went wrong on that computer.", _DOCTOR),
+        _C.INTERNAL: FailureWords(Words("Something went wrong on that computer."), _DOCTOR),
     }
 )
 

@@ -7,6 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.words import Words
+from keystead_enroll.domain.refusals import AlreadyRevoked
+from keystead_enroll.domain.revocation import RevocationReason
 
 
 class IntentState(StrEnum):
@@ -63,6 +66,28 @@ class Certificate:
     revocation_reason: str | None = None
     department_id: str | None = None
     revocation_note: str = ""
+
+    @property
+    def findings(self) -> list[tuple[bool, str]]:
+        """Why it is believed that the key is in a TPM, or not: whether each reason speaks for it, and its sentence."""
+        return [(reason.get("code") != "not_attested", str(reason.get("text", ""))) for reason in self.reasons or []]
+
+    def revoke(self, reason: RevocationReason, now: datetime, note: str = "") -> bool:
+        """Revokes it; False if it was revoked for this reason before. Raises AlreadyRevoked if for another."""
+        if self.revoked_at is None:
+            self.revoked_at, self.revocation_reason, self.revocation_note = now, reason.value, note
+            return True
+        earlier = RevocationReason(self.revocation_reason or RevocationReason.UNSPECIFIED)
+        if earlier is not reason:
+            raise AlreadyRevoked(
+                Words(
+                    "The certificate was revoked on {time} UTC already, as {code}: {reason}.",
+                    time=f"{self.revoked_at:%Y-%m-%d %H:%M}",
+                    code=earlier.value,
+                    reason=earlier.words,
+                )
+            )
+        return False
 
 
 def certificate_state(certificate: Certificate, now: datetime) -> str:

@@ -15,6 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import SignatureAlgorithmOID
 
 from keystead_contracts.base import KeyAlgorithm
+from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import (
     CsrMalformed,
     CsrNamesDiffer,
@@ -64,7 +65,10 @@ def check_csr(pem: str, expected: CertificateNames, allowed: KeyAlgorithm) -> Ch
     public_key = _public_key(csr)
     algorithm = check_key_policy(public_key)
     if algorithm != allowed:
-        raise KeyAlgorithmNotAllowed(f"the request's key is {algorithm}", f"The order asks for {allowed}.")
+        raise KeyAlgorithmNotAllowed(
+            Words("the request's key is {algorithm}", algorithm=algorithm),
+            Words("The order asks for {allowed}.", allowed=allowed),
+        )
     _check_possession(csr)
     _check_subject(csr, expected)
     _check_alternative_names(csr, expected)
@@ -73,46 +77,48 @@ def check_csr(pem: str, expected: CertificateNames, allowed: KeyAlgorithm) -> Ch
 
 def _parse(pem: str) -> tuple[x509.CertificateSigningRequest, bytes]:
     if len(pem) > MAX_CSR_CHARACTERS:
-        raise CsrMalformed(f"the request has more than {MAX_CSR_CHARACTERS} characters")
+        raise CsrMalformed(Words("the request has more than {limit} characters", limit=MAX_CSR_CHARACTERS))
     block = _PEM.match(pem)
     if block is None:
-        raise CsrMalformed("the request is not exactly one PEM block CERTIFICATE REQUEST")
+        raise CsrMalformed(Words("the request is not exactly one PEM block CERTIFICATE REQUEST"))
     try:
         der = base64.b64decode(re.sub(r"[\r\n]", "", block["body"]), validate=True)
         return x509.load_der_x509_csr(der), der
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
-        raise CsrMalformed("the PEM block does not contain a PKCS#10 request in DER") from None
+        raise CsrMalformed(Words("the PEM block does not contain a PKCS#10 request in DER")) from None
 
 
 def _public_key(csr: x509.CertificateSigningRequest) -> PublicKey:
     try:
         return supported_key(csr.public_key())
     except (ValueError, UnsupportedAlgorithm):
-        raise KeyAlgorithmNotAllowed("the request's key is malformed or of an unknown kind") from None
+        raise KeyAlgorithmNotAllowed(Words("the request's key is malformed or of an unknown kind")) from None
 
 
 def _check_possession(csr: x509.CertificateSigningRequest) -> None:
     if csr.signature_algorithm_oid not in _SIGNATURE_ALGORITHMS:
-        raise CsrSignatureInvalid("the request is signed with an algorithm that is not accepted")
+        raise CsrSignatureInvalid(Words("the request is signed with an algorithm that is not accepted"))
     try:
         valid = csr.is_signature_valid
     except (ValueError, TypeError, UnsupportedAlgorithm):
         valid = False
     if not valid:
-        raise CsrSignatureInvalid("the request is not signed by the key that it contains")
+        raise CsrSignatureInvalid(Words("the request is not signed by the key that it contains"))
 
 
 def _check_subject(csr: x509.CertificateSigningRequest, expected: CertificateNames) -> None:
     try:
         subject = csr.subject
     except ValueError:
-        raise CsrMalformed("the request's subject is malformed") from None
+        raise CsrMalformed(Words("the request's subject is malformed")) from None
     wanted = expected.x509_name()
     if subject_set(subject) == subject_set(wanted) and len(list(subject)) == len(list(wanted)):
         return
     differing = subject_set(subject) ^ subject_set(wanted)
     attributes = sorted({short_name_of(x509.ObjectIdentifier(oid)) for oid, _ in differing}) or ["number of attributes"]
-    raise CsrNamesDiffer(f"the request's subject differs from the order's in {', '.join(attributes)}")
+    raise CsrNamesDiffer(
+        Words("the request's subject differs from the order's in {attributes}", attributes=", ".join(attributes))
+    )
 
 
 def _check_alternative_names(csr: x509.CertificateSigningRequest, expected: CertificateNames) -> None:
@@ -121,10 +127,10 @@ def _check_alternative_names(csr: x509.CertificateSigningRequest, expected: Cert
     except x509.ExtensionNotFound:
         return
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        raise CsrMalformed("the request's extensions are malformed") from None
+        raise CsrMalformed(Words("the request's extensions are malformed")) from None
     ordered = set(expected.general_names())
     if any(_normalized(name) not in ordered for name in requested):
-        raise CsrNamesDiffer("the request asks for an alternative name that the order does not have")
+        raise CsrNamesDiffer(Words("the request asks for an alternative name that the order does not have"))
 
 
 def _normalized(name: x509.GeneralName) -> x509.GeneralName:

@@ -12,14 +12,26 @@ from pydantic import (
     ModelWrapValidatorHandler,
     PrivateAttr,
     StringConstraints,
+    ValidationError,
     field_validator,
     model_validator,
 )
 
 from keystead_contracts.base import CertificateType, UriExtension
+from keystead_contracts.people import AdministratorMethod, IdentityProviderKind
+from keystead_enroll.domain.administration import Role
 from keystead_enroll.domain.enrollment import Authorization
-from keystead_enroll.domain.enrollment_inputs import AccountFields, FormFields, ProfileFields, at_odds
-from keystead_enroll.domain.inputs import Domain, HomeOrganization, Name, storable
+from keystead_enroll.domain.enrollment_inputs import AccountFields, FormFields, ProfileFields
+from keystead_enroll.domain.inputs import Domain, HomeOrganization, Name, at_odds, storable
+from keystead_enroll.domain.people_inputs import (
+    AttributeName,
+    Email,
+    IdentityProviderInput,
+    Metadata,
+    PersonName,
+    SecretName,
+    SecureAddress,
+)
 from keystead_enroll.domain.refusals import Mistake
 
 
@@ -129,6 +141,62 @@ class RegistrationTokenDeclaration(_Declared):
     owner: str | None = Field(None, max_length=254)
 
 
+class GrantDeclaration(_Declared):
+    """A role in a place, by name: mrao without one, rao of an organization, drao of a department of it."""
+
+    role: Role
+    organization: Name | None = None
+    department: Name | None = None
+    types: list[CertificateType] = Field(default_factory=lambda: list(CertificateType), min_length=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        wanted = {Role.MRAO: (False, False), Role.RAO: (True, False), Role.DRAO: (True, True)}[self.role]
+        if (self.organization is not None, self.department is not None) != wanted:
+            raise at_odds("mrao has no place, rao an organization, drao an organization and a department", "role")
+        return self
+
+
+class AdministratorDeclaration(_Declared):
+    """An administrator. One who is new and signs in with a password is invited."""
+
+    name: PersonName
+    email: Email
+    methods: list[AdministratorMethod] = Field(
+        default_factory=lambda: [AdministratorMethod.PASSWORD], min_length=1, max_length=2
+    )
+    grants: list[GrantDeclaration] = Field(min_length=1)
+
+
+class IdentityProviderDeclaration(_Declared):
+    """An identity provider; `IdentityProviderInput` says what fits together. `organizations`: whom it may speak for, by
+    name, empty for all."""
+
+    name: Name
+    kind: IdentityProviderKind
+    metadata_url: SecureAddress | None = None
+    metadata_xml: Metadata | None = None
+    issuer: SecureAddress | None = None
+    client_id: str | None = None
+    client_secret_name: SecretName | None = None
+    attributes: dict[str, AttributeName] = Field(default_factory=dict)
+    organizations: list[Name] = Field(default_factory=list)
+    for_persons: bool = True
+    for_administrators: bool = False
+    idp_initiated: bool = False
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        try:
+            IdentityProviderInput.model_validate(self.model_dump(exclude={"organizations"}))
+        except ValidationError as error:
+            mistake = error.errors(include_url=False, include_input=False)[0]
+            context = mistake.get("ctx", {})
+            fields = context.get("fields") or [step for step in mistake["loc"][:1] if isinstance(step, str)]
+            raise at_odds(str(context.get("words") or mistake["msg"]), *fields) from error
+        return self
+
+
 class LicenceDeclaration(_Declared):
     """The terms that a person accepts."""
 
@@ -144,6 +212,8 @@ class Declaration(_Declared):
     profiles: list[ProfileDeclaration] = Field(default_factory=list)
     forms: list[FormDeclaration] = Field(default_factory=list)
     registration_tokens: list[RegistrationTokenDeclaration] = Field(default_factory=list)
+    administrators: list[AdministratorDeclaration] = Field(default_factory=list)
+    identity_providers: list[IdentityProviderDeclaration] = Field(default_factory=list)
 
     def repeated_names(self) -> list[Mistake]:
         """Entries of one kind with the name of an earlier one."""
@@ -152,6 +222,7 @@ class Declaration(_Declared):
             *_repeated("profile", self.profiles),
             *_repeated("form", self.forms),
             *_repeated("registration token", self.registration_tokens),
+            *_repeated("identity provider", self.identity_providers),
             *(mistake for f in self.forms for mistake in _repeated("account", f.accounts, f" of form “{f.name}”")),
             *(
                 mistake

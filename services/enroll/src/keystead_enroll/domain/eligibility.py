@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from keystead_contracts.base import CertificateType
 from keystead_contracts.delegation import email_is_delegated
 from keystead_contracts.identity import SignInMethod
+from keystead_contracts.words import Words
 from keystead_enroll.domain.enrollment import (
     Authorization,
     CertificateProfile,
@@ -81,7 +82,7 @@ def open_ways(visitor: Visitor, certificate_type: CertificateType, ways: Sequenc
 
 
 def _refuse(visitor: Visitor) -> list[OpenWay]:
-    raise NoAccount(f"{visitor.email} may not use this form.")
+    raise NoAccount(Words("{email} may not use this form.", email=visitor.email))
 
 
 def _knows(visitor: Visitor, way: Way) -> bool:

@@ -1,12 +1,11 @@
-"""What administrators say of profiles, forms and accounts: the fields that a set-up file, the console and the API share,
-and the inputs of the latter two."""
+"""What administrators say of profiles, forms and accounts: the fields that a set-up file, the console and the API
+share, and the inputs of the latter two."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_contracts.identity import ATTRIBUTES, SignInMethod
@@ -15,17 +14,8 @@ from keystead_enroll.domain.device_name_pattern import DeviceNamePattern
 from keystead_enroll.domain.enrollment import Authorization, CsrGenerationMethod
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.idp_mapping import MatchType
-from keystead_enroll.domain.inputs import AccessCode, AccountName, Input, Name, WebAddress, words_of
+from keystead_enroll.domain.inputs import AccessCode, AccountName, Input, Name, WebAddress, at_odds, words_of
 from keystead_enroll.domain.name_templates import NameTemplate
-
-AT_ODDS = "at_odds"
-"""The type of a mistake in how fields go together; its context's `fields` are those that could be left out, the one
-to point at first."""
-
-
-def at_odds(words: str, *fields: str) -> PydanticCustomError:
-    """A mistake in how `fields` go together."""
-    return PydanticCustomError(AT_ODDS, "{words}", {"words": words, "fields": fields})
 
 
 def _once(values: list[str]) -> list[str]:
@@ -161,7 +151,7 @@ class AccountFields(BaseModel):
     name: AccountName
     csr_method: CsrGenerationMethod = CsrGenerationMethod.AGENT
     authorization: Authorization = Authorization.NONE
-    access_code: AccessCode | None = None
+    access_code: AccessCode | None = Field(None, json_schema_extra={"writeOnly": True})
     idp_rules: list[IdpRuleInput] = Field(default_factory=list, max_length=50)
     automatic_approval: bool = True
     active: bool = True

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
+from keystead_contracts.words import Words
+
 
 class Refusal(Exception):
     """Something that will not be done. `detail` says what happened, `advice` what the asker can do about it.
@@ -44,50 +46,52 @@ class CsrRefused(Refusal):
 class CsrMalformed(CsrRefused):
     """Not one PEM block with one PKCS#10 request in DER (RFC 2986, RFC 7468), or too large."""
 
-    default_advice = "Send exactly one PEM-encoded PKCS#10 request and nothing else."
+    default_advice = Words("Send exactly one PEM-encoded PKCS#10 request and nothing else.")
 
 
 class CsrSignatureInvalid(CsrRefused):
     """The request is not signed by the key that it contains (no proof of possession)."""
 
-    default_advice = "Sign the request with the private key that belongs to it, with SHA-256 or stronger."
+    default_advice = Words("Sign the request with the private key that belongs to it, with SHA-256 or stronger.")
 
 
 class CsrKeyMismatch(CsrRefused):
     """The key in the request is not the key that was to be used."""
 
-    default_advice = "Send a request for the key that was asked for."
+    default_advice = Words("Send a request for the key that was asked for.")
 
 
 class CsrNamesDiffer(CsrRefused):
     """The request names somebody or something else than the order."""
 
-    default_advice = "Use the subject of the order as it is, and ask for no further names."
+    default_advice = Words("Use the subject of the order as it is, and ask for no further names.")
 
 
 class KeyInUse(CsrRefused):
     """The key belongs to another order already."""
 
-    default_advice = "Ask for a new certificate, and let the agent make a new key for it."
+    default_advice = Words("Ask for a new certificate, and let the agent make a new key for it.")
 
 
 class KeyTooWeak(CsrRefused):
     """The public key has a property that lets its private key be found."""
 
-    default_advice = "Make a new key. If it came from a TPM or smart card, install the maker's firmware update first."
+    default_advice = Words(
+        "Make a new key. If it came from a TPM or smart card, install the maker's firmware update first."
+    )
 
 
 class KeyAlgorithmNotAllowed(CsrRefused):
     """The key's algorithm or size is none that may be used here."""
 
-    default_advice = "Make a key with the algorithm that the order names."
+    default_advice = Words("Make a key with the algorithm that the order names.")
 
 
 class NameNotAllowed(Refusal):
     """A name cannot stand in a certificate, or not in this one."""
 
     code = "order-refused"
-    default_advice = "Correct the name and ask again."
+    default_advice = Words("Correct the name and ask again.")
 
 
 class TemplateInvalid(Refusal):
@@ -106,26 +110,28 @@ class EvidenceRefused(Refusal):
 class EvidenceMalformed(EvidenceRefused):
     """The evidence cannot be parsed."""
 
-    default_advice = "Update the agent and try again."
+    default_advice = Words("Update the agent and try again.")
 
 
 class EvidenceMismatch(EvidenceRefused):
     """The evidence is about another key, contradicts itself, or shows a key that can leave the TPM."""
 
-    default_advice = "Let the agent make the key; do not import or copy one into the TPM."
+    default_advice = Words("Let the agent make the key; do not import or copy one into the TPM.")
 
 
 class AssuranceTooLow(EvidenceRefused):
     """The certificate profile demands stronger proof of key residency than the evidence gives."""
 
-    default_advice = "Use a machine with a working TPM 2.0, or ask the administrator for another certificate profile."
+    default_advice = Words(
+        "Use a machine with a working TPM 2.0, or ask the administrator for another certificate profile."
+    )
 
 
 class ProbeSignatureInvalid(Refusal):
     """A signature that was to prove possession does not verify with the public key."""
 
     code = "report-refused"
-    default_advice = "The stored certificate and key do not belong together: enroll again."
+    default_advice = Words("The stored certificate and key do not belong together: enroll again.")
 
 
 class CaRefused(Refusal):

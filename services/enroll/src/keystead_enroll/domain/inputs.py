@@ -8,14 +8,35 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from keystead_contracts.base import CertificateType
+from keystead_contracts.base import CertificateType, EmailAddress
 from keystead_enroll.domain.administration import Grant, Role
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.names import check_dns_name
+from keystead_enroll.domain.revocation import RevocationReason
 
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
+AT_ODDS = "at_odds"
+"""The type of a mistake in how fields go together; its context's `fields` are those that could be left out, the one
+to point at first."""
+
+
+def at_odds(words: str, *fields: str) -> PydanticCustomError:
+    """A mistake in how `fields` go together."""
+    return PydanticCustomError(AT_ODDS, "{words}", {"words": words, "fields": fields})
 
 
 def words_of(refusal: Refusal) -> str:
@@ -105,3 +126,57 @@ class TokenInput(Input):
     name: Name
     grants: list[GrantInput] = Field(default_factory=list, max_length=100)
     days: int = Field(90, ge=1, le=366)
+
+
+Remark = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000)]
+GivenReason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
+class RevocationInput(Input):
+    """Why a certificate is revoked (RFC 5280 section 5.3.1), and a note that administrators read."""
+
+    reason: RevocationReason
+    note: Remark = ""
+
+
+class ApprovalInput(Input):
+    """An approval; its note is kept in the audit log."""
+
+    note: Remark = ""
+
+
+class RejectionInput(Input):
+    """A rejection. The person reads the note, in the letter and on the request's page."""
+
+    note: GivenReason
+
+
+class CancellationInput(Input):
+    """The end of a request. The person reads the note, if there is one."""
+
+    note: Remark = ""
+
+
+class DecisionsInput(Input):
+    """The same decision on several requests, each judged by itself. A rejection needs a note."""
+
+    ids: list[Annotated[str, StringConstraints(max_length=32)]] = Field(min_length=1, max_length=200)
+    approve: bool
+    note: Remark = Field("", validate_default=True)
+
+    @field_validator("note")
+    @classmethod
+    def _reasoned(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("approve") is False and not value:
+            raise ValueError("is missing: say why, the persons will read it")
+        return value
+
+
+class RegistrationTokenInput(Input):
+    """A registration token for machines of an organization. `owner` is the e-mail address of the person whose devices
+    they will be, if they are somebody's. It ends after `days`."""
+
+    name: Name
+    organization_id: str = Field(max_length=32)
+    owner: Annotated[EmailAddress, StringConstraints(to_lower=True)] | None = None
+    days: int = Field(30, ge=1, le=366)

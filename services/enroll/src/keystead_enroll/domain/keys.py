@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from keystead_contracts.base import KeyAlgorithm
+from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import KeyAlgorithmNotAllowed, KeyTooWeak, ProbeSignatureInvalid
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -40,7 +41,9 @@ def key_algorithm_of(public_key: PublicKeyTypes) -> KeyAlgorithm:
             found = f"of another kind ({type(public_key).__name__.lstrip('_')})"
     if algorithm is None:
         allowed = ", ".join(KeyAlgorithm)
-        raise KeyAlgorithmNotAllowed(f"the key is {found}", f"Use one of {allowed}.")
+        raise KeyAlgorithmNotAllowed(
+            Words("the key is {found}", found=found), Words("Use one of {allowed}.", allowed=allowed)
+        )
     return algorithm
 
 
@@ -77,13 +80,19 @@ def check_key_policy(public_key: PublicKeyTypes) -> KeyAlgorithm:
 
 def _check_rsa(modulus: int, exponent: int) -> None:
     if exponent != RSA_EXPONENT:
-        raise KeyTooWeak(f"the RSA key's public exponent is {exponent}, not {RSA_EXPONENT}")
+        raise KeyTooWeak(
+            Words(
+                "the RSA key's public exponent is {exponent}, not {expected}",
+                exponent=exponent,
+                expected=RSA_EXPONENT,
+            )
+        )
     if gcd(modulus, _small_primes_product()) != 1:
-        raise KeyTooWeak("the RSA key's modulus has a small factor")
+        raise KeyTooWeak(Words("the RSA key's modulus has a small factor"))
     if has_roca_fingerprint(modulus):
-        raise KeyTooWeak("the RSA key was made by a chip with the ROCA weakness (CVE-2017-15361)")
+        raise KeyTooWeak(Words("the RSA key was made by a chip with the ROCA weakness (CVE-2017-15361)"))
     if has_close_factors(modulus):
-        raise KeyTooWeak("the RSA key's two primes are too close together")
+        raise KeyTooWeak(Words("the RSA key's two primes are too close together"))
 
 
 def has_close_factors(modulus: int) -> bool:
@@ -156,4 +165,4 @@ def verify_signature(public_key: PublicKey, signature: bytes, data: bytes) -> No
             case _:
                 assert_never(public_key)
     except InvalidSignature:
-        raise ProbeSignatureInvalid("the signature does not verify with the certificate's key") from None
+        raise ProbeSignatureInvalid(Words("the signature does not verify with the certificate's key")) from None

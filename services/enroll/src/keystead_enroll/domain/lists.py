@@ -14,6 +14,7 @@ from keystead_enroll.domain.enrollment import (
     Department,
     EnrollmentForm,
     Organization,
+    RegistrationToken,
     WebFormAccount,
 )
 from keystead_enroll.domain.identity_providers import IdentityProvider
@@ -120,6 +121,12 @@ DEVICES = ListDefinition(
     },
     ("name", "registered"),
 )
+REGISTRATION_TOKENS = ListDefinition(
+    "registration_tokens",
+    RegistrationToken,
+    {"org": _ORG, "owner": _text("whose devices they will be")},
+    ("name",),
+)
 IDENTITY_PROVIDERS = ListDefinition(
     "identity_providers",
     IdentityProvider,
@@ -159,5 +166,5 @@ AUDIT = ListDefinition(
 )
 LISTS: tuple[ListDefinition[object], ...] = (
     ORGANIZATIONS, DEPARTMENTS, PROFILES, FORMS, ACCOUNTS, PERSONS, ORDERS, CERTIFICATES, DEVICES,
-    IDENTITY_PROVIDERS, ADMINISTRATORS, API_TOKENS, AUDIT,
+    REGISTRATION_TOKENS, IDENTITY_PROVIDERS, ADMINISTRATORS, API_TOKENS, AUDIT,
 )  # type: ignore[assignment]  # fmt: skip

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from keystead_contracts.base import CertificateType
+from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import NameNotAllowed, TemplateInvalid
 from keystead_enroll.domain.names import ATTRIBUTES, CertificateNames, check_attribute, check_dns_name, shown
 
@@ -144,9 +145,14 @@ def _check_wildcard(host: str, allowed: bool) -> None:
     if "*" not in host:
         return
     if not allowed:
-        raise NameNotAllowed(f"the certificate profile allows no wildcard such as {host}", "Name each host by itself.")
+        raise NameNotAllowed(
+            Words("the certificate profile allows no wildcard such as {host}", host=host),
+            Words("Name each host by itself."),
+        )
     if not host.startswith("*."):
-        raise NameNotAllowed(f"{shown(host)} has a wildcard where none may stand", "Write *. before a domain.")
+        raise NameNotAllowed(
+            Words("{host} has a wildcard where none may stand", host=shown(host)), Words("Write *. before a domain.")
+        )
     check_dns_name(host)
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import NameNotAllowed
 
 UPN_OID = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
@@ -99,9 +100,11 @@ class CertificateNames:
             object.__setattr__(self, "upn", check_upn(self.upn))
         sans = len(self.dns_names) + len(self.emails) + len(self.uris) + (self.upn is not None)
         if not self.subject and not sans:
-            raise NameNotAllowed("the certificate would name nobody and nothing")
+            raise NameNotAllowed(Words("the certificate would name nobody and nothing"))
         if sans > _MAX_SANS:
-            raise NameNotAllowed(f"{sans} alternative names are more than {_MAX_SANS}")
+            raise NameNotAllowed(
+                Words("{number} alternative names are more than {limit}", number=sans, limit=_MAX_SANS)
+            )
 
     @property
     def common_name(self) -> str | None:
@@ -179,16 +182,23 @@ def check_attribute(short_name: str, value: str) -> str:
     """`value` in Unicode normalization form C, if the subject attribute may hold it. Raises NameNotAllowed."""
     attribute = ATTRIBUTES.get(short_name)
     if attribute is None:
-        raise NameNotAllowed(f"a subject has no attribute {short_name}", f"There are {', '.join(ATTRIBUTES)}.")
+        raise NameNotAllowed(
+            Words("a subject has no attribute {short_name}", short_name=short_name),
+            Words("There are {attributes}.", attributes=", ".join(ATTRIBUTES)),
+        )
     value = unicodedata.normalize("NFC", value).strip(" ")
     if not value:
-        raise NameNotAllowed(f"the subject's {short_name} is empty")
-    _refuse_invisible(value, f"the subject's {short_name}")
+        raise NameNotAllowed(Words("the subject's {short_name} is empty", short_name=short_name))
+    _refuse_invisible(value, Words("the subject's {short_name}", short_name=short_name))
     length = len(value.encode())
     if length > attribute.limit:
         raise NameNotAllowed(
-            f"{shown(value)} is too long for a certificate, which has room for {attribute.limit} letters there",
-            "Use a shorter one.",
+            Words(
+                "{value} is too long for a certificate, which has room for {limit} letters there",
+                value=shown(value),
+                limit=attribute.limit,
+            ),
+            Words("Use a shorter one."),
         )
     match attribute.alphabet:
         case Alphabet.UTF8:
@@ -196,10 +206,13 @@ def check_attribute(short_name: str, value: str) -> str:
         case Alphabet.PRINTABLE:
             if not _PRINTABLE.match(value):
                 raise NameNotAllowed(
-                    f"the subject's {short_name} may hold letters, digits and ' ( ) + , - . / : = ? only"
+                    Words(
+                        "the subject's {short_name} may hold letters, digits and ' ( ) + , - . / : = ? only",
+                        short_name=short_name,
+                    )
                 )
             if short_name == "C" and not re.match(r"[A-Z]{2}\Z", value):
-                raise NameNotAllowed("the subject's country is not a two-letter code (ISO 3166-1), such as DE")
+                raise NameNotAllowed(Words("the subject's country is not a two-letter code (ISO 3166-1), such as DE"))
             return value
         case Alphabet.EMAIL:
             return check_email(value)
@@ -217,16 +230,25 @@ def check_dns_name(name: str) -> str:
     """`name` in lower case, if it is a host name: LDH labels (RFC 1034 section 3.5, RFC 1123 section 2.1), A-labels for
     anything else (RFC 5890 section 2.3.2.1), at most one `*`, as the whole left-most label. Raises NameNotAllowed."""
     if not name.isascii():
-        raise NameNotAllowed(f"the host name {shown(name)} is not ASCII", "Write it with xn-- labels (A-labels).")
+        raise NameNotAllowed(
+            Words("the host name {name} is not ASCII", name=shown(name)),
+            Words("Write it with xn-- labels (A-labels)."),
+        )
     lower = name.lower()
     if not lower or len(lower) > _MAX_DNS_NAME:
-        raise NameNotAllowed(f"a host name has 1 to {_MAX_DNS_NAME} characters, not {len(lower)}")
+        raise NameNotAllowed(
+            Words(
+                "a host name has 1 to {limit} characters, not {length}",
+                limit=_MAX_DNS_NAME,
+                length=len(lower),
+            )
+        )
     host = lower.removeprefix("*.")
     if host != lower and "." not in host:
-        raise NameNotAllowed(f"{shown(name)} is a wildcard for a whole top-level domain")
+        raise NameNotAllowed(Words("{name} is a wildcard for a whole top-level domain", name=shown(name)))
     labels = [_check_label(label, name) for label in host.split(".")]
     if labels[-1].isdigit():
-        raise NameNotAllowed(f"{shown(name)} looks like an IP address, not like a host name")
+        raise NameNotAllowed(Words("{name} looks like an IP address, not like a host name", name=shown(name)))
     return lower
 
 
@@ -234,12 +256,12 @@ def check_device_name(name: str) -> str:
     """`name`, if it is a host name or the first label of one (RFC 1123 section 2.1). Raises NameNotAllowed."""
     try:
         if name.startswith("*."):
-            raise NameNotAllowed("a wildcard names no device")
+            raise NameNotAllowed(Words("a wildcard names no device"))
         check_dns_name(name) if "." in name else _check_label(name.lower(), name)
     except NameNotAllowed:
         raise NameNotAllowed(
-            f"{shown(name)} is not a device name",
-            "Use letters, digits and hyphens, with dots before the domain: laptop-042.example.org.",
+            Words("{name} is not a device name", name=shown(name)),
+            Words("Use letters, digits and hyphens, with dots before the domain: laptop-042.example.org."),
         ) from None
     return name
 
@@ -247,7 +269,11 @@ def check_device_name(name: str) -> str:
 def _check_label(label: str, name: str) -> str:
     if not _LABEL.match(label):
         raise NameNotAllowed(
-            f"{shown(name)} is not a host name: {shown(label)} is not 1 to 63 letters, digits and inner hyphens"
+            Words(
+                "{name} is not a host name: {label} is not 1 to 63 letters, digits and inner hyphens",
+                name=shown(name),
+                label=shown(label),
+            )
         )
     if label[2:4] == "--":
         _check_a_label(label, name)
@@ -267,7 +293,13 @@ def _check_a_label(label: str, name: str) -> None:
         valid = valid and all(unicodedata.category(character)[0] in "LMN" or character in "-·" for character in decoded)
         if valid:
             return
-    raise NameNotAllowed(f"{shown(name)} is not a host name: {shown(label)} is not a valid A-label (RFC 5890)")
+    raise NameNotAllowed(
+        Words(
+            "{name} is not a host name: {label} is not a valid A-label (RFC 5890)",
+            name=shown(name),
+            label=shown(label),
+        )
+    )
 
 
 def check_email(email: str) -> str:
@@ -275,16 +307,18 @@ def check_email(email: str) -> str:
     RFC 5280 section 4.2.1.6). Raises NameNotAllowed."""
     local_part, at, domain = email.rpartition("@")
     if not at or not local_part:
-        raise NameNotAllowed(f"{shown(email)} is not an e-mail address")
+        raise NameNotAllowed(Words("{email} is not an e-mail address", email=shown(email)))
     if len(local_part) > _MAX_LOCAL_PART or len(email) > _MAX_EMAIL:
-        raise NameNotAllowed(f"the e-mail address {shown(email)} is too long (RFC 5321 section 4.5.3.1)")
+        raise NameNotAllowed(
+            Words("the e-mail address {email} is too long (RFC 5321 section 4.5.3.1)", email=shown(email))
+        )
     if not _LOCAL_PART.match(local_part):
         raise NameNotAllowed(
-            f"{shown(email)} cannot stand in a certificate: the part before @ is not plain ASCII",
-            "Use an address whose part before the @ has ASCII letters, digits and single dots.",
+            Words("{email} cannot stand in a certificate: the part before @ is not plain ASCII", email=shown(email)),
+            Words("Use an address whose part before the @ has ASCII letters, digits and single dots."),
         )
     if domain.startswith("*"):
-        raise NameNotAllowed(f"{shown(email)} is not an e-mail address")
+        raise NameNotAllowed(Words("{email} is not an e-mail address", email=shown(email)))
     return f"{local_part}@{check_dns_name(domain)}"
 
 
@@ -292,27 +326,29 @@ def check_upn(upn: str) -> str:
     """`upn` in normalization form C, if it is `user@realm` ([MS-ADTS] section 5.1.1.1.1).
     Raises NameNotAllowed."""
     upn = unicodedata.normalize("NFC", upn)
-    _refuse_invisible(upn, "the user principal name")
+    _refuse_invisible(upn, Words("the user principal name"))
     user, at, realm = upn.rpartition("@")
     if not at or not user or not realm or "@" in user or " " in upn:
-        raise NameNotAllowed(f"{shown(upn)} is not a user principal name", "Use the form user@realm.")
+        raise NameNotAllowed(
+            Words("{upn} is not a user principal name", upn=shown(upn)), Words("Use the form user@realm.")
+        )
     if len(upn.encode()) > _MAX_UPN:
-        raise NameNotAllowed(f"the user principal name {shown(upn)} is too long")
+        raise NameNotAllowed(Words("the user principal name {upn} is too long", upn=shown(upn)))
     return upn
 
 
 def check_uri(uri: str) -> str:
     """`uri`, if it is absolute and has RFC 3986's characters only (RFC 5280 section 4.2.1.6). Raises NameNotAllowed."""
     if len(uri) > _MAX_URI or not _URI.match(uri):
-        raise NameNotAllowed(f"{shown(uri)} is not an absolute URI in ASCII")
+        raise NameNotAllowed(Words("{uri} is not an absolute URI in ASCII", uri=shown(uri)))
     try:
         parts = urlsplit(uri)
         host = parts.hostname
     except ValueError:
-        raise NameNotAllowed(f"{shown(uri)} is not a URI") from None
+        raise NameNotAllowed(Words("{uri} is not a URI", uri=shown(uri))) from None
     if uri[len(parts.scheme) + 1 :].startswith("//"):
         if not host:
-            raise NameNotAllowed(f"the URI {shown(uri)} names no host")
+            raise NameNotAllowed(Words("the URI {uri} names no host", uri=shown(uri)))
         check_dns_name(host)
     return uri
 
@@ -334,7 +370,10 @@ def _refuse_invisible(value: str, what: str) -> None:
     for character in value:
         if unicodedata.category(character) in _INVISIBLE or character == "\N{REPLACEMENT CHARACTER}":
             raise NameNotAllowed(
-                f"{what} has the character U+{ord(character):04X}, which cannot be seen", "Write it without."
+                Words(
+                    "{what} has the character U+{code}, which cannot be seen", what=what, code=f"{ord(character):04X}"
+                ),
+                Words("Write it without."),
             )
 
 

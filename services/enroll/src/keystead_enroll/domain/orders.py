@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.words import to_plain
 from keystead_enroll.domain.enrollment import CsrGenerationMethod
 from keystead_enroll.domain.errors import NameNotAllowed
 from keystead_enroll.domain.names import CertificateNames
@@ -102,10 +103,14 @@ class Order:
     failure_reason: str = ""
     """One line of our own; a second line, if there is one, is what the agent said."""
     failure_advice: str = ""
+    failure_words: dict[str, object] | None = None
+    """Both once more (`keystead_contracts.words.to_plain`), to be said in another language."""
     request_digest: str | None = None
     """Of the page and the answers that asked for it: the same page sent twice is one order."""
     department_id: str | None = None
     csr_method: CsrGenerationMethod = CsrGenerationMethod.AGENT
+    language: str = ""
+    """In which the person asked (BCP 47), and is written to."""
     log: list[OrderTransition] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -130,9 +135,14 @@ class Order:
     def fail(self, code: str, reason: str, advice: str, now: datetime, said: str = "") -> None:
         """Ends the order as failed, with what a person will read; `said` are the agent's own words."""
         self.advance(OrderState.FAILED, now, code)
+        self.failure_code = code
+        self.explain(reason, advice, said)
+
+    def explain(self, reason: str, advice: str, said: str = "") -> None:
+        """Says why the order came to nothing."""
         lines = (" ".join(text.split()) for text in (reason, said))
-        self.failure_code, self.failure_advice = code, advice
-        self.failure_reason = "\n".join(line for line in lines if line)
+        self.failure_reason, self.failure_advice = "\n".join(line for line in lines if line), str(advice)
+        self.failure_words = {"reason": to_plain(reason), "advice": to_plain(advice)}
 
     def reached(self, state: OrderState) -> datetime | None:
         """When the order came to `state`, or None if it never did."""

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from keystead_contracts.base import AssuranceLevel
+from keystead_contracts.words import Words, from_plain
 from keystead_enroll.domain.orders import Order, OrderState
 
 _S = OrderState
@@ -74,38 +75,44 @@ def progress_of(order: Order) -> Progress:
 
 def _failure(order: Order) -> Failure | None:
     if order.state is _S.FAILED or (order.state is _S.CANCELLED and order.failure_reason):
-        reason, _, said = order.failure_reason.partition("\n")
-        return Failure(reason, order.failure_advice, order.trace_id, said)
+        said = order.failure_reason.partition("\n")[2]
+        return Failure(*_why(order), order.trace_id, said)
     if order.state is _S.REJECTED:
         note = order.log[-1].note
-        reason = f"The reason given: {note}" if note else "No reason was given."
-        return Failure(reason, "Ask your administrator if you do not agree.", order.trace_id)
+        reason = Words("The reason given: {reason}", reason=note) if note else Words("No reason was given.")
+        return Failure(reason, Words("Ask your administrator if you do not agree."), order.trace_id)
     return None
+
+
+def _why(order: Order) -> tuple[str, str]:
+    """The reason and the advice, which can be said in another language if they were stored so."""
+    words = order.failure_words or {"reason": order.failure_reason.partition("\n")[0], "advice": order.failure_advice}
+    return from_plain(words["reason"]), from_plain(words["advice"])
 
 
 def _active(order: Order, key: str) -> tuple[str, str, datetime | None]:
     if order.state in (_S.FAILED, _S.REJECTED):
-        return "failed", order.failure_reason.partition("\n")[0], order.state_at
+        return "failed", _why(order)[0], order.state_at
     if order.state is _S.CANCELLED:
         return "skipped", "", None
     if key == "agent" and order.machine:
-        return "active", f"Keystead on {order.machine} has not answered yet.", None
+        return "active", Words("Keystead on {machine} has not answered yet.", machine=order.machine), None
     return "active", _DOING[key], None
 
 
 _DOING = {
-    "approval": "Somebody at your organization looks at this request.",
-    "agent": "Keystead on this computer has not answered yet.",
-    "key": "The computer is making a key in its TPM.",
-    "request": "The request is being checked.",
-    "issued": "The certificate is being signed.",
-    "installed": "The computer is storing the certificate and trying it out.",
+    "approval": Words("Somebody at your organization looks at this request."),
+    "agent": Words("Keystead on this computer has not answered yet."),
+    "key": Words("The computer is making a key in its TPM."),
+    "request": Words("The request is being checked."),
+    "issued": Words("The certificate is being signed."),
+    "installed": Words("The computer is storing the certificate and trying it out."),
 }
 
 
 def _label(order: Order, key: str) -> str | None:
     if key == "key" and order.assurance is AssuranceLevel.SOFTWARE:
-        return "Key made in a file"
+        return Words("Key made in a file")
     return None
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from keystead_contracts.words import Sentences, Words
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.names import shown
 
-_NOTHING_SENT = "does not say which organization you are of, and this form needs it (schacHomeOrganization)"
 _TOLD = 5
 
 
@@ -23,66 +23,78 @@ class FormUnknown(Refusal):
     """No enrollment form has this URI extension (or the asker may not know of it)."""
 
     code = "not-found"
-    default_advice = "Check the address that your administrator gave you."
+    default_advice = Words("Check the address that your administrator gave you.")
 
 
 class IdentityRefused(Refusal):
     """The identity token is forged, expired, used, or for another form."""
 
     code = "unauthenticated"
-    default_advice = "Sign in again."
+    default_advice = Words("Sign in again.")
 
 
 class SessionExpired(Refusal):
     """The portal session is over."""
 
     code = "session-expired"
-    default_advice = "Sign in again. Requests under way go on by themselves."
+    default_advice = Words("Sign in again. Requests under way go on by themselves.")
 
 
 class NoAccount(Refusal):
     """The person may use none of the form's accounts."""
 
     code = "forbidden"
-    default_advice = "Ask the administrator who gave you this address; tell them the address you signed in with."
-    title: ClassVar[str] = "This form is not for your address"
+    default_advice = Words("Ask the administrator who gave you this address; tell them the address you signed in with.")
+    title: ClassVar[Words] = Words("This form is not for your address")
 
 
 class HomeOrganizationUnknown(NoAccount):
     """What the identity provider sent for the person's organization stands for none that the form is for. Whether it
     stands for another one is not said. `sent` is what it sent."""
 
-    default_advice = (
+    default_advice = Words(
         "Ask the administrator who gave you this address. They need the value that your sign-in service sends as "
         "schacHomeOrganization."
     )
-    title = "This form is not for your organization"
+    title = Words("This form is not for your organization")
 
     def __init__(self, sent: Sequence[str]) -> None:
-        said = f"sends {_listed(sent)} for your organization, which this form is not for" if sent else _NOTHING_SENT
-        super().__init__(f"Your sign-in service {said}.")
+        super().__init__(
+            Words(
+                "Your sign-in service sends {value} as your organization, and this form is not for it.",
+                value=_listed(sent),
+            )
+            if sent
+            else Words("Your sign-in service does not say which organization you belong to, and this form needs that.")
+        )
 
 
 class GroupsUnknown(NoAccount):
     """What the identity provider sent of the person leads to no certificate profile of the form. `sent` are the groups
     that it sent."""
 
-    default_advice = (
-        "Ask the administrator who gave you this address which group you need to be in, or your sign-in service's "
-        "administrator to send your groups."
+    default_advice = Words(
+        "Ask the administrator who gave you this address which group you need to be in, or whoever runs your sign-in "
+        "service to send your groups."
     )
-    title = "No certificate is meant for your groups"
+    title = Words("No certificate is meant for your groups")
 
     def __init__(self, sent: Sequence[str]) -> None:
-        groups = f"the groups {_listed(sent)}" if sent else "no groups"
-        super().__init__(f"Your sign-in service sends {groups} for you, which lead to no certificate of this form.")
+        super().__init__(
+            Words(
+                "Your sign-in service sends the groups {groups}, and none of them leads to a certificate of this form.",
+                groups=_listed(sent),
+            )
+            if sent
+            else Words("Your sign-in service sends no groups for you that lead to a certificate of this form.")
+        )
 
 
 class AccessCodeWrong(Refusal):
     """The access code is not the account's."""
 
     code = "access-code-wrong"
-    default_advice = "Type it exactly as you were given it. If you do not have one, ask your administrator."
+    default_advice = Words("Type it exactly as you were given it. If you do not have one, ask your administrator.")
 
 
 class AccessCodeInUse(Refusal):
@@ -92,8 +104,8 @@ class AccessCodeInUse(Refusal):
     default_advice = "Choose another access code."
 
     def __init__(self) -> None:
-        super().__init__("Another account has this access code already.")
-        self.fields = {"access_code": f"{self.detail} {self.advice}"}
+        super().__init__(Words("Another account has this access code already."))
+        self.fields = {"access_code": Sentences(self.detail, self.advice)}
 
 
 class TooManyAttempts(Refusal):
@@ -103,7 +115,9 @@ class TooManyAttempts(Refusal):
 
     def __init__(self, detail: str, retry_after: int) -> None:
         minutes = max(1, -(-retry_after // 60))
-        super().__init__(detail, f"Wait {minutes} minute{'s' if minutes != 1 else ''} and try again.")
+        super().__init__(
+            detail, Words.plural("Wait {n} minute and try again.", "Wait {n} minutes and try again.", minutes)
+        )
         self.retry_after = retry_after
 
 
@@ -111,11 +125,11 @@ class RequestRefused(Refusal):
     """A certificate request has mistakes. `fields`: field name → what is wrong with it."""
 
     code = "order-refused"
-    default_advice = "Correct the marked fields and send the request again."
+    default_advice = Words("Correct the marked fields and send the request again.")
     fields: dict[str, str]
 
     def __init__(self, fields: dict[str, str]) -> None:
-        super().__init__("Some answers need another look.")
+        super().__init__(Words("Some answers need another look."))
         self.fields = fields
 
 
@@ -123,28 +137,35 @@ class OrderUnknown(Refusal):
     """There is no such order, or it is another person's."""
 
     code = "not-found"
-    default_advice = "Open the form's address to see your requests and certificates."
+    default_advice = Words("Open the form's address to see your requests and certificates.")
 
 
 class CertificateUnknown(Refusal):
     """There is no such certificate, or it is another person's."""
 
     code = "not-found"
-    default_advice = "Open the form's address to see your requests and certificates."
+    default_advice = Words("Open the form's address to see your requests and certificates.")
 
 
 class OrderClosed(Refusal):
     """The order has ended or is past the step that was asked for."""
 
     code = "order-refused"
-    default_advice = "Start a new request in the portal."
+    default_advice = Words("Start a new request in the portal.")
+
+
+class AlreadyRevoked(Refusal):
+    """The certificate was revoked before, for another reason."""
+
+    code = "conflict"
+    default_advice = "Nothing is to be done; a revocation keeps its first reason."
 
 
 class TooManyOpenOrders(Refusal):
     """The person has as many unfinished orders with this account as one may have."""
 
     code = "order-refused"
-    default_advice = "Finish or cancel some of your requests first; your list of certificates shows them."
+    default_advice = Words("Finish or cancel some of your requests first; your list of certificates shows them.")
 
 
 class ClaimInvalid(Refusal):

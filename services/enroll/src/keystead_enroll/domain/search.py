@@ -22,7 +22,7 @@ from keystead_enroll.domain.administration_refusals import CursorInvalid, Search
 T = TypeVar("T")
 LONGEST_SEARCH = 500
 MOST_ROWS, USUAL_ROWS = 200, 50
-_WORD = re.compile(r'(-?)(?:([a-z_]+):)?(?:"([^"]*)"|(\S+))')
+_WORD = re.compile(r'(-?)(?:([a-z_]+[0-9]*):)?(?:"([^"]*)"|(\S+))')
 _DISTANCE = re.compile(r"(\d{1,5})([hdwmy])")
 _HOURS = {"h": 1, "d": 24, "w": 7 * 24, "m": 30 * 24, "y": 365 * 24}
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from keystead_contracts.agent import Evidence, SoftwareEvidence, TpmEvidence
 from keystead_contracts.base import AssuranceLevel
+from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import EvidenceMalformed, EvidenceMismatch
 from keystead_enroll.domain.keys import PublicKey, same_key
 
@@ -79,13 +80,13 @@ class TpmPublic:
 class Reason(Enum):
     """Why a key got its assurance level. The value is the sentence that people read."""
 
-    KEY_IS_A_FILE = "The key is a file on the machine, as an administrator's policy allowed."
-    PUBLIC_AREA_HAS_CSR_KEY = "The agent sent a TPM public area, and its key is the request's key."
-    CANNOT_LEAVE_TPM = "The public area says that the key cannot leave the TPM (fixedTPM, fixedParent)."
-    MADE_IN_TPM = "The public area says that the TPM made the key itself (sensitiveDataOrigin)."
-    SIGNS_ANY_DATA = "The public area says that the key signs what it is given (sign, not restricted)."
-    CREATION_DATA_CONSISTENT = "The creation data has the digest that was sent with it."
-    NOT_ATTESTED = "No other key of the TPM vouched for this: it is the agent's word."
+    KEY_IS_A_FILE = Words("The key is a file on the machine, as an administrator's policy allowed.")
+    PUBLIC_AREA_HAS_CSR_KEY = Words("The agent sent a TPM public area, and its key is the request's key.")
+    CANNOT_LEAVE_TPM = Words("The public area says that the key cannot leave the TPM (fixedTPM, fixedParent).")
+    MADE_IN_TPM = Words("The public area says that the TPM made the key itself (sensitiveDataOrigin).")
+    SIGNS_ANY_DATA = Words("The public area says that the key signs what it is given (sign, not restricted).")
+    CREATION_DATA_CONSISTENT = Words("The creation data has the digest that was sent with it.")
+    NOT_ATTESTED = Words("No other key of the TPM vouched for this: it is the agent's word.")
 
     @property
     def sentence(self) -> str:

@@ -31,6 +31,7 @@ from keystead_enroll.domain.enrollment_rules import account_mistakes, domains_ou
 from keystead_enroll.domain.refusals import DeclarationInvalid, Mistake
 from keystead_enroll.domain.sample_certificate import sample_mistakes
 from keystead_enroll.ports import Clock, Linter, Secrets, Transaction, Transactions
+from keystead_enroll.usecases.apply_people import apply_administrator, apply_identity_provider
 from keystead_enroll.usecases.publish_forms import publish_form, publish_forms
 from keystead_kit.secrets import new_id
 
@@ -41,9 +42,9 @@ _PLAIN_FIELDS = {
     "organization_id": "organization",
     "department_id": "department",
     "profile_ids": "profiles",
-    "organization_ids": "organizations",
     "access_code_digest": "access_code",
     "digest": "token",
+    "organization_ids": "organizations",
 }
 """As a set-up file names what is stored otherwise."""
 
@@ -90,16 +91,17 @@ class _Apply:
         self.codes: set[str] = set()
         self.homes: set[str] = set()
 
-    def put(self, thing: str, existing: object | None, fresh: object, names: tuple[str, ...]) -> None:
-        """Stores `fresh`, or copies its attributes `names` onto `existing` where they differ."""
+    def put(self, thing: str, existing: object | None, fresh: object, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Stores `fresh`, or copies its attributes `names` onto `existing` where they differ; answers which did."""
         if existing is None:
             self.tx.add(fresh)
             self.tell(Change.CREATED, thing)
-            return
+            return ()
         changed = tuple(name for name in names if getattr(existing, name) != getattr(fresh, name))
         for name in changed:
             setattr(existing, name, getattr(fresh, name))
         self.tell(Change.CHANGED if changed else Change.UNCHANGED, thing, changed)
+        return changed
 
     def tell(self, change: Change, thing: str, fields: tuple[str, ...] = ()) -> None:
         """Notes what was done."""
@@ -372,6 +374,10 @@ def apply_declaration(
         for form in declaration.forms:
             apply.form(form)
         apply.registration_tokens(declaration)
+        for administrator in declaration.administrators:
+            apply_administrator(apply, administrator)
+        for provider in declaration.identity_providers:
+            apply_identity_provider(apply, provider)
         if apply.mistakes:
             raise DeclarationInvalid(apply.mistakes)
         publish_forms(tx)

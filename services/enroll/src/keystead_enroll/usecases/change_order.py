@@ -5,22 +5,27 @@ from __future__ import annotations
 from datetime import datetime
 
 from keystead_contracts.events import OrderApproved, OrderRejected
+from keystead_contracts.words import Words
+from keystead_enroll.domain.administration import Actor
+from keystead_enroll.domain.administration_refusals import ThingUnknown
+from keystead_enroll.domain.lists import ORDERS
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import OrderClosed, OrderUnknown
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
+from keystead_enroll.usecases.admin.common import Target, note, person_actor, reach
 from keystead_enroll.usecases.end_order import take_back, tell_person
 from keystead_enroll.usecases.links import add_link, offer
 from keystead_enroll.usecases.visit import Visit, find_visit
 
 BY_PERSON = "by the person"
-CANCELLED_BY_ADMINISTRATOR = "Your administrator cancelled the request."
+CANCELLED_BY_ADMINISTRATOR = Words("Your administrator cancelled the request.")
 
 
 def own_order(tx: Transaction, visit: Visit, order_id: str, *, lock: bool = False) -> Order:
     """The visitor's order at this form. Raises OrderUnknown, also if it is another person's."""
     order = tx.order(order_id, lock=lock)
     if order is None or order.form_id != visit.form.id or order.person_email != visit.session.email:
-        raise OrderUnknown("There is no such request.")
+        raise OrderUnknown(Words("There is no such request."))
     return order
 
 
@@ -33,77 +38,105 @@ def renew_link(
         claim = tx.claim_of(order.recipient)
         if order.state is not OrderState.OFFERED or (claim is not None and claim.redeemed_at is not None):
             raise OrderClosed(
-                "A computer is working on this request already, or it has ended.",
-                "If that computer cannot finish, cancel the request on its page and ask again.",
+                Words("A computer is working on this request already, or it has ended."),
+                Words("If that computer cannot finish, cancel the request on its page and ask again."),
             )
         add_link(tx, secrets, order, clock.now())
         tx.wake(f"order:{order.id}")
 
 
 def cancel_order(
-    transactions: Transactions, clock: Clock, uri_extension: str, token: str | None, order_id: str
+    transactions: Transactions, clock: Clock, uri_extension: str, token: str | None, order_id: str, address: str = ""
 ) -> None:
     """The person ends an order that is not installed. Raises OrderClosed when it is too late."""
     with transactions.write() as tx:
         order = own_order(tx, find_visit(tx, clock, uri_extension, token), order_id, lock=True)
-        _cancel(tx, order, clock.now(), BY_PERSON, "The person who asked for it has cancelled the request.")
+        now = clock.now()
+        _cancel(tx, order, now, BY_PERSON, "The person who asked for it has cancelled the request.")
+        note(tx, person_actor(order.person_email, address), now, "request.cancel", order_target(order))
 
 
-def cancel_any_order(transactions: Transactions, clock: Clock, origin: str, order_id: str, note: str = "") -> None:
-    """An administrator ends an order that is not installed; the person is told, with `note`.
+def cancel_any_order(
+    transactions: Transactions, clock: Clock, origin: str, actor: Actor, order_id: str, remark: str = ""
+) -> None:
+    """An administrator ends an order that is not installed; the person is told, with `remark`.
 
-    Raises OrderUnknown, OrderClosed.
+    Raises ThingUnknown, OrderClosed.
     """
     now = clock.now()
     with transactions.write() as tx:
-        order = _any_order(tx, order_id)
-        reason = f"Your administrator cancelled the request: {note}" if note else CANCELLED_BY_ADMINISTRATOR
-        _cancel(tx, order, now, note, reason)
-        order.failure_reason, order.failure_advice = reason, "Ask your administrator why, or ask again."
-        tell_person(tx, order, reason, order.failure_advice, now, origin)
+        order = _order_in_reach(tx, actor, order_id)
+        reason: str = CANCELLED_BY_ADMINISTRATOR
+        if remark:
+            reason = Words("Your administrator cancelled the request: {reason}", reason=remark)
+        end_by_administrator(tx, order, now, remark, reason, origin)
+        note(tx, actor, now, "request.cancel", order_target(order), {"note": remark})
+
+
+def end_by_administrator(tx: Transaction, order: Order, now: datetime, remark: str, reason: str, origin: str) -> None:
+    """Cancels `order`, and tells the person the `reason`. Raises OrderClosed."""
+    _cancel(tx, order, now, remark, reason)
+    advice = Words("Ask your administrator why, or ask again.")
+    order.explain(reason, advice)
+    tell_person(tx, order, reason, advice, now, origin)
 
 
 def _cancel(tx: Transaction, order: Order, now: datetime, note: str, reason: str) -> None:
     if order.state is OrderState.SIGNING:
-        raise OrderClosed("The certificate is being signed at this moment.", "Try again in a minute.")
+        raise OrderClosed(Words("The certificate is being signed at this moment."), Words("Try again in a minute."))
     if order.state.terminal:
-        raise OrderClosed("The request has ended already, or its certificate is installed.")
+        raise OrderClosed(Words("The request has ended already, or its certificate is installed."))
     order.advance(OrderState.CANCELLED, now, note)
     take_back(tx, order, now, reason)
 
 
-def _any_order(tx: Transaction, order_id: str) -> Order:
-    order = tx.order(order_id, lock=True)
+def order_target(order: Order) -> Target:
+    """The order in the audit log."""
+    name = f"{order.wanted_name}, {order.person_email}"
+    return Target(order.id, name, order.organization_id, order.department_id, order.certificate_type)
+
+
+def _order_in_reach(tx: Transaction, actor: Actor, order_id: str) -> Order:
+    order = tx.order(reach(tx, ORDERS, actor, order_id, "request").id, lock=True)
     if order is None:
-        raise OrderUnknown(f"There is no request {order_id}.", "`keystead order list` shows those that there are.")
+        raise ThingUnknown("request")
     return order
 
 
 def decide_order(
-    transactions: Transactions, clock: Clock, origin: str, order_id: str, *, approve: bool, note: str = ""
+    transactions: Transactions,
+    clock: Clock,
+    origin: str,
+    actor: Actor,
+    order_id: str,
+    *,
+    approve: bool,
+    remark: str = "",
 ) -> Order:
-    """An administrator approves or declines an order, and the person gets a letter; `note` is the reason that they
-    will read. Answers the order. Raises OrderUnknown, OrderClosed."""
+    """An administrator approves or declines an order, and the person gets a letter; `remark` is the reason that they
+    will read if it is declined. Answers the order. Raises ThingUnknown, OrderClosed."""
     now = clock.now()
     with transactions.write() as tx:
-        order = _any_order(tx, order_id)
+        order = _order_in_reach(tx, actor, order_id)
         if order.state is not OrderState.AWAITING_APPROVAL:
             raise OrderClosed(
                 f"The request does not wait for approval: it is {order.state.value.replace('_', ' ')} since "
                 f"{order.state_at or order.created_at:%Y-%m-%d %H:%M} UTC.",
-                f"`keystead order show {order.id}` tells what happened to it.",
+                "Its history tells what happened to it.",
             )
         if approve:
             offer(tx, order, now)
         else:
-            order.advance(OrderState.REJECTED, now, note)
-            order.failure_advice = note or "Ask your administrator why."
+            order.advance(OrderState.REJECTED, now, remark)
+            order.failure_advice = remark or "Ask your administrator why."
             tx.wake(f"order:{order.id}")
-        tx.record(_decision(tx, order, now, origin, note), destination="notify", trace_id=order.trace_id)
+        tx.record(_decision(tx, order, now, origin, remark), destination="notify", trace_id=order.trace_id)
+        done = "request.approve" if approve else "request.reject"
+        note(tx, actor, now, done, order_target(order), {"note": remark})
     return order
 
 
-def _decision(tx: Transaction, order: Order, now: datetime, origin: str, note: str) -> OrderApproved | OrderRejected:
+def _decision(tx: Transaction, order: Order, now: datetime, origin: str, remark: str) -> OrderApproved | OrderRejected:
     form = tx.form(order.form_id)
     told = OrderApproved(
         email=order.person_email,
@@ -115,7 +148,8 @@ def _decision(tx: Transaction, order: Order, now: datetime, origin: str, note: s
         decided_at=now,
         portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
         help_link=form.help_link,
+        language=order.language,
     )
     if order.state is OrderState.REJECTED:
-        return OrderRejected(**told.model_dump(exclude={"type"}), reason=note)
+        return OrderRejected(**told.model_dump(exclude={"type"}), reason=remark)
     return told

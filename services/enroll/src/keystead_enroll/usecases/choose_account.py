@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.refusals import RequestRefused
 from keystead_enroll.ports import Clock, Transactions
 from keystead_enroll.usecases.visit import find_visit
@@ -14,5 +15,5 @@ def choose_account(
     with transactions.write() as tx:
         visit = find_visit(tx, clock, uri_extension, token)
         if account_id not in {account.id for account in visit.accounts}:
-            raise RequestRefused({"account": "Choose one of these."})
+            raise RequestRefused({"account": Words("Choose one of these.")})
         visit.session.account_id = account_id

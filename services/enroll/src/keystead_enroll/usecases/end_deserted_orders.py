@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.words import Words
 from keystead_enroll.ports import Clock, Transactions
 from keystead_enroll.usecases.end_order import fail_order
 from keystead_kit.logs import get_logger
 from keystead_kit.trace import tracing
 
 BATCH = 100
-REASON = "The computer began, but did not finish within a day."
-ADVICE = "Ask again, and open the new link on a computer that stays on until the certificate is installed."
+REASON = Words("The computer began, but did not finish within a day.")
+ADVICE = Words("Ask again, and open the new link on a computer that stays on until the certificate is installed.")
 _log = get_logger()
 
 

@@ -6,13 +6,15 @@ from datetime import datetime
 
 from keystead_contracts.agent import Remove
 from keystead_contracts.events import EnrollmentFailed
-from keystead_enroll.domain.jobs import Job, JobState
-from keystead_enroll.domain.orders import Order
+from keystead_enroll.domain.jobs import JobState
+from keystead_enroll.domain.orders import Device, Order
+from keystead_enroll.domain.revocation import RevocationReason
 from keystead_enroll.ports import Transaction
-from keystead_kit.secrets import new_id
+from keystead_enroll.usecases.jobs import add_job
+from keystead_kit.i18n import translate
 
-RETIRED = "cessationOfOperation"
-"""Why a certificate that nobody can use is revoked (RFC 5280 section 5.3.1)."""
+RETIRED = RevocationReason.CESSATION_OF_OPERATION
+"""Why a certificate that nobody can use is revoked."""
 
 
 def fail_order(
@@ -39,12 +41,25 @@ def take_back(tx: Transaction, order: Order, now: datetime, reason: str) -> None
     certificate that was issued is retired."""
     for job in tx.open_jobs_of_order(order.id):
         job.state = JobState.VOID
-    if order.agent_seen_at is not None or not order.recipient.startswith("claim:"):
-        _have_removed(tx, order, now, reason)
+    if device_of(tx, order.recipient) or (order.agent_seen_at is not None and tx.claim_of(order.recipient)):
+        add_job(tx, order, Remove(reason=reason), now)
     certificate = tx.certificate_of(order.id)
     if certificate is not None and certificate.revoked_at is None:
-        certificate.revoked_at, certificate.revocation_reason = now, RETIRED
+        certificate.revoke(RETIRED, now)
     tx.wake(f"order:{order.id}")
+
+
+def withdraw(tx: Transaction, order: Order, now: datetime, reason: str) -> None:
+    """Has a registered device remove what it installed for `order`. An agent that came by link is gone by then."""
+    if device_of(tx, order.recipient):
+        add_job(tx, order, Remove(reason=reason), now)
+    tx.wake(f"order:{order.id}")
+
+
+def device_of(tx: Transaction, recipient: str) -> Device | None:
+    """The registered device that jobs name so; None if it is none, or was removed."""
+    kind, _, device_id = recipient.partition(":")
+    return tx.device(device_id) if kind == "device" else None
 
 
 def tell_person(tx: Transaction, order: Order, reason: str, advice: str, now: datetime, origin: str) -> None:
@@ -56,29 +71,13 @@ def tell_person(tx: Transaction, order: Order, reason: str, advice: str, now: da
             organization=tx.organization(order.organization_id).name,
             form_name=form.name,
             order_id=order.id,
-            reason=reason,
-            advice=advice,
+            reason=translate(reason, order.language),
+            advice=translate(advice, order.language),
             failed_at=now,
             portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
             help_link=form.help_link,
+            language=order.language,
         ),
         destination="notify",
         trace_id=order.trace_id,
     )
-
-
-def _have_removed(tx: Transaction, order: Order, now: datetime, reason: str) -> None:
-    payload = Remove(reason=reason)
-    tx.add(
-        Job(
-            id=new_id(),
-            recipient=order.recipient,
-            order_id=order.id,
-            trace_id=order.trace_id,
-            kind=payload.kind,
-            payload=payload.model_dump(mode="json"),
-            created_at=now,
-            organization=tx.organization(order.organization_id).name,
-        )
-    )
-    tx.wake(f"recipient:{order.recipient}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.refusals import AccessCodeWrong, SessionExpired, TooManyAttempts
 from keystead_enroll.ports import Clock, RateLimits, Secrets, Transactions
 from keystead_enroll.usecases.visit import Visit, find_visit
@@ -42,9 +43,11 @@ def enter_access_code(
         visit = find_visit(tx, clock, uri_extension, token)
     account = visit.account
     if account is None or account.access_code_digest is None:
-        raise SessionExpired("Choose first what you want to enroll for.")
+        raise SessionExpired(Words("Choose first what you want to enroll for."))
     if not code.strip():
-        raise AccessCodeWrong("Enter your access code.", "If you do not have one, ask your administrator.")
+        raise AccessCodeWrong(
+            Words("Enter your access code."), Words("If you do not have one, ask your administrator.")
+        )
     own = _own_tries(visit)
     shared = ((allowed.form, ("form", visit.form.id)), (allowed.address, ("address", address)))
     _go_on(limits.hit(allowed.person, *own))
@@ -53,7 +56,7 @@ def enter_access_code(
     if not same(secrets.access_code_digest(code.strip()), account.access_code_digest):
         for limit, key in shared:
             limits.hit(limit, "access-code", *key)
-        raise AccessCodeWrong("That is not the access code.")
+        raise AccessCodeWrong(Words("That is not the access code."))
     limits.forget(allowed.person, *own)
     with transactions.write() as tx:
         session = find_visit(tx, clock, uri_extension, token).session
@@ -72,4 +75,4 @@ def _own_tries(visit: Visit) -> tuple[str, ...]:
 
 def _go_on(retry_after: int | None) -> None:
     if retry_after is not None:
-        raise TooManyAttempts("The access code was tried too often.", retry_after)
+        raise TooManyAttempts(Words("The access code was tried too often."), retry_after)

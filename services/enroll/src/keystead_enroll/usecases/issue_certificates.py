@@ -17,6 +17,7 @@ from cryptography import x509
 from keystead_contracts.agent import Install
 from keystead_contracts.base import serial_hex
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.words import Words
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent, renewal_time
 from keystead_enroll.domain.certificates import (
     der,
@@ -30,12 +31,12 @@ from keystead_enroll.domain.certificates import (
 )
 from keystead_enroll.domain.csr import check_csr
 from keystead_enroll.domain.errors import Refusal
-from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.lint import refuse_findings
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.ports import Clock, Issuer, Linter, Transaction, Transactions
 from keystead_enroll.usecases.end_order import fail_order
+from keystead_enroll.usecases.jobs import add_job
 from keystead_kit.logs import get_logger
 from keystead_kit.secrets import new_id
 from keystead_kit.trace import tracing
@@ -43,7 +44,7 @@ from keystead_kit.trace import tracing
 BATCH = 32
 LEASE = timedelta(seconds=15)
 SKEW = timedelta(minutes=1)
-_SORRY = "Your administrator has to correct the set-up; tell them the reference."
+_SORRY = Words("Your administrator has to correct the set-up; tell them the reference.")
 _log = get_logger()
 
 
@@ -86,7 +87,7 @@ def _intend_alone(
             return _intend(tx, order, issuer, linter, now, origin)
     except Exception:
         _log.exception("order not issuable, for a reason that nobody foresaw", order_id=order.id)
-        fail_order(tx, order, ProblemCode.INTERNAL, "The certificate could not be issued.", _SORRY, now, origin)
+        fail_order(tx, order, ProblemCode.INTERNAL, Words("The certificate could not be issued."), _SORRY, now, origin)
         return None
 
 
@@ -110,7 +111,7 @@ def _intend(
             refuse_findings(linter.lint(der(precertificate)))
         except Refusal as refusal:
             _log.error("order not issuable", order_id=order.id, problem=refusal.detail)
-            fail_order(tx, order, refusal.code, "The certificate could not be issued.", _SORRY, now, origin)
+            fail_order(tx, order, refusal.code, Words("The certificate could not be issued."), _SORRY, now, origin)
             return None
         order.advance(OrderState.SIGNING, now)
         intent = IssuanceIntent(
@@ -151,14 +152,14 @@ def _store(tx: Transaction, order_id: str, result: bytes | Refusal, issuer: Issu
         if isinstance(result, Refusal):
             intent.state = IntentState.VOID
             _log.error("intent not signed", order_id=order_id, problem=result.detail)
-            fail_order(tx, order, result.code, "The certificate could not be signed.", _SORRY, now, origin)
+            fail_order(tx, order, result.code, Words("The certificate could not be signed."), _SORRY, now, origin)
             return
         intent.state = IntentState.SIGNED
         certificate = _record(tx, order, result, issuer, now)
         tx.add(certificate)
         order.advance(OrderState.ISSUED, now)
         _offer_installation(tx, order, certificate, now)
-        tx.wake(f"recipient:{order.recipient}", f"order:{order.id}")
+        tx.wake(f"order:{order.id}")
         _log.info("certificate issued", order_id=order_id, serial=certificate.serial)
 
 
@@ -214,16 +215,4 @@ def _offer_installation(tx: Transaction, order: Order, certificate: Certificate,
         probe=base64.b64encode(randomness.token_bytes(32)).decode(),
     )
     profile = tx.profile(order.profile_id)
-    tx.add(
-        Job(
-            id=new_id(),
-            recipient=order.recipient,
-            order_id=order.id,
-            trace_id=order.trace_id,
-            kind=payload.kind,
-            payload=payload.model_dump(mode="json"),
-            created_at=now,
-            organization=tx.organization(order.organization_id).name,
-            profile=profile.name if profile else "",
-        )
-    )
+    add_job(tx, order, payload, now, profile.name if profile else "")

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from keystead_contracts.agent import MakeKeyAndCsr
 from keystead_contracts.base import AssuranceLevel
-from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Claim, Order, OrderState
 from keystead_enroll.ports import Secrets, Transaction
+from keystead_enroll.usecases.jobs import add_job
 from keystead_kit.secrets import new_id, token_digest
 
 LINK_LIFE = timedelta(minutes=15)
@@ -46,17 +46,4 @@ def add_first_job(tx: Transaction, order: Order, now: datetime) -> None:
         certificate_type=order.certificate_type,
         allow_software_key=profile.minimum_assurance is AssuranceLevel.SOFTWARE,
     )
-    tx.add(
-        Job(
-            id=new_id(),
-            recipient=order.recipient,
-            order_id=order.id,
-            trace_id=order.trace_id,
-            kind=job.kind,
-            payload=job.model_dump(mode="json"),
-            created_at=now,
-            organization=tx.organization(order.organization_id).name,
-            profile=profile.name,
-        )
-    )
-    tx.wake(f"recipient:{order.recipient}")
+    add_job(tx, order, job, now, profile.name)

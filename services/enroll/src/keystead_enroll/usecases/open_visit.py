@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from keystead_contracts.identity import ATTRIBUTES, IdentityClaims
+from keystead_contracts.words import Words
 from keystead_enroll.domain.refusals import FormUnknown, IdentityRefused
 from keystead_enroll.domain.visits import PortalSession
 from keystead_enroll.ports import Clock, Transactions
@@ -23,11 +24,11 @@ def open_visit(transactions: Transactions, clock: Clock, claims: IdentityClaims,
     with transactions.write() as tx:
         form = tx.form_by_uri(uri_extension)
         if form is None or not form.active:
-            raise FormUnknown("There is no enrollment form at this address.")
+            raise FormUnknown(Words("There is no enrollment form at this address."))
         if claims.form != uri_extension or claims.method not in form.methods:
-            raise IdentityRefused("The sign-in was for another form.")
+            raise IdentityRefused(Words("The sign-in was for another form."))
         if not tx.burn_identity(claims.jti, now):
-            raise IdentityRefused("This sign-in was used already.")
+            raise IdentityRefused(Words("This sign-in was used already."))
         tx.add(
             PortalSession(
                 digest=token_digest(token),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.errors import NameNotAllowed
+from keystead_enroll.domain.lists import ORDERS
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Order, OrderState
-from keystead_enroll.domain.refusals import OrderUnknown
-from keystead_enroll.ports import Transactions
+from keystead_enroll.ports import Transaction, Transactions
+from keystead_enroll.usecases.admin.common import reach
 
 
 @dataclass(frozen=True)
@@ -47,35 +49,41 @@ class OrderDetails:
     history: list[Step]
 
 
-def show_order(transactions: Transactions, order_id: str) -> OrderDetails:
-    """The order. Raises OrderUnknown."""
+def show_order(transactions: Transactions, actor: Actor, order_id: str) -> OrderDetails:
+    """The order. Raises ThingUnknown."""
     with transactions.read() as tx:
-        order = tx.order(order_id)
-        if order is None:
-            raise OrderUnknown(f"There is no request {order_id}.", "`keystead order list` shows those that there are.")
-        account, profile = tx.account(order.account_id), tx.profile(order.profile_id)
-        certificate = tx.certificate_of(order.id)
-        return OrderDetails(
-            id=order.id,
-            state=order.state,
-            person=order.person_email,
-            organization=tx.organization(order.organization_id).name,
-            form=tx.form(order.form_id).name,
-            account=account.name if account else "",
-            profile=profile.name if profile else "",
-            names=_names(order),
-            key_algorithm=order.key_algorithm.value,
-            term_days=order.term_days,
-            delivery="link" if order.recipient.startswith("claim:") else "registered device",
-            machine=order.machine,
-            assurance=order.assurance.value if order.assurance else "",
-            serial=certificate.serial if certificate else "",
-            not_after=certificate.not_after if certificate else None,
-            failure=order.failure_reason,
-            advice=order.failure_advice,
-            reference=order.trace_id,
-            history=[Step(entry.at, entry.target, entry.note) for entry in order.log],
-        )
+        return describe_order(tx, reach(tx, ORDERS, actor, order_id, "request"))
+
+
+def describe_order(tx: Transaction, order: Order) -> OrderDetails:
+    """All that there is to say of `order`."""
+    account, profile = tx.account(order.account_id), tx.profile(order.profile_id)
+    certificate = tx.certificate_of(order.id)
+    return OrderDetails(
+        id=order.id,
+        state=order.state,
+        person=order.person_email,
+        organization=tx.organization(order.organization_id).name,
+        form=tx.form(order.form_id).name,
+        account=account.name if account else "",
+        profile=profile.name if profile else "",
+        names=_names(order),
+        key_algorithm=order.key_algorithm.value,
+        term_days=order.term_days,
+        delivery=_delivery(order),
+        machine=order.machine,
+        assurance=order.assurance.value if order.assurance else "",
+        serial=certificate.serial if certificate else "",
+        not_after=certificate.not_after if certificate else None,
+        failure=order.failure_reason,
+        advice=order.failure_advice,
+        reference=order.trace_id,
+        history=[Step(entry.at, entry.target, entry.note) for entry in order.log],
+    )
+
+
+def _delivery(order: Order) -> str:
+    return "link" if order.recipient.startswith("claim:") else "registered device"
 
 
 def _names(order: Order) -> list[str]:

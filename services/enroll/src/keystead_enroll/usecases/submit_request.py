@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from keystead_contracts.base import CertificateType, KeyAlgorithm
+from keystead_contracts.words import Sentences, Words
 from keystead_enroll.domain.device_name_pattern import DeviceNamePattern
 from keystead_enroll.domain.enrollment import CertificateProfile, Organization, WebFormAccount
 from keystead_enroll.domain.errors import NameNotAllowed
@@ -24,6 +25,8 @@ from keystead_enroll.domain.names import (
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import RequestRefused, SessionExpired, TooManyOpenOrders
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
+from keystead_enroll.usecases.admin.common import note, person_actor
+from keystead_enroll.usecases.change_order import order_target
 from keystead_enroll.usecases.links import add_link, offer
 from keystead_enroll.usecases.visit import Visit, find_visit
 from keystead_kit.secrets import new_id, token_digest
@@ -59,7 +62,7 @@ class _Mistakes:
         self.fields.setdefault(name, text)
 
     def blame(self, name: str, refusal: NameNotAllowed) -> None:
-        self.add(name, f"{_sentence(refusal.detail)} {refusal.advice}")
+        self.add(name, Sentences(refusal.detail, refusal.advice))
 
 
 def submit_request(
@@ -71,7 +74,9 @@ def submit_request(
     token: str | None,
     answers: RequestAnswers,
     page_key: str = "",
+    language: str = "",
     most_open: int,
+    address: str = "",
 ) -> str:
     """Stores the order, with its link or for the chosen device, and answers the order's id.
 
@@ -82,21 +87,24 @@ def submit_request(
     now = clock.now()
     with transactions.read() as tx:
         order = _order(tx, find_visit(tx, clock, uri_extension, token), answers, now)
-    order.request_digest = _request_digest(order, page_key, answers)
+    order.request_digest, order.language = _request_digest(order, page_key, answers), language
     with transactions.write() as tx:
         account = _open_visit(find_visit(tx, clock, uri_extension, token, lock=True))[0]
         if account.id != order.account_id:
-            raise SessionExpired("Another account was chosen meanwhile.")
+            raise SessionExpired(Words("Another account was chosen meanwhile."))
         earlier = tx.order_of_request(order.request_digest) if order.request_digest else None
         if earlier is not None:
             return earlier.id
         if tx.open_orders(account.id, order.person_email) >= most_open:
-            raise TooManyOpenOrders(f"You have {most_open} requests under way, which is as many as one may have.")
+            raise TooManyOpenOrders(
+                Words("You have {most_open} requests under way, which is as many as one may have.", most_open=most_open)
+            )
         if not tx.add_first(order):
             earlier = tx.order_of_request(order.request_digest or "")
             if earlier is None:
                 raise LookupError(f"order {order.id} could not be stored")
             return earlier.id
+        note(tx, person_actor(order.person_email, address), now, "request.submit", order_target(order))
         if not order.recipient:
             add_link(tx, secrets, order, now)
         if account.automatic_approval:
@@ -108,7 +116,7 @@ def submit_request(
 
 def _open_visit(visit: Visit) -> tuple[WebFormAccount, Organization]:
     if visit.account is None or visit.organization is None or visit.locked:
-        raise SessionExpired("Choose an account and give its access code first.")
+        raise SessionExpired(Words("Choose an account and give its access code first."))
     return visit.account, visit.organization
 
 
@@ -126,7 +134,7 @@ def _order(tx: Transaction, visit: Visit, answers: RequestAnswers, now: datetime
         devices = tx.devices_of(visit.session.email, organization.id)
         device = next((d for d in devices if d.id == answers.target), None)
         if device is None:
-            mistakes.add("target", "That computer is not registered for you any more. Choose one of these.")
+            mistakes.add("target", Words("That computer is not registered for you any more. Choose one of these."))
     if mistakes.fields or names is None:
         raise RequestRefused(mistakes.fields)
     return Order(
@@ -177,7 +185,7 @@ def subject_facts(visit: Visit) -> dict[str, str]:
 def _profile(visit: Visit, answers: RequestAnswers, mistakes: _Mistakes) -> CertificateProfile:
     profile = next((p for p in visit.profiles if p.id == answers.profile), None)
     if profile is None:
-        mistakes.add("profile", "Choose one of these.")
+        mistakes.add("profile", Words("Choose one of these."))
         raise RequestRefused(mistakes.fields)
     return profile
 
@@ -185,7 +193,7 @@ def _profile(visit: Visit, answers: RequestAnswers, mistakes: _Mistakes) -> Cert
 def _choice(typed: str, allowed: list[KeyAlgorithm] | list[int], name: str, mistakes: _Mistakes) -> str:
     if typed in {str(value) for value in allowed}:
         return typed
-    mistakes.add(name, "Choose one of these.")
+    mistakes.add(name, Words("Choose one of these."))
     return str(allowed[0])
 
 
@@ -213,7 +221,15 @@ def _names(
     if template.wants_host_name and not names.dns_names:
         domain = next(iter(visit.dns_domains), "example.org")
         name = facts.get("device_name", "")
-        mistakes.add(blamed, f"{shown(name)} has no domain. Give the whole name, such as {name}.{domain}.")
+        mistakes.add(
+            blamed,
+            Words(
+                "{name} has no domain. Give the whole name, such as {whole}.{domain}.",
+                name=shown(name),
+                whole=name,
+                domain=domain,
+            ),
+        )
         return None
     return names
 
@@ -225,7 +241,7 @@ def _only(template: NameTemplate, facts: Mapping[str, str]) -> dict[str, str]:
 def _dns_names(visit: Visit, answers: RequestAnswers, mistakes: _Mistakes) -> list[str]:
     names = [plain_host(name).lower().rstrip(".") for name in _SEPARATORS.split(answers.dns_names) if name]
     if not names:
-        mistakes.add("dns_names", "Give at least one server name, such as www.example.org.")
+        mistakes.add("dns_names", Words("Give at least one server name, such as www.example.org."))
     _refuse_strangers(visit, names, "dns_names", mistakes)
     return names
 
@@ -236,10 +252,25 @@ def _refuse_strangers(visit: Visit, names: list[str], blamed: str, mistakes: _Mi
     strangers = [shown(name) for name in names if not domain_is_delegated(name, domains)]
     if not strangers:
         return
-    more = f" and {len(strangers) - _TOLD} more" if len(strangers) > _TOLD else ""
-    are = "is" if len(strangers) == 1 else "are"
-    where = f": {', '.join(domains)}" if domains else ", which has none here yet"
-    mistakes.add(blamed, f"{', '.join(strangers[:_TOLD])}{more} {are} not in a domain of your organization{where}.")
+    told, more = ", ".join(strangers[:_TOLD]), len(strangers) - _TOLD
+    if more > 0:
+        told = Words("{names} and {more} more", names=told, more=more)
+    if domains:
+        mistake = Words.plural(
+            "{names} is not in a domain of your organization: {domains}.",
+            "{names} are not in a domain of your organization: {domains}.",
+            len(strangers),
+            names=told,
+            domains=", ".join(domains),
+        )
+    else:
+        mistake = Words.plural(
+            "{names} is not in a domain of your organization, which has none here yet.",
+            "{names} are not in a domain of your organization, which has none here yet.",
+            len(strangers),
+            names=told,
+        )
+    mistakes.add(blamed, mistake)
 
 
 def _device_facts(
@@ -248,18 +279,27 @@ def _device_facts(
     name, serial_number = plain_host(answers.device_name).strip(), answers.serial_number.strip()
     try:
         if not name:
-            mistakes.add("device_name", "Give the device's name.")
+            mistakes.add("device_name", Words("Give the device's name."))
         elif not profile.device_name_pattern:
             check_device_name(name)
         elif not DeviceNamePattern.parse(profile.device_name_pattern).matches(name):
-            raise NameNotAllowed(f"{shown(name)} is no device name here", "Ask your administrator how to name it.")
+            raise NameNotAllowed(
+                Words("{name} is no device name here", name=shown(name)),
+                Words("Ask your administrator how to name it."),
+            )
     except NameNotAllowed as refusal:
         mistakes.blame("device_name", refusal)
     try:
         if serial_number:
             check_attribute("SERIALNUMBER", serial_number)
     except NameNotAllowed:
-        mistakes.add("serial_number", f"{shown(serial_number)} is no serial number. Use letters, digits and hyphens.")
+        mistakes.add(
+            "serial_number",
+            Words(
+                "{serial_number} is no serial number. Use letters, digits and hyphens.",
+                serial_number=shown(serial_number),
+            ),
+        )
     facts = {"device_name": name, "serial_number": serial_number}
     if "." in name:
         facts["fqdn"] = name.lower()
@@ -272,11 +312,7 @@ def _accepted_licence(tx: Transaction, answers: RequestAnswers, mistakes: _Mista
     if licence is None:
         return None
     if not answers.licence_accepted:
-        mistakes.add("licence", "Read the terms and accept them to go on.")
+        mistakes.add("licence", Words("Read the terms and accept them to go on."))
     elif answers.licence_version != licence.version:
-        mistakes.add("licence", "The terms have changed meanwhile. Read them again and accept them.")
+        mistakes.add("licence", Words("The terms have changed meanwhile. Read them again and accept them."))
     return licence.version
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"

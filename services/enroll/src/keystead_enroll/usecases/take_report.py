@@ -10,6 +10,7 @@ from cryptography import x509
 
 from keystead_contracts.agent import CsrReady, Failed, Installed, Removed, Report, ReportReceipt
 from keystead_contracts.events import CertificateInstalled
+from keystead_contracts.words import Words
 from keystead_enroll.domain.agent_failures import agent_failure
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.csr import CheckedCsr, check_csr
@@ -21,7 +22,9 @@ from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import JobNotYours, OrderClosed, ReportRefused
 from keystead_enroll.domain.tpm_public import Judgement, judge
 from keystead_enroll.ports import Clock, Transaction, Transactions
-from keystead_enroll.usecases.end_order import fail_order
+from keystead_enroll.usecases.admin.common import note, person_actor
+from keystead_enroll.usecases.end_order import device_of, fail_order
+from keystead_enroll.usecases.revoke_certificate import certificate_target
 
 
 def take_report(transactions: Transactions, clock: Clock, origin: str, recipient: str, report: Report) -> ReportReceipt:
@@ -38,7 +41,7 @@ def take_report(transactions: Transactions, clock: Clock, origin: str, recipient
         # the order first, then its job, as everyone who locks both does: no two wait for each other
         order = tx.order(found.order_id, lock=True) if found else None
         job = tx.job(report.job_id, lock=True)
-        if order is None or job is None or job.recipient != recipient:
+        if order is None or job is None or job.recipient != recipient or _was_removed(tx, recipient):
             raise JobNotYours("There is no such job for this agent.")
         if not job.take_report(report, now):
             if job.refusal:
@@ -57,6 +60,11 @@ def take_report(transactions: Transactions, clock: Clock, origin: str, recipient
     if refused is not None:
         raise refused
     return ReportReceipt(order_state=state)
+
+
+def _was_removed(tx: Transaction, recipient: str) -> bool:
+    """Whether it is a device that an administrator removed; its last token may still be valid for minutes."""
+    return recipient.startswith("device:") and device_of(tx, recipient) is None
 
 
 def _repeated(stored: dict[str, str]) -> Refusal:
@@ -85,16 +93,22 @@ def _apply(tx: Transaction, order: Order, job: Job, report: Report, now: datetim
 
 def _take_csr(tx: Transaction, order: Order, body: CsrReady, now: datetime) -> None:
     if order.state is not OrderState.OFFERED:
-        raise OrderClosed("The request has ended or has its key already.")
+        raise OrderClosed(Words("The request has ended or has its key already."))
     names = CertificateNames.from_plain(order.names)
     checked: CheckedCsr = check_csr(body.csr_pem, names, order.key_algorithm)
     judgement: Judgement = judge(body.evidence, checked.public_key)
     profile = tx.profile(order.profile_id)
     if profile is None or judgement.level.rank < profile.minimum_assurance.rank:
         demanded = profile.minimum_assurance.value if profile else "more"
-        raise AssuranceTooLow(f"the profile demands “{demanded}”, the evidence shows “{judgement.level.value}”")
+        raise AssuranceTooLow(
+            Words(
+                "the profile demands “{demanded}”, the evidence shows “{shown}”",
+                demanded=demanded,
+                shown=judgement.level.value,
+            )
+        )
     if not tx.give_key(order, checked.spki_sha256):
-        raise KeyInUse("the key in the request belongs to another order already")
+        raise KeyInUse(Words("the key in the request belongs to another order already"))
     order.csr_pem = body.csr_pem
     order.assurance = judgement.level
     order.evidence = {
@@ -110,11 +124,12 @@ def _take_csr(tx: Transaction, order: Order, body: CsrReady, now: datetime) -> N
 def _take_installation(tx: Transaction, order: Order, body: Installed, job: Job, now: datetime, origin: str) -> None:
     certificate = tx.certificate_of(order.id)
     if order.state is not OrderState.ISSUED or certificate is None:
-        raise OrderClosed("The request has ended.")
+        raise OrderClosed(Words("The request has ended."))
     _check_probe(certificate, body, str(job.payload["probe"]))
     certificate.location = order.key_location = body.location
     certificate.machine = order.machine
     order.advance(OrderState.INSTALLED, now)
+    note(tx, person_actor(order.person_email), now, "certificate.install", certificate_target(certificate))
     form = tx.form(order.form_id)
     tx.record(
         CertificateInstalled(
@@ -132,6 +147,7 @@ def _take_installation(tx: Transaction, order: Order, body: Installed, job: Job,
             installed_at=now,
             portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
             help_link=form.help_link,
+            language=order.language,
         ),
         destination="notify",
         trace_id=order.trace_id,
@@ -143,5 +159,5 @@ def _check_probe(certificate: Certificate, body: Installed, probe: str) -> None:
     try:
         signature = base64.b64decode(body.probe_signature, validate=True)
     except binascii.Error as error:
-        raise ProbeSignatureInvalid("the probe signature is not base64") from error
+        raise ProbeSignatureInvalid(Words("the probe signature is not base64")) from error
     verify_signature(key, signature, base64.b64decode(probe))

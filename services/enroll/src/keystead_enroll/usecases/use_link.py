@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.orders import OrderState
 from keystead_enroll.domain.refusals import OrderClosed
 from keystead_enroll.ports import Clock, Secrets, Transactions
@@ -22,7 +23,7 @@ def use_link(
     with transactions.write() as tx:
         order = own_order(tx, find_visit(tx, clock, uri_extension, token), order_id, lock=True)
         if order.state is not OrderState.OFFERED:
-            raise OrderClosed("A computer is working on this request already, or it has ended.")
+            raise OrderClosed(Words("A computer is working on this request already, or it has ended."))
         if tx.claim_of(order.recipient) is not None:
             return
         take_back(tx, order, now, "The person who asked for it uses another computer.")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keystead_contracts.identity import SignInMethod
+from keystead_contracts.words import Words
 from keystead_enroll.domain.eligibility import HOME, OpenWay, Visitor, Way, open_ways
 from keystead_enroll.domain.enrollment import (
     Authorization,
@@ -89,12 +90,12 @@ def find_visit(tx: Transaction, clock: Clock, uri_extension: str, token: str | N
     """
     form = tx.form_by_uri(uri_extension)
     if form is None or not form.active:
-        raise FormUnknown("There is no enrollment form at this address.")
+        raise FormUnknown(Words("There is no enrollment form at this address."))
     session = tx.session_of(token_digest(token), lock=lock) if token else None
     if session is None or session.form_id != form.id or session.expires_at <= clock.now():
-        raise SessionExpired("You are not signed in, or were away for a long time.")
+        raise SessionExpired(Words("You are not signed in, or were away for a long time."))
     if session.method not in form.methods:
-        raise SessionExpired("This form does not let people sign in that way any more.")
+        raise SessionExpired(Words("This form does not let people sign in that way any more."))
     visitor = _visitor(tx, session)
     ways = open_ways(visitor, form.certificate_type, [_way(tx, account) for account in tx.accounts(form.id)])
     chosen = next((way for way in ways if way.account.id == session.account_id), None)
@@ -109,7 +110,7 @@ def _visitor(tx: Transaction, session: PortalSession) -> Visitor:
         found = [tx.get(Person, person_id) for person_id in session.persons]
         persons = [person for person in found if person is not None and person.email.lower() == session.email]
     else:
-        persons = list(tx.persons_with(session.email))
+        persons = list(tx.persons_by_email(session.email))
     return Visitor(
         email=session.email,
         method=method,

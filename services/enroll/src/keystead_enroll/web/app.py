@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
 from keystead_enroll.adapters.tables import SERVICE
 from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.domain.errors import Refusal
-from keystead_enroll.web import agent_api, portal, portal_orders, start
+from keystead_enroll.usecases.admin import person_import
+from keystead_enroll.web import agent_api, portal, portal_certificates, portal_orders, portal_request, start
 from keystead_enroll.web.api.app import add_api
+from keystead_enroll.web.console.app import add_console
+from keystead_enroll.web.console.tools import ConsoleTools
 from keystead_enroll.web.context import WebContext
 from keystead_enroll.web.frame import portal_frame
 from keystead_enroll.web.presence import DevicePresence
@@ -21,11 +24,18 @@ from keystead_enroll.web.problems import as_problem, next_step
 from keystead_enroll.web.streams import Streams
 from keystead_kit.drafts import Drafts
 from keystead_kit.forms import Cookies, FormGuard
-from keystead_kit.http import framed, new_app, problem_response, wants_page
+from keystead_kit.http import MOST_BODY_BYTES, framed, new_app, problem_response, wants_page
 from keystead_kit.pages import Pages
 from keystead_kit.wakeups import Wakeups
 
 TEMPLATES = Path(__file__).parent / "templates"
+LARGER_BODIES = {
+    "/api/v1/persons/import": person_import.MOST_OCTETS,
+    "/console/persons/import": person_import.MOST_OCTETS + MOST_BODY_BYTES,
+    "/api/v1/identity-providers": 1024 * 1024,
+    "/console/identity-providers": 1024 * 1024,
+}
+"""The addresses that take files, and the most octets that come there; deploy/local/nginx.conf.template has the same."""
 
 
 def create_app(enroll: Enroll) -> FastAPI:
@@ -49,7 +59,13 @@ def create_app(enroll: Enroll) -> FastAPI:
         identities=enroll.identity_verifier(),
     )
 
-    frame = partial(portal_frame, context)
+    console = ConsoleTools(context)
+
+    def frame(request: Request) -> Mapping[str, Any]:
+        """What surrounds a page on which something went wrong."""
+        if request.url.path.startswith("/console"):
+            return console.problem_frame(request)
+        return portal_frame(context, request)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -68,12 +84,16 @@ def create_app(enroll: Enroll) -> FastAPI:
         secure=settings.secure,
         frame=frame,
         lifespan=lifespan,
+        larger_bodies=LARGER_BODIES,
     )
     app.include_router(start.router(context))
     app.include_router(portal.router(context))
+    app.include_router(portal_certificates.router(context))
+    app.include_router(portal_request.router(context))
     app.include_router(portal_orders.router(context))
     app.include_router(agent_api.router(context), include_in_schema=False)
     add_api(app, enroll)
+    add_console(app, console)
 
     app.state.end_streams = wakeups.end_streams
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Form, Request, Response
+from starlette.responses import RedirectResponse
 
 from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.web.presence import DevicePresence
@@ -14,6 +18,7 @@ from keystead_kit.secrets import TokenVerifier
 
 SESSION = "session"
 IDENTITY = "identity"
+FormToken = Annotated[str, Form(max_length=128)]
 
 
 @dataclass(frozen=True)
@@ -29,3 +34,20 @@ class WebContext:
     streams: Streams
     presence: DevicePresence
     identities: TokenVerifier
+
+    def render(self, request: Request, template: str, *, status: int = 200, **values: object) -> Response:
+        """A page whose forms carry this visitor's form token."""
+        visit, form_token = self.guard.visit(request)
+        response = self.pages.render(template, status=status, form_token=form_token, **values)
+        self.guard.remember(request, response, visit)
+        return response
+
+    def session_token(self, request: Request) -> str | None:
+        """What the browser shows for its session."""
+        return self.cookies.get(request, SESSION)
+
+    def taken(self, request: Request, onwards: str) -> Response:
+        """The answer to a form that has no mistakes (any more)."""
+        response = RedirectResponse(onwards, 303)
+        self.drafts.forget(request, response)
+        return response

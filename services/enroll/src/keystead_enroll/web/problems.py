@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.refusals import (
     CertificateUnknown,
@@ -36,8 +37,7 @@ _STATUS = {
 def as_problem(refusal: Refusal) -> ProblemException:
     """A domain refusal as a problem document's content."""
     code = ProblemCode(refusal.code)
-    detail = f"{refusal.detail[:1].upper()}{refusal.detail[1:]}"
-    problem = ProblemException(_STATUS.get(code, 422), code, detail, refusal.advice)
+    problem = ProblemException(_STATUS.get(code, 422), code, refusal.detail, refusal.advice)
     if isinstance(refusal, TooManyAttempts):
         problem.headers["retry-after"] = str(refusal.retry_after)
     problem.fields = dict(refusal.fields)
@@ -49,9 +49,9 @@ def next_step(refusal: Refusal, uri_extension: str | None) -> dict[str, str] | N
     if uri_extension is None:
         return None
     if isinstance(refusal, SessionExpired):
-        return {"label": "Sign in again", "url": f"/e/{uri_extension}"}
+        return {"label": Words("Sign in again"), "url": f"/e/{uri_extension}"}
     if isinstance(refusal, TooManyOpenOrders):
-        return {"label": "Your requests", "url": f"/e/{uri_extension}/certificates"}
+        return {"label": Words("Your requests"), "url": f"/e/{uri_extension}/certificates"}
     if isinstance(refusal, NoAccount | OrderUnknown | CertificateUnknown | OrderClosed):
-        return {"label": "Go to the form", "url": f"/e/{uri_extension}"}
+        return {"label": Words("Go to the form"), "url": f"/e/{uri_extension}"}
     return None

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.words import Words
 from keystead_kit.http import ProblemException, unavailable
 
 RETRY_SECONDS = 30
@@ -53,7 +54,7 @@ class StreamPlaces:
                 raise _too_many()
             mine[0].end()
         elif self._count >= self._most:
-            raise unavailable("This server holds as many open connections as it may.", RETRY_SECONDS)
+            raise unavailable(Words("This server holds as many open connections as it may."), RETRY_SECONDS)
         place = Place(woken)
         self._held[owner.name].append(place)
         self._count += 1
@@ -68,6 +69,7 @@ class StreamPlaces:
 
 def _too_many() -> ProblemException:
     return ProblemException(
-        429, ProblemCode.RATE_LIMITED, "You have this site open in too many windows to be kept up to date in one more.",
-        "Close some of them.", headers={"retry-after": str(RETRY_SECONDS)},
+        429, ProblemCode.RATE_LIMITED,
+        Words("You have this site open in too many windows to be kept up to date in one more."),
+        Words("Close some of them."), headers={"retry-after": str(RETRY_SECONDS)},
     )  # fmt: skip

@@ -14,6 +14,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.web.stream_places import Owner, StreamPlaces
 from keystead_kit.http import ProblemException, unavailable
@@ -82,7 +83,7 @@ class Streams:
             if not isinstance(error, Overloaded):
                 _log.exception("stream could not begin", kind=stream.kind)
             wait = random.randint(*_RETRY_SECONDS)  # noqa: S311 spreads those who come again
-            raise unavailable("The server cannot look for news now.", wait) from error
+            raise unavailable(Words("The server cannot look for news now."), wait) from error
         return _EventResponse(first, events)
 
     async def _events(self, stream: Stream) -> AsyncGenerator[str, None]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from keystead_contracts.agent import EnrollLink, KeyProvider
+from keystead_contracts.words import Words
 from keystead_enroll.domain.certificate_record import Certificate, certificate_state
 from keystead_enroll.domain.enrollment import CertificateProfile, EnrollmentForm, Organization
 from keystead_enroll.domain.orders import Claim, Device, Order, OrderState
@@ -67,7 +68,7 @@ def mistakes_view(page: Context, errors: dict[str, str]) -> dict[str, str]:
         }
     told = {name: sentence for name, sentence in errors.items() if asked.get(name, profile is not None)}
     if told != errors:
-        told["form"] = "The choices on this page have changed. Look them over, then send it again."
+        told["form"] = Words("The choices on this page have changed. Look them over, then send it again.")
     return told
 
 
@@ -108,10 +109,7 @@ def certificate_view(certificate: Certificate, profile_name: str, form: Enrollme
         "machine": certificate.machine,
         "store": certificate.location,
         "assurance": certificate.assurance.value,
-        "evidence": [
-            {"passed": reason.get("code") != "not_attested", "text": str(reason.get("text", ""))}
-            for reason in certificate.reasons or []
-        ],
+        "evidence": [{"passed": passed, "text": Words(text)} for passed, text in certificate.findings],
         "pem_url": f"{address}/certificate.pem",
         "chain_url": f"{address}/chain.pem",
         "root_url": f"{address}/root.pem",

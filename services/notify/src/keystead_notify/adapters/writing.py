@@ -13,6 +13,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import TypeAdapter
 
+from keystead_kit.i18n import language, speak, speaking
+from keystead_kit.pages import utc_text
 from keystead_notify.domain.letter import Letter, LetterFact
 
 PRODUCT = "Keystead"
@@ -38,14 +40,14 @@ class Writer:
         self._text, self._html = _environment(autoescape=False), _environment(autoescape=True)
 
     def write(self, kind: str, fact: dict[str, Any]) -> Written:
-        """The letter that tells `fact`. Raises pydantic.ValidationError if the fact is malformed."""
-        context = {"fact": _FACT.validate_python(fact | {"type": kind}), "product": PRODUCT}
-        head, _, text = self._text.get_template(f"{kind}.txt").render(context).partition("\n")
-        return Written(
-            subject=_one_line(head.removeprefix("Subject:")),
-            text=text.strip() + "\n",
-            html=self._html.get_template(f"{kind}.html").render(context),
-        )
+        """The letter that tells `fact`, in the language of whoever gets it. Raises pydantic.ValidationError if the fact
+        is malformed."""
+        told = _FACT.validate_python(fact | {"type": kind})
+        context = {"fact": told, "product": PRODUCT}
+        with speaking(told.language):
+            head, _, text = self._text.get_template(f"{kind}.txt").render(context).partition("\n")
+            html = self._html.get_template(f"{kind}.html").render(context)
+        return Written(subject=_one_line(head.removeprefix("Subject:")), text=text.strip() + "\n", html=html)
 
 
 def compose(letter: Letter, written: Written, sender: Address, domain: str) -> EmailMessage:
@@ -69,13 +71,17 @@ def compose(letter: Letter, written: Written, sender: Address, domain: str) -> E
 
 
 def _environment(*, autoescape: bool) -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=autoescape,  # noqa: S701 off for plain text alone
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    speak(environment)
+    environment.globals["language"] = language
+    environment.filters["utc"] = utc_text
+    return environment
 
 
 def _one_line(text: str) -> str:

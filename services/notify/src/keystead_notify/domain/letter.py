@@ -18,8 +18,17 @@ from keystead_contracts.events import (
     OrderApproved,
     OrderRejected,
 )
+from keystead_contracts.people import AdministratorInvited, PersonInvited
 
-LetterFact = LoginRequested | CertificateInstalled | EnrollmentFailed | OrderApproved | OrderRejected
+LetterFact = (
+    LoginRequested
+    | CertificateInstalled
+    | EnrollmentFailed
+    | OrderApproved
+    | OrderRejected
+    | AdministratorInvited
+    | PersonInvited
+)
 """The facts that become letters."""
 
 
@@ -58,8 +67,8 @@ class RetryPolicy:
     lease: timedelta = timedelta(minutes=2)
 
     def deadline(self, fact: LetterFact, now: datetime) -> datetime:
-        """When sending stops making sense: a sign-in link's own end, else `give_up` from now."""
-        return fact.expires_at if isinstance(fact, LoginRequested) else now + self.give_up
+        """When sending stops making sense: a link's own end, else `give_up` from now."""
+        return fact.expires_at if isinstance(fact, LoginRequested | AdministratorInvited) else now + self.give_up
 
     def next_attempt(self, letter: Letter, now: datetime) -> datetime:
         """When to try again after the letter's `attempts`-th failure (1 or more): doubling, never past the deadline."""

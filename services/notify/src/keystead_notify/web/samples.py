@@ -12,6 +12,7 @@ from keystead_contracts.events import (
     OrderApproved,
     OrderRejected,
 )
+from keystead_contracts.people import AdministratorInvited, PersonInvited
 from keystead_notify.domain.letter import LetterFact
 
 _WHEN = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -80,6 +81,25 @@ def samples(origin: str) -> dict[str, LetterFact]:
             reason="Guests get their certificates from the library.",
             decided_at=_WHEN,
             portal_link=f"{origin}/e/sample",
+            help_link=_HELP,
+        ),
+        AdministratorInvited(
+            email="ada@example.org",
+            name="Ada Lovelace",
+            link=f"{origin}/auth/administrators/invitation/a-sample-link-that-sets-no-password",
+            invited_by="Grace Hopper",
+            requested_at=_WHEN,
+            expires_at=_WHEN + timedelta(hours=72),
+        ),
+        PersonInvited(
+            email="ada@example.org",
+            name="Ada Lovelace",
+            organization="Northwind University",
+            form_name="Staff certificates",
+            form_url=f"{origin}/e/sample",
+            needs_secret_id=True,
+            invited_by="Grace Hopper",
+            invited_at=_WHEN,
             help_link=_HELP,
         ),
     ]

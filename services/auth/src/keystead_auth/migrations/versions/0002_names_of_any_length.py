@@ -19,5 +19,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # PostgreSQL refuses what is longer than the column; the form's next publication brings the whole names again
+    op.execute(sa.text("UPDATE forms SET organization = substr(organization, 1, 200)"))
     with op.batch_alter_table("forms") as forms:
         forms.alter_column("organization", existing_type=sa.Text(), type_=sa.String(length=200), nullable=False)

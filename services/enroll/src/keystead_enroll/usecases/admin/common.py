@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from keystead_contracts.base import CertificateType
-from keystead_enroll.domain.administration import Actor, AuditEntry
+from keystead_enroll.domain.administration import NOTHING, Actor, ActorKind, AuditEntry
 from keystead_enroll.domain.administration_refusals import NotAllowed, ThingUnknown
 from keystead_enroll.domain.search import ListDefinition
 from keystead_enroll.ports import Transaction
@@ -35,6 +35,11 @@ class Target:
     organization_id: str | None = None
     department_id: str | None = None
     certificate_type: CertificateType | None = None
+
+
+def person_actor(email: str, address: str = "") -> Actor:
+    """A person who does something of their own, for the audit log."""
+    return Actor(ActorKind.PERSON, email[:64], email, NOTHING, address)
 
 
 def reach(tx: Transaction, definition: ListDefinition[T], actor: Actor, entity_id: str, kind: str) -> T:

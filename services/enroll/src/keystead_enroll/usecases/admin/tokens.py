@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from keystead_enroll.domain.administration import Actor, ActorKind, Administrator, ApiToken
-from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed, TokenRefused
+from keystead_enroll.domain.administration import Actor, ActorKind, Administrator, ApiToken, Scope
+from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed, ThingUnknown, TokenRefused
 from keystead_enroll.domain.inputs import TokenInput
 from keystead_enroll.domain.lists import API_TOKENS
 from keystead_enroll.ports import Clock, Transactions
@@ -31,15 +31,43 @@ def create_token(
     """Makes a token for the actor, an administrator, with grants that they have. Raises NotAllowed, InputRefused."""
     if actor.kind is not ActorKind.ADMINISTRATOR:
         raise NotAllowed("Only an administrator who is signed in makes API tokens; a token makes none.")
-    grants = [grant.grant() for grant in wanted.grants] or list(actor.scope.grants)
-    if not actor.scope.covers(grants):
+    return _made(transactions, clock, actor, actor.id, actor.scope, wanted, once)
+
+
+def create_token_for(
+    transactions: Transactions, clock: Clock, actor: Actor, email: str, wanted: TokenInput
+) -> MadeToken:
+    """Makes a token for the administrator with this address: for whoever works on the server itself. Raises
+    ThingUnknown, NotAllowed, InputRefused."""
+    if actor.kind is not ActorKind.SYSTEM:
+        raise NotAllowed("Only a command on the server itself makes tokens for others.")
+    with transactions.read() as tx:
+        owner = tx.administrator_by_email(email.strip().lower())
+    if owner is None:
+        raise ThingUnknown("administrator")
+    if not owner.active:
+        raise NotAllowed(f"{owner.name} is not active, so a token of theirs would open nothing.")
+    return _made(transactions, clock, actor, owner.id, owner.scope, wanted)
+
+
+def _made(
+    transactions: Transactions,
+    clock: Clock,
+    actor: Actor,
+    owner_id: str,
+    owner_scope: Scope,
+    wanted: TokenInput,
+    once: Once | None = None,
+) -> MadeToken:
+    grants = [grant.grant() for grant in wanted.grants] or list(owner_scope.grants)
+    if not owner_scope.covers(grants):
         raise InputRefused({"grants": "A token cannot do more than you may."})
     now, secret = clock.now(), f"{PREFIX}{new_token()}"
     fresh = ApiToken(
         id=new_id(),
         name=wanted.name,
         digest=token_digest(secret),
-        administrator_id=actor.id,
+        administrator_id=owner_id,
         grants=[grant.to_plain() for grant in grants],
         created_at=now,
         expires_at=now + timedelta(days=wanted.days),

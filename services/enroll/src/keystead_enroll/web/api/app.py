@@ -9,11 +9,39 @@ from fastapi.openapi.utils import get_openapi
 
 from keystead_contracts.problems import Problem
 from keystead_enroll.bootstrap import Enroll
-from keystead_enroll.web.api import forms, licences, organizations, profiles
+from keystead_enroll.web.api import (
+    administrators,
+    audit,
+    certificates,
+    dashboard,
+    devices,
+    forms,
+    identity_providers,
+    licences,
+    organizations,
+    persons,
+    profiles,
+    requests,
+    tokens,
+)
 from keystead_enroll.web.api.tools import ApiTools
 
 PREFIX = "/api/v1"
-ROUTERS = (organizations.router, profiles.router, forms.router, licences.router)
+ROUTERS = (
+    organizations.router,
+    profiles.router,
+    forms.router,
+    licences.router,
+    persons.router,
+    administrators.router,
+    identity_providers.router,
+    tokens.router,
+    audit.router,
+    certificates.router,
+    requests.router,
+    devices.router,
+    dashboard.router,
+)
 
 
 def add_api(app: FastAPI, enroll: Enroll) -> None:

@@ -4,9 +4,8 @@
 import { local, showTimes } from "/static/page.js";
 
 const RETRY_MS = [1000, 2000, 4000, 8000, 15_000];
-const WORDS = { waiting: "to do", active: "in progress", done: "done", failed: "failed", skipped: "not done" };
-
 const live = document.getElementById("live");
+const words = JSON.parse(live.dataset.words); // of each state of a line, in the page's language
 const announce = live.querySelector("[data-announce]");
 const connection = live.querySelector("[data-connection]");
 const help = document.querySelector("[data-late]");
@@ -53,9 +52,9 @@ function drawLine(line) {
   if (line.state === "active") item.setAttribute("aria-current", "step");
   else item.removeAttribute("aria-current");
   const label = item.querySelector(".step-label");
-  const words = line.label ?? (line.state === "done" ? item.dataset.doneLabel : null);
-  if (words) label.textContent = words;
-  item.querySelector(".step-word").textContent = WORDS[line.state] ?? line.state;
+  const named = line.label ?? (line.state === "done" ? item.dataset.doneLabel : null);
+  if (named) label.textContent = named;
+  item.querySelector(".step-word").textContent = words[line.state] ?? line.state;
   item.querySelector(".step-text").textContent = line.text ?? "";
   const when = item.querySelector(".step-time");
   if (!line.at) {
@@ -69,7 +68,7 @@ function drawLine(line) {
     showTimes(when);
   }
   if (changed && line.state !== "waiting" && line.state !== "skipped") {
-    announce.textContent = `${label.textContent}: ${WORDS[line.state]}. ${line.state === "done" ? "" : line.text ?? ""}`;
+    announce.textContent = `${label.textContent}: ${words[line.state]}. ${line.state === "done" ? "" : line.text ?? ""}`;
   }
 }
 

@@ -3,26 +3,28 @@
 const RELATIVE_UNITS = [
   ["year", 31_556_952], ["month", 2_629_746], ["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1],
 ];
+const LOCALE = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
 const STYLES = {
-  datetime: (t) => `${t.day} ${t.month} ${t.year}, ${t.hour}:${t.minute} ${t.timeZoneName}`,
-  date: (t) => `${t.day} ${t.month} ${t.year}`,
+  datetime: (t, date) => `${date}, ${t.hour}:${t.minute} ${t.timeZoneName}`,
+  date: (t, date) => date,
   time: (t) => `${t.hour}:${t.minute}:${t.second}`,
 };
-const PARTS = new Intl.DateTimeFormat("en-GB", {
-  year: "numeric", month: "long", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
-  hourCycle: "h23", timeZoneName: "short",
+const DATE = new Intl.DateTimeFormat(LOCALE, { dateStyle: "long" });
+const TIME = new Intl.DateTimeFormat(LOCALE, {
+  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "short",
 });
 
-/** The moment (ISO 8601) in the person's own zone, written as the server and the letters write it: "23 November 2026,
- * 22:30 GMT+1". `style`: datetime, date or time. */
+/** The moment (ISO 8601) in the person's own zone and the page's language, written as the server and the letters write
+ * it: "23 November 2026, 22:30 GMT+1". `style`: datetime, date or time. */
 export function local(moment, style) {
-  const parts = PARTS.formatToParts(new Date(moment)).map(({ type, value }) => [type, value]);
-  return (STYLES[style] ?? STYLES.datetime)(Object.fromEntries(parts));
+  const at = new Date(moment);
+  const parts = TIME.formatToParts(at).map(({ type, value }) => [type, value]);
+  return (STYLES[style] ?? STYLES.datetime)(Object.fromEntries(parts), DATE.format(at));
 }
 
 /** The moment with every part and the zone's full name, for a tooltip. */
 function full(moment) {
-  return new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" }).format(new Date(moment));
+  return new Intl.DateTimeFormat(LOCALE, { dateStyle: "full", timeStyle: "long" }).format(new Date(moment));
 }
 
 /** The distance from now in the page's language: "in 3 months", "2 hours ago". */
@@ -53,11 +55,11 @@ function enableCopying(button) {
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(button.dataset.copy);
-      label.textContent = "Copied";
+      label.textContent = button.dataset.copied;
     } catch {
       const text = button.parentElement.querySelector("code");
       getSelection().selectAllChildren(text);
-      label.textContent = "Press Ctrl+C";
+      label.textContent = button.dataset.selected;
     }
     setTimeout(() => { label.textContent = usual; }, 3000);
   });

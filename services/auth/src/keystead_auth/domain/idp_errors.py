@@ -1,0 +1,316 @@
+"""Why somebody is not signed in through an identity provider, one named exception each.
+
+```
+AnswerRefused
+├── DocumentRefused     TooLarge, NotWellFormed, HasDoctype, HasInstruction, HasHiddenText, TooDeep, TooManyElements,
+│                       IdRepeated, UnexpectedShape
+├── SignatureRefused    SignatureMisplaced, SignatureMalformed, ReferenceElsewhere, TransformForbidden,
+│                       CanonicalizationForbidden, AlgorithmForbidden, KeyInfoForbidden, SignatureMissing,
+│                       SignatureWrong
+├── EncryptionRefused   EncryptionForbidden, DecryptionFailed
+├── NotMeant            IssuerWrong, DestinationWrong, RecipientWrong, AudienceWrong, RequestUnknown, Unasked,
+│                       ConfirmationMissing, BrowserWrong, FormUnnamed
+├── NotNow              NotYetValid, TooLate, AlreadyUsed
+├── StatusFailed
+├── IdTokenWrong
+└── MailMissing
+ProviderUnknown, ProviderNotReady, FetchFailed
+```
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from keystead_auth.domain.errors import Refusal
+
+AGAIN = "Start again from the sign-in page. If it happens again, tell your administrator the reference."
+
+
+class AnswerRefused(Refusal):
+    """An identity provider's answer that signs nobody in.
+
+    `reason` goes to the log and the metrics, `why` to the log alone. What the person reads is the same for every way in
+    which an answer can be forged: it teaches a forger nothing. `form` is the URI extension of the form to go back to,
+    where it is known.
+    """
+
+    code = "forbidden"
+    reason: ClassVar[str] = "refused"
+    default_detail = "The answer of the sign-in service could not be accepted, so you are not signed in."
+    default_advice = AGAIN
+
+    def __init__(self, why: str = "", form: str | None = None) -> None:
+        super().__init__()
+        self.why = why
+        self.form = form
+
+
+class DocumentRefused(AnswerRefused):
+    """What came is no document that anybody should look into."""
+
+
+class TooLarge(DocumentRefused):
+    """More octets than any answer needs."""
+
+    reason = "too_large"
+
+
+class NotWellFormed(DocumentRefused):
+    """Not XML 1.0 in UTF-8, or not base64 around it."""
+
+    reason = "not_well_formed"
+
+
+class HasDoctype(DocumentRefused):
+    """A document type declaration: where entities come from."""
+
+    reason = "doctype"
+
+
+class HasInstruction(DocumentRefused):
+    """A processing instruction."""
+
+    reason = "instruction"
+
+
+class HasHiddenText(DocumentRefused):
+    """A comment or CDATA section, on which programs disagree where a text ends."""
+
+    reason = "hidden_text"
+
+
+class TooDeep(DocumentRefused):
+    """Elements in elements beyond any use."""
+
+    reason = "too_deep"
+
+
+class TooManyElements(DocumentRefused):
+    """More elements or attributes than any answer needs."""
+
+    reason = "too_many_elements"
+
+
+class IdRepeated(DocumentRefused):
+    """An ID that is there twice, or that hides in a namespace: a signature could mean either."""
+
+    reason = "id_repeated"
+
+
+class UnexpectedShape(DocumentRefused):
+    """An element in a place where SAML has none, or a missing one."""
+
+    reason = "unexpected_shape"
+
+
+class SignatureRefused(AnswerRefused):
+    """A signature that proves nothing."""
+
+
+class SignatureMisplaced(SignatureRefused):
+    """A signature anywhere but right after the issuer of the response or the assertion, or a second one."""
+
+    reason = "signature_misplaced"
+
+
+class SignatureMalformed(SignatureRefused):
+    """A signature with parts that SAML's profile of XML Signature has not."""
+
+    reason = "signature_malformed"
+
+
+class ReferenceElsewhere(SignatureRefused):
+    """A signature over something else than the element it stands in."""
+
+    reason = "reference_elsewhere"
+
+
+class TransformForbidden(SignatureRefused):
+    """A transform beyond enveloped-signature and exclusive C14N: programs that the sender has us run."""
+
+    reason = "transform_forbidden"
+
+
+class CanonicalizationForbidden(SignatureRefused):
+    """Another canonicalization than exclusive C14N without comments."""
+
+    reason = "canonicalization_forbidden"
+
+
+class AlgorithmForbidden(SignatureRefused):
+    """SHA-1, HMAC, or an algorithm that nobody has looked at."""
+
+    reason = "algorithm_forbidden"
+
+
+class KeyInfoForbidden(SignatureRefused):
+    """A key that is to be fetched from somewhere."""
+
+    reason = "key_info_forbidden"
+
+
+class SignatureMissing(SignatureRefused):
+    """Neither the response nor its assertion is signed."""
+
+    reason = "signature_missing"
+
+
+class SignatureWrong(SignatureRefused):
+    """No key of the identity provider made this signature over this content."""
+
+    reason = "signature_wrong"
+
+
+class EncryptionRefused(AnswerRefused):
+    """An encrypted assertion that is not opened."""
+
+
+class EncryptionForbidden(EncryptionRefused):
+    """Another shape or algorithm of encryption than ours."""
+
+    reason = "encryption_forbidden"
+
+
+class DecryptionFailed(EncryptionRefused):
+    """Not encrypted to us, or changed on the way."""
+
+    reason = "decryption_failed"
+
+
+class NotMeant(AnswerRefused):
+    """A genuine answer to something else."""
+
+
+class IssuerWrong(NotMeant):
+    """Another identity provider's."""
+
+    reason = "issuer_wrong"
+
+
+class DestinationWrong(NotMeant):
+    """Sent to another address."""
+
+    reason = "destination_wrong"
+
+
+class RecipientWrong(NotMeant):
+    """Confirmed for another address."""
+
+    reason = "recipient_wrong"
+
+
+class AudienceWrong(NotMeant):
+    """Made for another service."""
+
+    reason = "audience_wrong"
+
+
+class RequestUnknown(NotMeant):
+    """An answer to a request that we did not make, or to one that was answered before."""
+
+    reason = "request_unknown"
+
+
+class Unasked(NotMeant):
+    """An answer that nobody asked for, of a provider from which none are taken."""
+
+    reason = "unasked"
+    default_detail = "This sign-in did not begin here, so you are not signed in."
+    default_advice = "Open the enrollment form's address that your organization gave you and sign in there."
+
+
+class ConfirmationMissing(NotMeant):
+    """No bearer confirmation (SAML profiles, section 4.1.4.2)."""
+
+    reason = "confirmation_missing"
+
+
+class BrowserWrong(NotMeant):
+    """The answer came to another browser than the one that asked."""
+
+    reason = "browser_wrong"
+    default_detail = "This sign-in began in another browser, or cookies are blocked, so you are not signed in."
+    default_advice = "Start again from the sign-in page. Cookies must be allowed for this site."
+
+
+class FormUnnamed(NotMeant):
+    """A good answer that nobody asked for, and that does not say which form it is for."""
+
+    reason = "form_unnamed"
+    default_detail = "Your organization's sign-in service sent you here without saying which enrollment form you want."
+    default_advice = "Open the enrollment form's address that your organization gave you and sign in there."
+
+
+class NotNow(AnswerRefused):
+    """An answer at the wrong time."""
+
+    default_detail = "Signing in took too long, or this page was loaded a second time, so you are not signed in."
+
+
+class NotYetValid(NotNow):
+    """From the future: the clocks differ."""
+
+    reason = "not_yet_valid"
+
+
+class TooLate(NotNow):
+    """Its time is over."""
+
+    reason = "too_late"
+
+
+class AlreadyUsed(NotNow):
+    """It signed somebody in before."""
+
+    reason = "already_used"
+
+
+class StatusFailed(AnswerRefused):
+    """The identity provider says that it did not sign the person in."""
+
+    reason = "status_failed"
+    default_detail = "The sign-in service of your organization did not sign you in."
+    default_advice = (
+        "Try again, or choose another way to sign in. If it happens again, ask your organization's IT desk."
+    )
+
+
+class IdTokenWrong(AnswerRefused):
+    """An ID token that does not prove who the person is."""
+
+    reason = "id_token_wrong"
+
+
+class MailMissing(AnswerRefused):
+    """The person is known, their address is not."""
+
+    reason = "mail_missing"
+    default_detail = (
+        "Your organization's sign-in service did not tell us your e-mail address, so you are not signed in."
+    )
+    default_advice = (
+        "Ask your organization's IT desk to release the attribute `mail` to this service, and tell them the reference."
+    )
+
+
+class ProviderUnknown(Refusal):
+    """No identity provider for this form has this id."""
+
+    code = "not-found"
+    default_detail = "There is no such sign-in service for this enrollment form, or it was withdrawn."
+    default_advice = "Open the form's address again and choose one of the ways it shows."
+
+
+class ProviderNotReady(Refusal):
+    """The identity provider's metadata is missing, broken or over, or this server is not set up for its protocol."""
+
+    code = "unavailable"
+    default_detail = "This sign-in service cannot be used at the moment."
+    default_advice = "Try again later, or choose another way to sign in. If it lasts, tell your administrator."
+
+
+class FetchFailed(Refusal):
+    """A provider's document could not be had. `detail` is for an administrator."""
+
+    code = "unavailable"

@@ -1,0 +1,119 @@
+"""Read an identity provider's metadata, and tell enroll what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from keystead_auth.domain.errors import Refusal
+from keystead_auth.domain.providers import IdentityProvider
+from keystead_auth.domain.saml.metadata import read_metadata
+from keystead_auth.ports import Fetcher, Randomness, Transactions
+from keystead_contracts.people import IdentityProviderChecked, IdentityProviderKind, IdentityProviderState
+from keystead_kit.clock import Clock
+
+ENROLL = "enroll"
+CLAIMED = timedelta(minutes=5)
+AGAIN_AFTER_FAILURE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a provider's own documents say: see `IdentityProvider`. `ends`: the earliest end of anything in them."""
+
+    material: dict[str, Any]
+    entity_id: str
+    usable_until: datetime | None
+    ends: datetime | None
+    look_again: timedelta
+    detail: str = ""
+
+
+def check_provider(
+    transactions: Transactions,
+    fetcher: Fetcher,
+    randomness: Randomness,
+    clock: Clock,
+    *,
+    secure: bool,
+    unsupported: Mapping[IdentityProviderKind, str],
+    trace_id: str,
+) -> IdentityProviderChecked | None:
+    """Reads the metadata of one provider that is due, and answers what it made of it; None if none is due.
+
+    What was read before stays good until it ends, whatever the provider answers now. `unsupported`: kind → why this
+    server cannot offer it. `secure`: browsers are sent to https addresses only.
+    """
+    now = clock.now()
+    with transactions.write() as tx:
+        provider = tx.providers.claim(now, now + CLAIMED)
+    if provider is None:
+        return None
+    try:
+        if provider.kind in unsupported:
+            raise Refusal(unsupported[provider.kind])
+        reading = _read(provider, fetcher, now, secure)
+    except Refusal as refusal:
+        checked = provider if provider.kind not in unsupported else replace(provider, material=None)
+        told = _failed(checked, refusal.detail, now)
+        next_check_at = now + AGAIN_AFTER_FAILURE
+    else:
+        checked = replace(provider, material=reading.material, usable_until=reading.usable_until)
+        told = _told(
+            provider, now, IdentityProviderState.READY, reading.detail, entity_id=reading.entity_id, ends=reading.ends
+        )
+        next_check_at = min(now + reading.look_again, reading.usable_until or now + reading.look_again)
+    with transactions.write() as tx:
+        if tx.providers.read(checked, told, next_check_at):
+            tx.facts.record(told, destination=ENROLL, message_id=randomness.new_id(), trace_id=trace_id, now=now)
+    return told
+
+
+def _read(provider: IdentityProvider, fetcher: Fetcher, now: datetime, secure: bool) -> Reading:
+    if provider.metadata_xml is not None:
+        document = provider.metadata_xml.encode()
+    elif provider.metadata_url is not None:
+        document = fetcher.get(provider.metadata_url)
+    else:
+        raise Refusal("It has neither a metadata address nor metadata.")
+    found = read_metadata(document, now, secure=secure)
+    ends = min(each for each in (found.usable_until, found.certificate_ends) if each is not None)
+    return Reading(
+        material=found.entity.material(),
+        entity_id=found.entity.entity_id,
+        usable_until=found.usable_until,
+        ends=ends,
+        look_again=found.look_again,
+        detail="A signing certificate in its metadata has expired." if found.certificate_ends <= now else "",
+    )
+
+
+def _failed(provider: IdentityProvider, detail: str, now: datetime) -> IdentityProviderChecked:
+    if not provider.ready(now):
+        return _told(provider, now, IdentityProviderState.FAILED, detail)
+    return _told(
+        provider, now, IdentityProviderState.READY, f"What was read before is used on. {detail}",
+        entity_id=str((provider.material or {}).get("entity_id", "")), ends=provider.usable_until,
+    )  # fmt: skip
+
+
+def _told(
+    provider: IdentityProvider,
+    now: datetime,
+    state: IdentityProviderState,
+    detail: str,
+    *,
+    entity_id: str = "",
+    ends: datetime | None = None,
+) -> IdentityProviderChecked:
+    return IdentityProviderChecked(
+        identity_provider_id=provider.id,
+        version=provider.version,
+        state=state,
+        checked_at=now,
+        entity_id=entity_id,
+        detail=detail,
+        valid_until=ends,
+    )

@@ -1,0 +1,68 @@
+"""Set up the app that shows an administrator's codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from keystead_auth.domain.administrator_errors import CodeWrong, HalfSessionOver
+from keystead_auth.domain.administrators import RECOVERY_CODES, SignedInAdministrator, Step
+from keystead_auth.usecases.administrator_desk import (
+    AdministratorDesk,
+    begin_session,
+    count_code,
+    half_signed_in,
+)
+from keystead_contracts.people import AdministratorMethod
+
+
+@dataclass(frozen=True)
+class NewAuthenticator:
+    """What to put into the app."""
+
+    email: str
+    secret: str = field(repr=False)
+
+
+def view_authenticator(desk: AdministratorDesk, token: str | None) -> NewAuthenticator:
+    """The secret for the app, the same until the step is done. Raises HalfSessionOver."""
+    if token is None:
+        raise HalfSessionOver
+    with desk.transactions.read() as tx:
+        half, administrator = half_signed_in(desk, tx, token, Step.AUTHENTICATOR, desk.clock.now())
+    if half.totp_secret is None:
+        raise HalfSessionOver
+    return NewAuthenticator(administrator.email, desk.codes.shown(half.totp_secret, administrator.id))
+
+
+def set_up_authenticator(
+    desk: AdministratorDesk, *, token: str | None, code: str
+) -> tuple[SignedInAdministrator, list[str]]:
+    """The session and the recovery codes, which are never shown again. The code shows that the app has the secret.
+
+    Raises HalfSessionOver, CodeWrong, TooManyAttempts.
+    """
+    if token is None:
+        raise HalfSessionOver
+    with desk.transactions.read() as tx:
+        _, administrator = half_signed_in(desk, tx, token, Step.AUTHENTICATOR, desk.clock.now())
+    count_code(desk, administrator)
+    with desk.transactions.write() as tx:
+        now = desk.clock.now()
+        tx.administrators.get(administrator.id, lock=True)
+        half, administrator = half_signed_in(desk, tx, token, Step.AUTHENTICATOR, now)
+        if half.totp_secret is None or administrator.totp_secret is not None:
+            raise HalfSessionOver  # set up in another window meanwhile
+        step = desk.codes.step(half.totp_secret, administrator.id, code, now)
+        if step is None:
+            raise CodeWrong
+        if not tx.half_sessions.take(half.digest):
+            raise HalfSessionOver
+        tx.half_sessions.end_all(administrator.id)
+        tx.administrators.set_authenticator(administrator.id, half.totp_secret, step)
+        recovery = desk.codes.new_recovery_codes(RECOVERY_CODES)
+        tx.recovery_codes.replace(
+            administrator.id, [desk.codes.recovery_digest(administrator.id, each) for each in recovery]
+        )
+        who = begin_session(desk, tx, administrator, AdministratorMethod.PASSWORD, second_factor=True, now=now)
+    desk.attempts.code_right(administrator.id)
+    return who, recovery

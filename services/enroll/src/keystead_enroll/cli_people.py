@@ -1,0 +1,131 @@
+"""`keystead administrator` and `keystead token`: the way in for the first administrator and the first program."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Callable
+
+import click
+
+from keystead_contracts.people import AdministratorMethod
+from keystead_enroll.bootstrap import Enroll
+from keystead_enroll.domain.administration import Actor, Role, local_actor
+from keystead_enroll.domain.administration_refusals import InputRefused
+from keystead_enroll.domain.inputs import TokenInput
+from keystead_enroll.domain.people_inputs import AdministratorInput
+from keystead_enroll.ports import Transaction
+from keystead_enroll.usecases.admin.administrators import create_administrator
+from keystead_enroll.usecases.admin.checked import checked
+from keystead_enroll.usecases.admin.tokens import create_token_for
+
+Command = Callable[..., None]
+
+
+def add_commands(main: click.Group, advises: Callable[[Command], Command], enroll: Callable[[str], Enroll]) -> None:
+    """Adds the commands to `keystead`."""
+
+    @main.group()
+    def administrator() -> None:
+        """Administrators of the console."""
+
+    @administrator.command("create")
+    @click.argument("email")
+    @click.option("--name", required=True, help="What they are called.")
+    @click.option("--role", type=click.Choice([role.value for role in Role]), default="mrao", show_default=True)
+    @click.option("--organization", metavar="NAME", help="Where they are RAO or DRAO.")
+    @click.option("--department", metavar="NAME", help="Where they are DRAO.")
+    @click.option(
+        "--method",
+        "methods",
+        multiple=True,
+        type=click.Choice([method.value for method in AdministratorMethod]),
+        default=["password"],
+        show_default=True,
+        help="How they sign in; may be given twice.",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @advises
+    def administrator_create(
+        email: str,
+        name: str,
+        role: str,
+        organization: str | None,
+        department: str | None,
+        methods: tuple[str, ...],
+        as_json: bool,
+    ) -> None:
+        """Make an administrator. One who signs in with a password gets a letter with which to choose it.
+
+        \b
+        Examples:
+          keystead administrator create grace@example.org --name "Grace Hopper"
+          keystead administrator create ada@example.org --name "Ada Lovelace" \\
+            --role rao --organization "Example Hospital"
+        """
+        joined = enroll("cli")
+        with joined.transactions.read() as tx:
+            grant = _grant(tx, role, organization, department)
+        wanted = checked(AdministratorInput, {"email": email, "name": name, "methods": methods, "grants": [grant]})
+        made = create_administrator(joined.transactions, joined.clock, _actor(), wanted)
+        console = f"{joined.settings.public_origin}/console"
+        if as_json:
+            click.echo(json.dumps({"id": made, "email": wanted.email, "console": console}))
+            return
+        click.echo(f"Made administrator {wanted.name} <{wanted.email}>, id {made}.")
+        if AdministratorMethod.PASSWORD in wanted.methods:
+            click.echo(
+                f"Now they get a letter with a link to choose a password, as soon as the workers run; then {console}"
+            )
+        else:
+            click.echo(f"Now they sign in through an identity provider for administrators at {console}")
+
+    @main.group()
+    def token() -> None:
+        """Tokens for programs that use the API."""
+
+    @token.command("create")
+    @click.option(
+        "--administrator", "email", required=True, metavar="EMAIL", help="Whose it is: it may do what they may."
+    )
+    @click.option("--name", required=True, help="What it is for.")
+    @click.option("--days", type=click.IntRange(1, 366), default=90, show_default=True, help="How long it works.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @advises
+    def token_create(email: str, name: str, days: int, as_json: bool) -> None:
+        """Make an API token and print it, this once.
+
+        Example: keystead token create --administrator grace@example.org --name "night job" --days 30
+        """
+        joined = enroll("cli")
+        wanted = checked(TokenInput, {"name": name, "days": days})
+        made = create_token_for(joined.transactions, joined.clock, _actor(), email, wanted)
+        if as_json:
+            click.echo(json.dumps({"id": made.id, "token": made.secret}))
+            return
+        click.echo(made.secret)
+        click.echo(
+            "Keep it like a password: it is not shown again. `Authorization: Bearer …` is how it is sent.", err=True
+        )
+
+
+def _actor() -> Actor:
+    try:
+        return local_actor(getpass.getuser())
+    except (KeyError, OSError):
+        return local_actor("operator")
+
+
+def _grant(tx: Transaction, role: str, organization: str | None, department: str | None) -> dict[str, object]:
+    """The role in the place with these names. Raises InputRefused."""
+    place = next((o for o in tx.organizations() if o.name == organization), None)
+    if organization and place is None:
+        raise InputRefused({"organization": f"There is no organization “{organization}”."})
+    part = next((d for d in tx.departments() if place and d.organization_id == place.id and d.name == department), None)
+    if department and part is None:
+        raise InputRefused({"department": f"There is no such department “{department}”."})
+    return {
+        "role": role,
+        "organization_id": place.id if place else None,
+        "department_id": part.id if part else None,
+    }

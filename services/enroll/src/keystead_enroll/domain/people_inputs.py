@@ -1,0 +1,130 @@
+"""What administrators send about persons, administrators and identity providers; see `domain.inputs`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+
+from keystead_contracts.identity import ATTRIBUTES
+from keystead_contracts.people import AdministratorMethod, IdentityProviderKind
+from keystead_enroll.domain.errors import Refusal
+from keystead_enroll.domain.inputs import GrantInput, Input, Name, at_odds, words_of
+from keystead_enroll.domain.names import check_email, check_upn
+
+LEAST_SECRET_ID, MOST_SECRET_ID = 8, 128
+MOST_METADATA = 262_144
+_DOCTYPE = re.compile(r"<!\s*doctype", re.IGNORECASE)
+
+
+def _accepted(check: Callable[[str], str]) -> Callable[[str], str]:
+    def checked(value: str) -> str:
+        try:
+            return check(value)
+        except Refusal as refusal:
+            raise ValueError(words_of(refusal)) from refusal
+
+    return checked
+
+
+def _without_doctype(value: str) -> str:
+    if _DOCTYPE.search(value):
+        raise ValueError("has a document type declaration (DOCTYPE), which metadata never needs")
+    return value
+
+
+def _line_feeds(value: object) -> object:
+    return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value
+
+
+Email = Annotated[
+    str, StringConstraints(strip_whitespace=True, to_lower=True, max_length=254), AfterValidator(_accepted(check_email))
+]
+Upn = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(_accepted(check_upn))]
+PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
+SecretId = Annotated[str, StringConstraints(min_length=LEAST_SECRET_ID, max_length=MOST_SECRET_ID)]
+Id = Annotated[str, StringConstraints(max_length=32)]
+SecureAddress = Annotated[str, StringConstraints(pattern=r"^https://[^\s/@]+(/\S*)?$", max_length=2048)]
+SecretName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,128}$")]
+Metadata = Annotated[
+    str,
+    BeforeValidator(_line_feeds),
+    StringConstraints(min_length=1, max_length=MOST_METADATA),
+    AfterValidator(_without_doctype),
+]
+AttributeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
+
+
+class PersonInput(Input):
+    """A person of an organization. The Secret ID is taken and never shown; left out it stays as it is, null takes it
+    away."""
+
+    organization_id: Id
+    department_id: Id | None = None
+    email: Email
+    name: PersonName
+    upn: Upn | None = None
+    secret_id: SecretId | None = Field(None, json_schema_extra={"writeOnly": True})
+
+
+class InvitationInput(Input):
+    """Which form a person is invited to."""
+
+    form_id: Id
+
+
+class AdministratorInput(Input):
+    """An administrator, how they sign in, and what they may do. One who is not active can do nothing."""
+
+    email: Email
+    name: PersonName
+    methods: list[AdministratorMethod] = Field(
+        default_factory=lambda: [AdministratorMethod.PASSWORD], min_length=1, max_length=2
+    )
+    grants: list[GrantInput] = Field(min_length=1, max_length=100)
+    active: bool = True
+
+
+class IdentityProviderInput(Input):
+    """An identity provider: SAML with the address or the text of its metadata, or OpenID Connect with issuer, client id
+    and the name under which auth keeps the client secret. `attributes`: field → what this provider calls it.
+    `organization_ids`: whom it may speak for, empty for all."""
+
+    name: Name
+    kind: IdentityProviderKind
+    metadata_url: SecureAddress | None = None
+    metadata_xml: Metadata | None = None
+    issuer: SecureAddress | None = None
+    client_id: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)] | None = None
+    client_secret_name: SecretName | None = None
+    attributes: dict[str, AttributeName] = Field(default_factory=dict, max_length=len(ATTRIBUTES))
+    organization_ids: list[Id] = Field(default_factory=list, max_length=1000)
+    for_persons: bool = True
+    for_administrators: bool = False
+    idp_initiated: bool = False
+    active: bool = True
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        for name in self.attributes:
+            if name not in ATTRIBUTES:
+                raise at_odds(f"has “{name[:64]}”; the fields are {', '.join(ATTRIBUTES)}", "attributes")
+        oidc = {name: getattr(self, name) for name in ("issuer", "client_id", "client_secret_name")}
+        if self.kind is IdentityProviderKind.SAML:
+            if (self.metadata_url is None) == (self.metadata_xml is None):
+                raise at_odds("Give either the metadata's address or its text", "metadata_url", "metadata_xml")
+            for name, value in oidc.items():
+                if value is not None:
+                    raise at_odds("is for OpenID Connect only", name)
+            return self
+        for name, value in oidc.items():
+            if value is None:
+                raise at_odds("is needed for OpenID Connect", name)
+        for name in ("metadata_url", "metadata_xml"):
+            if getattr(self, name) is not None:
+                raise at_odds("is for SAML only", name)
+        if self.idp_initiated:
+            raise at_odds("is for SAML only", "idp_initiated")
+        return self

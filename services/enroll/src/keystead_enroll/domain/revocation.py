@@ -1,0 +1,45 @@
+"""Why certificates are revoked (RFC 5280 section 5.3.1), in the words of people and programs here."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from keystead_contracts.words import Words
+
+
+class RevocationReason(StrEnum):
+    """The reasons that a person or an administrator may give."""
+
+    UNSPECIFIED = "unspecified"
+    KEY_COMPROMISE = "key_compromise"
+    AFFILIATION_CHANGED = "affiliation_changed"
+    SUPERSEDED = "superseded"
+    CESSATION_OF_OPERATION = "cessation_of_operation"
+    PRIVILEGE_WITHDRAWN = "privilege_withdrawn"
+
+    @classmethod
+    def _missing_(cls, value: object) -> RevocationReason | None:
+        """Earlier releases stored one reason as RFC 5280 spells it."""
+        return cls.CESSATION_OF_OPERATION if value == "cessationOfOperation" else None
+
+    @property
+    def words(self) -> Words:
+        """The reason in the middle of a sentence."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    RevocationReason.UNSPECIFIED: Words("no particular reason"),
+    RevocationReason.KEY_COMPROMISE: Words("somebody else may have the key"),
+    RevocationReason.AFFILIATION_CHANGED: Words("the names in it are no longer right"),
+    RevocationReason.SUPERSEDED: Words("another certificate has taken its place"),
+    RevocationReason.CESSATION_OF_OPERATION: Words("it is no longer needed"),
+    RevocationReason.PRIVILEGE_WITHDRAWN: Words("its owner may no longer have it"),
+}
+OWNERS_REASONS = (
+    RevocationReason.SUPERSEDED,
+    RevocationReason.KEY_COMPROMISE,
+    RevocationReason.CESSATION_OF_OPERATION,
+    RevocationReason.AFFILIATION_CHANGED,
+)
+"""Those that a certificate's owner may give."""

@@ -1,0 +1,57 @@
+"""Revoke a certificate: an administrator any in their scope, a person their own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from keystead_contracts.words import Words
+from keystead_enroll.domain.administration import Actor
+from keystead_enroll.domain.certificate_record import Certificate
+from keystead_enroll.domain.inputs import RevocationInput
+from keystead_enroll.domain.lists import CERTIFICATES
+from keystead_enroll.domain.orders import OrderState
+from keystead_enroll.domain.revocation import RevocationReason
+from keystead_enroll.ports import Clock, Transaction, Transactions
+from keystead_enroll.usecases.admin.common import Target, note, reach
+from keystead_enroll.usecases.end_order import take_back, withdraw
+
+
+def revoke_certificate(
+    transactions: Transactions, clock: Clock, actor: Actor, certificate_id: str, wanted: RevocationInput
+) -> None:
+    """Revokes the certificate. For the same reason again it changes nothing. Raises ThingUnknown, AlreadyRevoked."""
+    with transactions.write() as tx:
+        found = reach(tx, CERTIFICATES, actor, certificate_id, "certificate")
+        revoke(tx, actor, found, wanted.reason, clock.now(), wanted.note)
+
+
+def revoke(
+    tx: Transaction, actor: Actor, found: Certificate, reason: RevocationReason, now: datetime, remark: str = ""
+) -> None:
+    """Revokes `found` and has the registered device that installed it remove it; if it is not installed yet its
+    request ends. Raises AlreadyRevoked."""
+    order = tx.order(found.order_id, lock=True)
+    certificate = tx.certificate(found.id, lock=True)
+    if order is None or certificate is None:
+        raise LookupError(f"certificate {found.id} has no order")
+    if not certificate.revoke(reason, now, remark):
+        return
+    told = Words("The certificate was revoked: {reason}.", reason=reason.words)
+    if order.state.terminal:
+        withdraw(tx, order, now, told)
+    else:
+        order.advance(OrderState.CANCELLED, now, "certificate revoked")
+        order.explain(told, Words("Ask for a new certificate if you need one."))
+        take_back(tx, order, now, told)
+    note(tx, actor, now, "certificate.revoke", certificate_target(certificate), {"reason": reason, "note": remark})
+
+
+def certificate_target(certificate: Certificate) -> Target:
+    """The certificate in the audit log."""
+    return Target(
+        certificate.id,
+        f"{certificate.subject}, {certificate.serial}",
+        certificate.organization_id,
+        certificate.department_id,
+        certificate.certificate_type,
+    )

@@ -1,0 +1,192 @@
+"""`/api/v1/devices` and `/api/v1/registration-tokens`.
+
+This module evaluates its annotations when a router is made: no `from __future__ import annotations` here.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import AwareDatetime, BaseModel
+
+from keystead_enroll.domain.administration import Actor
+from keystead_enroll.domain.certificate_record import certificate_state
+from keystead_enroll.domain.enrollment import RegistrationToken
+from keystead_enroll.domain.inputs import RegistrationTokenInput
+from keystead_enroll.domain.lists import DEVICES, REGISTRATION_TOKENS
+from keystead_enroll.domain.orders import Device
+from keystead_enroll.ports import Transaction
+from keystead_enroll.usecases.admin.common import Once, reach
+from keystead_enroll.usecases.admin.devices import (
+    create_registration_token,
+    delete_registration_token,
+    device_records,
+    remove_device,
+)
+from keystead_enroll.web.api.resources import Resource, add_routes
+from keystead_enroll.web.api.tools import PROBLEMS, ApiTools
+
+
+class DeviceOut(BaseModel):
+    """A registered machine. `machine` is what its agent says of it: claims, not proof."""
+
+    id: str
+    name: str
+    organization_id: str
+    organization: str
+    owner: str | None
+    platform: str
+    registered_at: AwareDatetime
+    seen_at: AwareDatetime | None
+    connected: bool
+    machine: dict[str, Any]
+
+
+class DeviceCertificateOut(BaseModel):
+    """A certificate that was made for the device."""
+
+    id: str
+    subject: str
+    serial: str
+    state: str
+    not_after: AwareDatetime
+
+
+class DeviceJobOut(BaseModel):
+    """Something that the device is to do and has not answered."""
+
+    id: str
+    kind: str
+    request_id: str
+    created_at: AwareDatetime
+
+
+class DeviceDetailsOut(DeviceOut):
+    """A registered machine with its newest certificates and what it is to do."""
+
+    certificates: list[DeviceCertificateOut]
+    jobs: list[DeviceJobOut]
+
+
+class RegistrationTokenOut(BaseModel):
+    """Lets machines of an organization register as devices until it ends. Its secret cannot be read back."""
+
+    id: str
+    name: str
+    organization_id: str
+    organization: str
+    owner: str | None
+    expires_at: AwareDatetime | None
+
+
+class MadeRegistrationToken(BaseModel):
+    """A token that was made. `secret` is told this once; null if an earlier request with this key made it."""
+
+    id: str
+    secret: str | None
+
+
+def router(tools: ApiTools) -> APIRouter:
+    """The routes."""
+    api = APIRouter()
+    transactions, clock, enroll = tools.transactions, tools.clock, tools.enroll
+    Asker = Annotated[Actor, Depends(tools.actor)]
+    OnceKey = Annotated[Once | None, Depends(tools.once)]
+    tokens: dict[str, Any] = {"tags": ["registration-tokens"], "responses": PROBLEMS}
+
+    def shown(tx: Transaction, _actor: Actor, device: Device) -> DeviceOut:
+        return DeviceOut(
+            id=device.id,
+            name=device.name,
+            organization_id=device.organization_id,
+            organization=tx.organization(device.organization_id).name,
+            owner=device.owner,
+            platform=device.platform,
+            registered_at=device.registered_at,
+            seen_at=device.seen_at,
+            connected=device.connected(clock.now()),
+            machine=dict(device.machine),
+        )
+
+    def token_shown(tx: Transaction, _actor: Actor, token: RegistrationToken) -> RegistrationTokenOut:
+        return RegistrationTokenOut(
+            id=token.id,
+            name=token.name,
+            organization_id=token.organization_id,
+            organization=tx.organization(token.organization_id).name,
+            owner=token.owner,
+            expires_at=token.expires_at,
+        )
+
+    @api.get(
+        "/devices/{id}",
+        operation_id="show_device",
+        summary="Show one device",
+        tags=["devices"],
+        responses=PROBLEMS,
+    )
+    def show(actor: Asker, id: str) -> DeviceDetailsOut:
+        now = clock.now()
+        with transactions.read() as tx:
+            device = reach(tx, DEVICES, actor, id, "device")
+            records = device_records(tx, actor, device)
+            return DeviceDetailsOut(
+                **shown(tx, actor, device).model_dump(),
+                certificates=[
+                    DeviceCertificateOut(
+                        id=each.id,
+                        subject=each.subject,
+                        serial=each.serial,
+                        state=certificate_state(each, now),
+                        not_after=each.not_after,
+                    )
+                    for each in records.certificates
+                ],
+                jobs=[
+                    DeviceJobOut(id=job.id, kind=job.kind, request_id=job.order_id, created_at=job.created_at)
+                    for job in records.jobs
+                ],
+            )
+
+    @api.delete(
+        "/devices/{id}",
+        status_code=204,
+        operation_id="delete_device",
+        summary="Remove one device",
+        tags=["devices"],
+        responses=PROBLEMS,
+    )
+    def remove(actor: Asker, id: str) -> Response:
+        """Its key opens nothing any more. Requests that it works on are cancelled and their persons told; certificates
+        that it has stay valid until they are revoked."""
+        remove_device(transactions, clock, enroll.settings.public_origin, actor, id)
+        return Response(status_code=204)
+
+    @api.post(
+        "/registration-tokens",
+        status_code=201,
+        operation_id="create_registration_token",
+        summary="Make one registration token",
+        **tokens,
+    )
+    def make(actor: Asker, body: RegistrationTokenInput, once: OnceKey) -> MadeRegistrationToken:
+        made = create_registration_token(transactions, clock, enroll.secrets, actor, body, once)
+        return MadeRegistrationToken(id=made.id, secret=made.secret)
+
+    add_routes(
+        api,
+        tools,
+        Resource(
+            path="/devices", kind="device", definition=DEVICES, shown=DeviceOut, given=RegistrationTokenInput,
+            show=shown,
+        ),
+    )  # fmt: skip
+    add_routes(
+        api,
+        tools,
+        Resource(
+            path="/registration-tokens", kind="registration token", definition=REGISTRATION_TOKENS,
+            shown=RegistrationTokenOut, given=RegistrationTokenInput, show=token_shown,
+            delete=delete_registration_token,
+        ),
+    )  # fmt: skip
+    return api

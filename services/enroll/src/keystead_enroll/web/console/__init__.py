@@ -1,0 +1,1 @@
+"""The administration console: server-rendered pages below `/console`."""

@@ -1,0 +1,25 @@
+"""The console's routers together."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request, Response
+
+from keystead_enroll.domain.administration_refusals import ConsoleClosed
+from keystead_enroll.web.console import arrival, organizations
+from keystead_enroll.web.console.tools import ConsoleTools
+from keystead_enroll.web.problems import as_problem
+from keystead_kit.http import problem_response, wants_page
+
+ROUTERS = (arrival.router, organizations.router)
+
+
+def add_console(app: FastAPI, tools: ConsoleTools) -> None:
+    """Adds the pages below `/console`."""
+    for router in ROUTERS:
+        app.include_router(router(tools))
+
+    @app.exception_handler(ConsoleClosed)
+    def closed(request: Request, refusal: ConsoleClosed) -> Response:
+        if wants_page(request):
+            return arrival.sign_in_first(tools, request, refusal)
+        return problem_response(as_problem(refusal))

@@ -1,0 +1,40 @@
+"""The history of a thing, from the audit log."""
+
+from __future__ import annotations
+
+import json
+
+from keystead_enroll.domain.administration import Actor, AuditEntry
+from keystead_enroll.domain.lists import AUDIT
+from keystead_enroll.domain.search import Comparison, Criterion, PageWanted, Search
+from keystead_enroll.ports import Transaction
+from keystead_enroll.web.console.widgets import TimelineEntry
+
+MOST = 20
+_VERBS = {"create": "Created", "change": "Changed", "delete": "Deleted", "revoke": "Revoked", "invite": "Invited"}
+
+
+def timeline_of(tx: Transaction, actor: Actor, target_id: str) -> tuple[TimelineEntry, ...]:
+    """What was done to the thing, newest first, as far as the actor may see it."""
+    about = Search((), (Criterion("target_id", Comparison.IS, target_id),))
+    return tuple(entry_of(entry) for entry in tx.page(AUDIT, actor.scope, PageWanted(about, limit=MOST)).items)
+
+
+def entry_of(entry: AuditEntry) -> TimelineEntry:
+    """A line of the audit log as a line of a timeline."""
+    verb = entry.action.partition(".")[2]
+    return TimelineEntry(
+        at=entry.at,
+        who=entry.actor,
+        what=_VERBS.get(verb, verb.replace("-", " ").capitalize()),
+        trace=entry.trace_id,
+        changes=tuple((name.replace("_", " "), _shown(value)) for name, value in entry.details.items()),
+    )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(_shown(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)

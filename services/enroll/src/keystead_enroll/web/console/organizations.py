@@ -1,0 +1,279 @@
+"""Organizations and departments in the console."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Request
+
+from keystead_enroll.domain.administration import Actor
+from keystead_enroll.domain.enrollment import Department, Organization
+from keystead_enroll.domain.inputs import DepartmentInput, OrganizationInput
+from keystead_enroll.domain.lists import DEPARTMENTS, ORGANIZATIONS
+from keystead_enroll.domain.search import Comparison, Criterion, PageWanted, Search
+from keystead_enroll.ports import Transaction
+from keystead_enroll.usecases.admin import organizations as verbs
+from keystead_enroll.usecases.admin.common import reach
+from keystead_enroll.usecases.admin.console import Visitor
+from keystead_enroll.web.console.cells import code, moment, several, text
+from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage
+from keystead_enroll.web.console.history import timeline_of
+from keystead_enroll.web.console.lists import Listing
+from keystead_enroll.web.console.navigation import HOME
+from keystead_enroll.web.console.resources import Place, add_pages
+from keystead_enroll.web.console.tools import ConsoleTools, Posted
+from keystead_enroll.web.console.widgets import (
+    Action,
+    Column,
+    Crumb,
+    DetailPage,
+    Empty,
+    Fact,
+    ListPage,
+    Row,
+    Section,
+    Table,
+)
+from keystead_kit.drafts import Draft
+
+NAV = "organizations"
+BASE, DEPARTMENT_BASE = f"{HOME}/organizations", f"{HOME}/departments"
+_TOP = Crumb("Organizations", BASE)
+_COLUMNS = (Column("name", "Name"), Column("email", "E-mail domains"), Column("dns", "DNS domains"))
+_FIELDS = (
+    FormField("name", "Name", more={"maxlength": 128, "autocomplete": "off"}),
+    FormField(
+        "email_domains",
+        "E-mail domains",
+        "textarea",
+        required=False,
+        code=True,
+        hint="One a line. With `*.` in front, a line stands for every domain below it.",
+    ),
+    FormField(
+        "dns_domains",
+        "DNS domains",
+        "textarea",
+        required=False,
+        code=True,
+        hint="One a line. Servers and devices may have names in them and below.",
+    ),
+    FormField(
+        "home_organization",
+        "Sent by identity providers as",
+        required=False,
+        code=True,
+        hint="The value of schacHomeOrganization that stands for it.",
+    ),
+)
+_INHERITS = "Without domains of its own it has those of the organization."
+
+
+def router(tools: ConsoleTools) -> APIRouter:
+    """The pages."""
+    pages = APIRouter(include_in_schema=False)
+    add_pages(
+        pages,
+        tools,
+        Place(
+            base=BASE,
+            nav=NAV,
+            kind="organization",
+            definition=ORGANIZATIONS,
+            given=OrganizationInput,
+            values=lambda posted, _organization: _place_values(posted),
+            listing=_listing,
+            detail=_detail,
+            new=_new,
+            change=_change,
+            delete=_delete,
+            create_verb=verbs.create_organization,
+            change_verb=verbs.change_organization,
+            delete_verb=verbs.delete_organization,
+        ),
+    )
+    add_pages(
+        pages,
+        tools,
+        Place(
+            base=DEPARTMENT_BASE,
+            nav=NAV,
+            kind="department",
+            definition=DEPARTMENTS,
+            given=DepartmentInput,
+            values=_department_values,
+            new=_new_department,
+            change=_change_department,
+            delete=_delete_department,
+            create_verb=verbs.create_department,
+            change_verb=verbs.change_department,
+            delete_verb=verbs.delete_department,
+            home=lambda department: f"{BASE}/{department.organization_id}",
+        ),
+    )
+    return pages
+
+
+def _listing(visitor: Visitor) -> Listing[Organization]:
+    create = Action("New organization", f"{BASE}/new", "primary") if visitor.actor.scope.everything else None
+    return Listing(
+        ORGANIZATIONS,
+        ListPage(
+            title="Organizations",
+            intro="Whose people and machines get certificates, and which domains are theirs.",
+            columns=_COLUMNS,
+            rows=(),
+            create=create,
+            empty=Empty("No organizations yet", "An organization comes first: all else belongs to one.", create),
+        ),
+        lambda _tx, organization: _row(organization, f"{BASE}/{organization.id}"),
+        BASE,
+    )
+
+
+def _row(place: Organization | Department, url: str) -> Row:
+    return Row(url, (text(place.name), several(place.email_domains), several(place.dns_domains)))
+
+
+def _detail(tx: Transaction, actor: Actor, organization: Organization, _request: Request) -> DetailPage:
+    own = f"{BASE}/{organization.id}"
+    within = Search((), (Criterion("organization_id", Comparison.IS, organization.id),))
+    departments = tx.page(DEPARTMENTS, actor.scope, PageWanted(within, limit=200)).items
+    rules = actor.scope.rules_organization(organization.id)
+    new = Action("New department", f"{DEPARTMENT_BASE}/new?organization={organization.id}")
+    return DetailPage(
+        title=organization.name,
+        crumbs=(_TOP,),
+        actions=(Action("Change", f"{own}/change"),) if actor.scope.everything else (),
+        sections=(
+            Section(
+                "Delegated to it",
+                facts=(
+                    Fact("E-mail domains", several([code(domain) for domain in organization.email_domains])),
+                    Fact("DNS domains", several([code(domain) for domain in organization.dns_domains])),
+                    Fact("Sent by identity providers as", code(organization.home_organization or "")),
+                    Fact("Created", moment(organization.created_at)),
+                ),
+            ),
+            Section(
+                "Departments",
+                table=Table(
+                    _COLUMNS,
+                    tuple(_row(each, f"{DEPARTMENT_BASE}/{each.id}/change") for each in departments),
+                    "It has no departments.",
+                ),
+                actions=(new,) if rules else (),
+            ),
+        ),
+        timeline=timeline_of(tx, actor, organization.id),
+    )
+
+
+def _new(_tx: Transaction, _actor: Actor, draft: Draft, _request: Request) -> FormPage:
+    return FormPage(
+        title="New organization",
+        action=f"{BASE}/new",
+        fieldsets=(Fieldset(_FIELDS),),
+        submit="Create the organization",
+        cancel_url=BASE,
+        values=draft.values,
+        errors=draft.errors,
+        crumbs=(_TOP,),
+    )
+
+
+def _change(_tx: Transaction, _actor: Actor, organization: Organization, draft: Draft) -> FormPage:
+    own = f"{BASE}/{organization.id}"
+    return FormPage(
+        title="Change the organization",
+        subtitle=organization.name,
+        action=f"{own}/change",
+        fieldsets=(Fieldset(_FIELDS),),
+        submit="Save",
+        cancel_url=own,
+        values=draft.values or _stored(organization),
+        errors=draft.errors,
+        crumbs=(_TOP, Crumb(organization.name, own)),
+        danger=Action("Delete this organization", f"{own}/delete", "danger"),
+    )
+
+
+def _delete(_tx: Transaction, _actor: Actor, organization: Organization) -> ConfirmPage:
+    own = f"{BASE}/{organization.id}"
+    return _confirm("Delete this organization", organization.name, own, own, (_TOP, Crumb(organization.name, own)))
+
+
+def _new_department(tx: Transaction, actor: Actor, draft: Draft, request: Request) -> FormPage:
+    above_id = draft.values.get("organization_id") or request.query_params.get("organization", "")
+    organization = reach(tx, ORGANIZATIONS, actor, above_id, "organization")
+    own = f"{BASE}/{organization.id}"
+    return FormPage(
+        title="New department",
+        subtitle=organization.name,
+        action=f"{DEPARTMENT_BASE}/new",
+        fieldsets=(Fieldset((FormField("organization_id", "", "hidden"), *_FIELDS), intro=_INHERITS),),
+        submit="Create the department",
+        cancel_url=own,
+        values={**draft.values, "organization_id": organization.id},
+        errors=draft.errors,
+        crumbs=(_TOP, Crumb(organization.name, own)),
+    )
+
+
+def _change_department(tx: Transaction, _actor: Actor, department: Department, draft: Draft) -> FormPage:
+    organization = tx.organization(department.organization_id)
+    own, above = f"{DEPARTMENT_BASE}/{department.id}", f"{BASE}/{organization.id}"
+    return FormPage(
+        title="Change the department",
+        subtitle=f"{department.name}, {organization.name}",
+        action=f"{own}/change",
+        fieldsets=(Fieldset(_FIELDS, intro=_INHERITS),),
+        submit="Save",
+        cancel_url=above,
+        values=draft.values or _stored(department),
+        errors=draft.errors,
+        crumbs=(_TOP, Crumb(organization.name, above)),
+        danger=Action("Delete this department", f"{own}/delete", "danger"),
+    )
+
+
+def _delete_department(tx: Transaction, _actor: Actor, department: Department) -> ConfirmPage:
+    organization = tx.organization(department.organization_id)
+    own = f"{DEPARTMENT_BASE}/{department.id}"
+    crumbs = (_TOP, Crumb(organization.name, f"{BASE}/{organization.id}"))
+    return _confirm("Delete this department", department.name, own, f"{own}/change", crumbs)
+
+
+def _confirm(verb: str, name: str, own: str, back: str, crumbs: tuple[Crumb, ...]) -> ConfirmPage:
+    return ConfirmPage(
+        title=verb,
+        verb=verb,
+        action=f"{own}/delete",
+        cancel_url=back,
+        question=f"Delete “{name}”?",
+        consequences=("It can only be deleted while nothing refers to it.", "This cannot be undone."),
+        crumbs=crumbs,
+    )
+
+
+def _place_values(posted: Posted) -> dict[str, object]:
+    return {
+        "name": posted.text("name"),
+        "email_domains": posted.lines("email_domains"),
+        "dns_domains": posted.lines("dns_domains"),
+        "home_organization": posted.optional("home_organization"),
+    }
+
+
+def _department_values(posted: Posted, department: Department | None) -> dict[str, object]:
+    above = department.organization_id if department else posted.text("organization_id")
+    return _place_values(posted) | {"organization_id": above}
+
+
+def _stored(place: Organization | Department) -> Mapping[str, str]:
+    return {
+        "name": place.name,
+        "email_domains": "\n".join(place.email_domains),
+        "dns_domains": "\n".join(place.dns_domains),
+        "home_organization": place.home_organization or "",
+    }
