@@ -191,7 +191,9 @@ def apply(file: Path, check: bool, as_json: bool) -> None:
     try:
         applied = apply_declaration(
             enroll.transactions,
+            enroll.clock,
             enroll.secrets,
+            enroll.linter,
             reading.declaration,
             mistakes=reading.mistakes,
             left_out=reading.left_out,
