@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from gettext import NullTranslations
 from html.parser import HTMLParser
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from babel import Locale
 from pydantic import BaseModel
+from tests.support import console_samples
 from tests.support.letter_samples import FACTS
 from tests.support.page_samples import Sample, pages, render
 
@@ -24,7 +26,7 @@ from keystead_notify.adapters import writing
 
 READ_ALOUD = {"alt", "aria-label", "placeholder", "title"}
 WRITTEN_BY_SCRIPT = {"data-copied", "data-selected", "data-done-label"}
-NOT_READ = {"script", "style", "time", "svg"}
+NOT_READ = {"script", "style", "time"}
 VOID = {"meta", "link", "img", "input", "br"}
 NAMES = {"Keystead", "RSA 2048", "RSA 3072", "RSA 4096", "ECDSA P-256", "ECDSA P-384", "UTC"}
 
@@ -62,7 +64,8 @@ class Texts(HTMLParser):
         self.left += map(outside, texts)
 
     def handle_endtag(self, tag: str) -> None:
-        self._open.pop()
+        while self._open.pop() != tag:
+            pass  # an element whose end tag HTML lets go
 
     def handle_data(self, data: str) -> None:
         if not NOT_READ & set(self._open):
@@ -94,6 +97,9 @@ def data_of(value: Any) -> Iterator[str]:
         case list() | tuple():
             for each in value:
                 yield from data_of(each)
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            for part in fields(value):
+                yield from data_of(getattr(value, part.name))
         case BaseModel():
             yield from data_of(value.model_dump(mode="json"))
 
@@ -116,6 +122,14 @@ def test_every_text_of_a_page_is_marked_for_translation(sample: Sample) -> None:
         texts = Texts(render(sample))
     switch = {each.name for each in languages().values()}
     assert unmarked(texts.left, set(data_of(sample.context)) | switch) == []
+
+
+@pytest.mark.parametrize("sample", console_samples.SAMPLES, ids=lambda sample: sample.name)
+def test_every_text_of_the_console_is_marked_for_translation(sample: console_samples.ConsoleSample) -> None:
+    with speaking(MARKING):
+        texts = Texts(console_samples.render(sample))
+    switch = {each.name for each in languages().values()}
+    assert unmarked(texts.left, {*data_of(sample.page), *data_of(sample.frame), *switch}) == []
 
 
 @pytest.mark.parametrize("kind", FACTS)

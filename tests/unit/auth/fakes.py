@@ -9,8 +9,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.unit.auth.administrator_fakes import (
+    FakeAdministrators,
+    FakePersons,
+    FakeRecoveryCodes,
+    FakeResetRequests,
+    FakeTokens,
+)
+
 from keystead_auth.domain.providers import Arrival, Attempt, IdentityProvider
 from keystead_auth.domain.sign_in import Decision, Form, Link, Session, SignInRequest
+from keystead_auth.ports import Guess
 from keystead_contracts.base import Message
 from keystead_contracts.identity import SignInMethod
 from keystead_contracts.people import IdentityProviderChecked
@@ -45,6 +54,14 @@ class Store:
     assertion_rows: dict[str, datetime] = field(default_factory=dict)
     due: list[str] = field(default_factory=list)
     told: dict[str, IdentityProviderChecked] = field(default_factory=dict)
+
+    persons: FakePersons = field(default_factory=FakePersons)
+    administrators: FakeAdministrators = field(default_factory=FakeAdministrators)
+    recovery_codes: FakeRecoveryCodes = field(default_factory=FakeRecoveryCodes)
+    invitations: FakeTokens = field(default_factory=FakeTokens)
+    administrator_sessions: FakeTokens = field(default_factory=FakeTokens)
+    half_sessions: FakeTokens = field(default_factory=FakeTokens)
+    reset_requests: FakeResetRequests = field(default_factory=FakeResetRequests)
 
     @property
     def forms(self) -> FakeForms:
@@ -274,6 +291,27 @@ class FakeAttempts:
 
     def guessed(self, client: str) -> None:
         self.counted.append((client,))
+
+    def secret(self, guess: Guess) -> int | None:
+        self.counted.append(("try", guess.email))
+        return self.wait
+
+    def secret_wrong(self, guess: Guess) -> None:
+        self.counted.append(("wrong", guess.client))
+
+    def secret_right(self, guess: Guess) -> None:
+        self.counted.append(("right", guess.email))
+
+    def code(self, administrator: str) -> int | None:
+        self.counted.append(("code", administrator))
+        return self.wait
+
+    def code_right(self, administrator: str) -> None:
+        self.counted.append(("code right", administrator))
+
+    def reset(self, client: str, email: str) -> int | None:
+        self.counted.append((client, email))
+        return self.wait
 
     def idp_begin(self, client: str) -> int | None:
         self.counted.append((client,))

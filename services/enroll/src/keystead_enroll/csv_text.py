@@ -40,14 +40,14 @@ class CsvRow:
 
 def write_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """The file's text. None is an empty cell, a time is ISO 8601, a truth value yes or no."""
-    return "".join(csv_line(cells) for cells in (columns, *rows))
+    return "".join(csv_line(row) for row in [columns, *rows])
 
 
 def csv_line(cells: Iterable[object]) -> str:
-    """One line with its end, as `write_csv` writes it: for files that are sent while they are made."""
-    line = io.StringIO()
-    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow([_guarded(cell) for cell in cells])
-    return line.getvalue()
+    """One line with its end, as `write_csv` writes it: for a file that is made line by line."""
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow([_guarded(cell) for cell in cells])
+    return text.getvalue()
 
 
 def read_csv(
@@ -124,6 +124,8 @@ def _guarded(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return str(value)
     text = value.isoformat() if isinstance(value, datetime) else str(value)
     return f"'{text}" if text.startswith(_COMPUTED) else text
 

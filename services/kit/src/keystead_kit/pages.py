@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from babel.dates import format_date
+from babel.numbers import format_decimal
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
@@ -56,7 +57,13 @@ class Pages:
         )
         speak(self._environment)
         self._environment.globals |= {"language": language, "switch": switch}
-        self._environment.filters |= {"utc": utc_text, "iso": iso_text, "sentence": sentence, "code": with_code}
+        self._environment.filters |= {
+            "number": number_text,
+            "utc": utc_text,
+            "iso": iso_text,
+            "sentence": sentence,
+            "code": with_code,
+        }
 
     def render(self, template: str, /, *, status: int = 200, form_token: str = "", **context: Any) -> HTMLResponse:
         """The page as a response that no cache keeps."""
@@ -101,6 +108,11 @@ def utc_text(moment: datetime | str, style: str = "datetime") -> str:
         return f"{utc:%H:%M:%S} UTC"
     date = format_date(utc, "long", language().locale)
     return date if style == "date" else f"{date}, {utc:%H:%M} UTC"
+
+
+def number_text(number: int) -> str:
+    """A number as the language in force writes it: "12,345"."""
+    return format_decimal(number, locale=language().locale)
 
 
 def iso_text(moment: datetime | str) -> str:

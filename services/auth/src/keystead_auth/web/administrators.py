@@ -34,7 +34,7 @@ from keystead_kit.logs import get_logger
 
 PREFIX = "/auth/administrators"
 SIGN_IN = f"{PREFIX}/sign-in"
-CONSOLE = "/console"
+CONSOLE = "/console/arrive"
 CONSOLE_COOKIE = "administrator"
 """The cookie, under the services' shared prefix, that brings the token to the console."""
 SESSION, HALF_SESSION = "administrator_session", "administrator_step"

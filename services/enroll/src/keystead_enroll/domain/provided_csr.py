@@ -26,7 +26,8 @@ def cannot_be_provided(profile: CertificateProfile) -> str:
     if profile.minimum_assurance.rank <= AssuranceLevel.SOFTWARE.rank:
         return ""
     return Words(
-        "“{profile}” demands proof that the key is in a TPM (at least “{level}”), which a request of your own cannot give.",
+        "“{profile}” demands proof that the key is in a TPM (at least “{level}”), "
+        "which a request of your own cannot give.",
         profile=profile.name,
         level=profile.minimum_assurance.value,
     )
