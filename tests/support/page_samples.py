@@ -177,6 +177,8 @@ CERTIFICATE: dict[str, Any] = {
         {"passed": True, "text": "The stored certificate signed our test with that key."},
         {"passed": False, "text": "The TPM’s maker was not checked: no manufacturer roots are configured."},
     ],
+    "revoked_at": None,
+    "revoked_because": "",
     "pem_url": "/download/certificate.pem",
     "chain_url": "/download/chain.pem",
     "root_url": "/download/root.pem",
@@ -479,7 +481,7 @@ def certificate_pages() -> Iterator[Sample]:
         **listing | {"earlier": earlier},
     )
     yield sample("certificates-none", "certificates.html", certificates=[], orders=[], notice=None, **listing)
-    shown = {"list_url": "/certificates.html", "add_url": "/request.html"}
+    shown = {"list_url": "/certificates.html", "renew_url": "/request.html", "revoke_url": "/certificate-revoke.html"}
     yield sample("certificate", "certificate.html", certificate=CERTIFICATE, **shown)
     yield sample("certificate-server", "certificate.html", certificate=SERVER_CERTIFICATE, **shown)
     for assurance in (AssuranceLevel.SOFTWARE, AssuranceLevel.CLAIMED, AssuranceLevel.LISTED, AssuranceLevel.VENDOR):
