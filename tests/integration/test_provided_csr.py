@@ -71,7 +71,7 @@ def test_the_certificate_has_the_request_s_key_and_the_order_s_names(app: Enroll
     key, browser = ec.generate_private_key(ec.SECP256R1()), app.browser("Own ssl")
     page = browser.get("/request").text
     assert 'name="csr"' in page and 'name="csr_file"' in page and 'name="target"' not in page
-    answer = ask(browser, csr(key, "CN=admin, O=Elsewhere"))
+    answer = ask(browser, csr(key, "CN=admin,O=Elsewhere"))
     order_id = answer.headers["location"].rsplit("/", 1)[1]
     assert app.order(order_id).state is OrderState.CSR_ACCEPTED
     assert app.work() == 1
