@@ -118,11 +118,9 @@ def _row(provider: IdentityProvider) -> Row:
 def _state(provider: IdentityProvider) -> Cell:
     if not provider.active:
         return tag("calm", "Not active")
-    if provider.state is IdentityProviderState.READY:
-        return tag("good", "Ready")
-    return (
-        tag("bad", "Does not work") if provider.state is IdentityProviderState.FAILED else tag("warn", "Not looked at")
-    )
+    if provider.state is None:
+        return tag("warn", "Not looked at")
+    return tag("good", "Ready") if provider.state is IdentityProviderState.READY else tag("bad", "Does not work")
 
 
 def _notices(provider: IdentityProvider, now: datetime) -> tuple[Notice, ...]:
@@ -143,13 +141,11 @@ def _detail(tx: Transaction, actor: Actor, provider: IdentityProvider, origin: s
     told = (
         (Fact("Our metadata", copy(f"{origin}/auth/saml/metadata", "address of our metadata")),)
         if saml
-        else (Fact("Redirect address", copy(f"{origin}/auth/oidc/callback", "redirect address")),)
+        else (Fact("Redirect address", copy(f"{origin}/auth/oidc/{provider.id}/callback", "redirect address")),)
     )
     own_facts = (
         (
-            Fact(
-                "Metadata address", code(provider.metadata_url or ""), "" if provider.metadata_url else "Given as text."
-            ),
+            Fact("Metadata address", code(provider.metadata_url) if provider.metadata_url else text("Given as text")),
             Fact("Entity id", code(provider.entity_id)),
         )
         if saml

@@ -121,9 +121,7 @@ def _detail(tx: Transaction, actor: Actor, person: Person, _request: Request) ->
             ),
             Section(
                 "Secret ID",
-                text="They have one. It is stored so that nobody can read it back."
-                if has_secret
-                else "They have none.",
+                text="They have one. Nobody can read it back." if has_secret else "They have none.",
                 actions=((give, take) if has_secret else (give,)) if mine else (),
             ),
         ),

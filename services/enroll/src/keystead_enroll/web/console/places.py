@@ -172,9 +172,8 @@ def given_roles(posted: Posted, *, needed: bool = True) -> list[dict[str, object
             continue
         if not types:
             raise InputRefused({f"grant-{number}-types": "Choose at least one kind of certificate."})
-        roles.append(
-            {"role": _role_of(place), "certificate_types": types} | ({} if place == MASTER else place_ids(place))
-        )
+        where = {} if place == MASTER else place_ids(place)
+        roles.append({"role": _role_of(place), "certificate_types": types, **where})
     if needed and not roles:
         raise InputRefused({"grant-0": "Choose a place."})
     return roles
