@@ -49,7 +49,8 @@ def sample(*, secure: bool = True, ready: bool = True) -> FastAPI:
         if not ready:
             raise ConnectionError("tell-nobody")
 
-    app = new_app("sample", "Sample", pages=Pages(), ready={"thing": check}, secure=secure)
+    large = {"/large": 2 * MOST_BODY_BYTES}
+    app = new_app("sample", "Sample", pages=Pages(), ready={"thing": check}, secure=secure, large_bodies=large)
     guard = FormGuard(b"k" * 32, Cookies("sample", secure), ORIGIN)
 
     @app.get("/boom")
@@ -66,6 +67,7 @@ def sample(*, secure: bool = True, ready: bool = True) -> FastAPI:
         return {"length": len(body.text)}
 
     @app.post("/raw")
+    @app.post("/large")
     async def raw(request: Request) -> dict[str, int]:
         return {"length": len(await request.body())}
 
@@ -191,6 +193,12 @@ def test_a_body_over_the_limit_is_refused(client: TestClient, path: str, chunked
 
 def test_a_body_of_the_limits_size_is_taken(client: TestClient) -> None:
     assert client.post("/raw", content=b"x" * MOST_BODY_BYTES).json() == {"length": MOST_BODY_BYTES}
+
+
+def test_an_address_may_take_more_than_others_and_has_a_limit_too(client: TestClient) -> None:
+    assert client.post("/large", content=b"x" * 2 * MOST_BODY_BYTES).json() == {"length": 2 * MOST_BODY_BYTES}
+    assert client.post("/large", content=b"x" * (2 * MOST_BODY_BYTES + 1)).status_code == 413
+    assert client.post("/raw", content=b"x" * 2 * MOST_BODY_BYTES).status_code == 413
 
 
 @pytest.mark.parametrize("length", ["-1", "1e9", "abc"])

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from keystead_contracts.identity import ATTRIBUTES
 from keystead_contracts.people import AdministratorMethod, IdentityProviderKind
 from keystead_enroll.domain.errors import Refusal
-from keystead_enroll.domain.inputs import GrantInput, Input, Name, words_of
+from keystead_enroll.domain.inputs import GrantInput, Input, Name, at_odds, words_of
 from keystead_enroll.domain.names import check_email, check_upn
 
 LEAST_SECRET_ID, MOST_SECRET_ID = 8, 128
@@ -39,11 +38,6 @@ def _without_doctype(value: str) -> str:
 def line_feeds(value: object) -> object:
     """A text with line feeds alone, as XML's readers see it (XML 1.0 section 2.11)."""
     return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value
-
-
-def at_odds(words: str, *fields: str) -> PydanticCustomError:
-    """A mistake in how `fields` go together; the first is the one to correct."""
-    return PydanticCustomError("at_odds", "{words}", {"words": words, "fields": fields})
 
 
 Email = Annotated[
