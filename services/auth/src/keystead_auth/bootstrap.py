@@ -13,13 +13,16 @@ from keystead_auth.adapters import tables
 from keystead_auth.adapters.attempts import Limits, RedisAttempts
 from keystead_auth.adapters.fetch import HttpFetcher
 from keystead_auth.adapters.idp_store import SqlProviders
+from keystead_auth.adapters.oidc import AuthlibMessages, JoseIdTokens, SecretFolder
 from keystead_auth.adapters.randomness import SystemRandomness
 from keystead_auth.adapters.saml_messages import Pysaml2Messages
 from keystead_auth.adapters.store import SqlForms, SqlTransactions
 from keystead_auth.adapters.xmlsec import XmlSec, find_xmlsec
 from keystead_auth.settings import AuthSettings, AuthWebSettings
+from keystead_auth.usecases.check_provider import Sources
 from keystead_auth.usecases.project_form import project_form
 from keystead_auth.usecases.project_provider import project_provider
+from keystead_auth.usecases.take_oidc_answer import OidcTools
 from keystead_contracts.events import Envelope, Fact, FormPublished
 from keystead_contracts.people import IdentityProviderKind, IdentityProviderPublished
 from keystead_kit.bus import Bus
@@ -65,11 +68,12 @@ class Parts:
     guard: FormGuard
     drafts: Drafts
     saml: Saml | None
+    oidc: OidcTools
 
     @property
     def kinds(self) -> list[IdentityProviderKind]:
         """The kinds of identity providers that people can sign in through here."""
-        return [IdentityProviderKind.SAML] if self.saml else []
+        return [IdentityProviderKind.OIDC, *([IdentityProviderKind.SAML] if self.saml else [])]
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class WorkerParts:
     transactions: ports.Transactions
     randomness: ports.Randomness
     clock: Clock
-    fetcher: ports.Fetcher
+    sources: Sources
     unsupported: Mapping[IdentityProviderKind, str]
 
 
@@ -120,7 +124,18 @@ def web_parts(settings: AuthWebSettings, clock: Clock | None = None) -> Parts:
         guard=FormGuard(key, cookies, settings.public_origin),
         drafts=Drafts(key, cookies),
         saml=saml(settings),
+        oidc=OidcTools(
+            AuthlibMessages(settings.public_origin),
+            fetcher(settings),
+            JoseIdTokens(),
+            SecretFolder(settings.oidc_secrets),
+        ),
     )
+
+
+def fetcher(settings: AuthSettings) -> HttpFetcher:
+    """How documents of identity providers are had."""
+    return HttpFetcher(development=settings.mode is Mode.DEVELOPMENT, networks=settings.networks)
 
 
 def saml(settings: AuthSettings) -> Saml | None:
@@ -139,7 +154,6 @@ def unsupported(settings: AuthSettings) -> dict[IdentityProviderKind, str]:
         reasons[IdentityProviderKind.SAML] = NO_SAML_KEY
     elif find_xmlsec() is None:
         reasons[IdentityProviderKind.SAML] = NO_XMLSEC
-    reasons[IdentityProviderKind.OIDC] = "This server does not speak OpenID Connect yet."
     return reasons
 
 
@@ -156,7 +170,7 @@ def worker_parts(settings: AuthSettings, clock: Clock | None = None) -> WorkerPa
         transactions=SqlTransactions(database),
         randomness=SystemRandomness(),
         clock=clock,
-        fetcher=HttpFetcher(development=settings.mode is Mode.DEVELOPMENT, networks=settings.networks),
+        sources=Sources(fetcher(settings), SecretFolder(settings.oidc_secrets)),
         unsupported=unsupported(settings),
     )
 

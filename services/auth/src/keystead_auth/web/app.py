@@ -9,8 +9,9 @@ from fastapi import FastAPI, Request, Response
 from keystead_auth.bootstrap import SERVICE, Parts
 from keystead_auth.domain.errors import LinkInvalid, Refusal, TooManyAttempts
 from keystead_auth.domain.idp_errors import AnswerRefused
-from keystead_auth.web import confirm, saml, sign_in, sign_out
+from keystead_auth.web import confirm, oidc, saml, sign_in, sign_out
 from keystead_auth.web.answers import Answers
+from keystead_auth.web.comers import Comers
 from keystead_contracts.problems import ProblemCode
 from keystead_kit.http import ProblemException, new_app, problem_response, wants_page
 from keystead_kit.pages import Pages
@@ -41,8 +42,10 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(sign_in.router(parts, answers))
     app.include_router(confirm.router(parts, answers))
     app.include_router(sign_out.router(parts, answers))
+    comers = Comers(parts, answers)
+    app.include_router(oidc.router(parts, comers))
     if parts.saml:
-        app.include_router(saml.router(parts, parts.saml, answers))
+        app.include_router(saml.router(parts, parts.saml, comers, answers))
 
     @app.exception_handler(LinkInvalid)
     def link_refused(request: Request, refusal: LinkInvalid) -> Response:
