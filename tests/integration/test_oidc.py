@@ -8,6 +8,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from joserfc.jwk import ECKey
+from sqlalchemy import select, update
 from tests.integration.auth_support import FORM, ORIGIN, Auth, Browser, published, running_auth
 from tests.integration.saml_support import FRONT_DOOR, checks, claims, read_providers, stranger
 from tests.support.oidc_provider import SECRET, OpenIdProvider, openid_provider
@@ -98,6 +100,18 @@ def test_a_client_without_a_secret_signs_in_by_pkce(auth: Auth, op: OpenIdProvid
     address = begin(browser)
     assert "code_challenge_method=S256" in address
     assert browser.get(local(op.sign_in(address, "ada"))).status_code == 303
+
+
+def test_a_key_that_is_new_since_the_provider_was_read_is_looked_up(
+    auth: Auth, op: OpenIdProvider, browser: Browser
+) -> None:
+    introduce(auth, op)
+    old = [ECKey.generate_key("P-256", {"kid": "old"}).as_dict(private=False)]
+    table = tables.identity_providers
+    with auth.parts.database.write() as session:
+        [material] = session.execute(select(table.c.material)).scalars()
+        session.execute(update(table).values(material=material | {"keys": old}))
+    assert browser.get(local(op.sign_in(begin(browser), "ada"))).status_code == 303
 
 
 def test_enroll_is_told_that_it_works(auth: Auth, op: OpenIdProvider) -> None:
