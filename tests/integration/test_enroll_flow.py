@@ -34,10 +34,8 @@ from keystead_contracts.agent import Failed, Install, Removed, Report
 from keystead_enroll.bootstrap import build
 from keystead_enroll.domain.administration import local_actor
 from keystead_enroll.domain.administration_refusals import ThingUnknown
-from keystead_enroll.domain.declaration import Declaration
 from keystead_enroll.domain.orders import OrderState
 from keystead_enroll.domain.refusals import DeclarationInvalid, OrderClosed
-from keystead_enroll.usecases.apply_declaration import apply_declaration
 from keystead_enroll.usecases.change_order import decide_order
 
 
@@ -600,8 +598,7 @@ def test_a_form_at_an_address_that_another_had_is_told_with_a_higher_version(app
 def test_what_would_be_done_is_told_and_not_done(app: EnrollApp) -> None:
     told = app.facts("form_published")
     moved = SETUP["forms"][0] | {"uri_extension": "new-address"}
-    declaration = Declaration.model_validate({"organizations": [{"name": "New"}], "forms": [moved]})
-    applied = apply_declaration(app.enroll.transactions, app.enroll.secrets, declaration, check=True)
+    applied = app.applied({"organizations": [{"name": "New"}], "forms": [moved]}, check=True)
     assert [(done.change, done.thing, done.fields) for done in applied.done] == [
         ("created", "organization “New”", ()),
         ("withdrawn", f"address /e/{app.uris['Staff']} of form “Staff”", ()),

@@ -55,7 +55,7 @@ from keystead_enroll.bootstrap import MIGRATIONS, Enroll, build
 from keystead_enroll.domain.declaration import Declaration
 from keystead_enroll.domain.orders import Order
 from keystead_enroll.settings import EnrollSettings
-from keystead_enroll.usecases.apply_declaration import apply_declaration
+from keystead_enroll.usecases.apply_declaration import Applied, apply_declaration
 from keystead_enroll.usecases.create_ca import CaNames, create_ca
 from keystead_enroll.web.app import create_app
 from keystead_kit.secrets import TokenSigner, write_signing_key
@@ -204,19 +204,29 @@ class EnrollApp:
 
     def __init__(self, enroll: Enroll, clock: ShiftedClock) -> None:
         self.enroll, self.clock = enroll, clock
-        self.linter = files().linter
+        self.linter = enroll.linter = files().linter
         self.ca: BuiltinCa = enroll.open_ca()
         self.auth = TokenSigner.from_file(files().identity_key)
         self.web: FastAPI = create_app(enroll)
         self.origin = enroll.settings.public_origin
         tables.metadata.create_all(enroll.database.engine)
-        self.uris = apply_declaration(enroll.transactions, enroll.secrets, Declaration.model_validate(SETUP)).forms
+        self.uris = self.apply(SETUP)
 
     def apply(self, declaration: dict[str, Any]) -> dict[str, str]:
         """Declares more; form name → URI extension."""
+        return self.applied(declaration).forms
+
+    def applied(self, declaration: dict[str, Any], *, check: bool = False) -> Applied:
+        """The same; all that was done."""
+        enroll = self.enroll
         return apply_declaration(
-            self.enroll.transactions, self.enroll.secrets, Declaration.model_validate(declaration)
-        ).forms
+            enroll.transactions,
+            enroll.clock,
+            enroll.secrets,
+            self.linter,
+            Declaration.model_validate(declaration),
+            check=check,
+        )
 
     def client(self) -> TestClient:
         """A fresh HTTP client without cookies that follows nothing by itself."""

@@ -209,3 +209,51 @@ def test_a_file_that_declares_nothing_is_a_mistake(tmp_path: Path, text: str) ->
 def test_a_version_that_looks_like_a_date_is_text(tmp_path: Path) -> None:
     licence = read(tmp_path, "licence:\n  version: 2026-11-01\n  text: Be good.\n").declaration.licence
     assert licence is not None and licence.version == "2026-11-01"
+
+
+def test_a_department_is_a_name_or_more(tmp_path: Path) -> None:
+    optics = {"name": "Optics", "dns_domains": ["optics.example"], "home_organization": "Optics.Example"}
+    content = {"organizations": [{"name": "Physics", "departments": ["Theory", optics]}]}
+    theory, declared = read(tmp_path, content).declaration.organizations[0].departments
+    assert (theory.name, theory.model_fields_set) == ("Theory", {"name"})
+    assert (declared.dns_domains, declared.home_organization) == (["optics.example"], "optics.example")
+
+
+def test_a_department_with_a_bad_name_is_told_and_left_out(tmp_path: Path) -> None:
+    text = 'organizations:\n  - name: Physics\n    departments: ["", Theory, {name: X, dns_domains: [a b]}]\n'
+    assert mistakes(tmp_path, text) == [
+        "line 3: a department of organization “Physics”: name: must not be empty",
+        "line 3: department “X” of organization “Physics”: dns_domains (number 1): “a b” is not a host name: “a b” is "
+        "not 1 to 63 letters, digits and inner hyphens",
+    ]
+    reading = read(tmp_path, text)
+    assert [d.name for d in reading.declaration.organizations[0].departments] == ["Theory", "X"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "told"),
+    [
+        ({"extended_key_usages": ["serverAuth"]}, "extended_key_usages: has serverAuth, and client certificates may"),
+        ({"notice_days": [0]}, "notice_days (number 1): must be 1 or more"),
+        ({"connector": "acme"}, "connector: must be one of: builtin"),
+    ],
+)
+def test_what_a_profile_cannot_have_is_told(tmp_path: Path, profile: dict[str, object], told: str) -> None:
+    (mistake,) = mistakes(tmp_path, {"profiles": [PROFILE | profile]})
+    assert told in mistake
+
+
+@pytest.mark.parametrize(
+    ("account", "told"),
+    [
+        ({"authorization": "idp_mapping"}, "asks for idp_rules, and there are none"),
+        ({"idp_rules": [{"key": "groups", "values": ["staff"]}]}, "are asked only with “authorization: idp_mapping”"),
+        ({"authorization": "idp_mapping", "idp_rules": [{"key": "groups", "values": [" "]}]}, "must not be empty"),
+        ({"authorization": "idp_mapping", "idp_rules": [{"key": "shoe", "values": ["9"]}]}, "must be one of: cn,"),
+    ],
+)
+def test_rules_are_given_exactly_where_they_are_asked(tmp_path: Path, account: dict[str, object], told: str) -> None:
+    declared = {"name": "All", "organization": "Physics", "profiles": ["Person"]} | account
+    form = {"name": "F", "type": "client", "methods": ["idp"], "accounts": [declared]}
+    (mistake,) = mistakes(tmp_path, {"forms": [form]})
+    assert told in mistake

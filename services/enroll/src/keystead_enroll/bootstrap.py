@@ -44,6 +44,7 @@ class Enroll:
     bus: Bus
     transactions: SqlTransactions
     secrets: KeyedSecrets
+    linter: PkilintLinter
     limits: RateLimits
     code_limits: CodeLimits
     passwords: PasswordHasher
@@ -109,6 +110,7 @@ def build(settings: EnrollSettings, clock: Clock | None = None) -> Enroll:
             TokenSigner.from_file(settings.token_key_file),
             settings.agent_token_seconds,
         ),
+        linter=PkilintLinter(),
         limits=RateLimiter(redis_url, tables.SERVICE),
         code_limits=CodeLimits(
             settings.access_code_limit_person, settings.access_code_limit_form, settings.access_code_limit_address

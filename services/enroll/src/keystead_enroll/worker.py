@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from keystead_enroll.adapters.pkilint_linter import PkilintLinter
 from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.domain.errors import CaRefused
 from keystead_kit.logs import get_logger
@@ -21,10 +20,9 @@ def run(enroll: Enroll) -> None:
     except CaRefused as refusal:
         get_logger().error("the CA cannot be used", problem=refusal.detail, advice=refusal.advice)
         raise SystemExit(2) from refusal
-    linter = PkilintLinter()
-    linter.warm_up()
+    enroll.linter.warm_up()
     duties = {
-        "issue": lambda: enroll.issue(ca, linter),
+        "issue": lambda: enroll.issue(ca, enroll.linter),
         "end_deserted": every(DESERTED_EVERY_SECONDS, enroll.end_deserted),
         "prune": every(PRUNE_EVERY_SECONDS, lambda: enroll.transactions.prune(enroll.clock.now())),
     }

@@ -13,10 +13,10 @@ from pydantic_core import ErrorDetails
 
 from keystead_enroll.adapters.yaml_lines import Group, Items, YamlMistake, parse_yaml
 from keystead_enroll.domain.declaration import (
-    AT_ODDS,
     AccountDeclaration,
     AdministratorDeclaration,
     Declaration,
+    DepartmentDeclaration,
     FormDeclaration,
     GrantDeclaration,
     IdentityProviderDeclaration,
@@ -25,6 +25,7 @@ from keystead_enroll.domain.declaration import (
     ProfileDeclaration,
     RegistrationTokenDeclaration,
 )
+from keystead_enroll.domain.inputs import AT_ODDS
 from keystead_enroll.domain.names import shown
 from keystead_enroll.domain.refusals import DeclarationInvalid, Mistake
 from keystead_kit.plain_words import plain_words
@@ -35,6 +36,7 @@ EMPTY_ADVICE = (
 )
 _KINDS: Mapping[str, tuple[str, type[BaseModel]]] = {
     "organizations": ("organization", OrganizationDeclaration),
+    "departments": ("department", DepartmentDeclaration),
     "profiles": ("profile", ProfileDeclaration),
     "forms": ("form", FormDeclaration),
     "accounts": ("account", AccountDeclaration),
@@ -114,8 +116,9 @@ class _Reader:
         place, kind, context = mistake["loc"], mistake["type"], mistake.get("ctx", {})
         if kind == AT_ODDS:
             entry, fields = self._at(place), context["fields"]
-            if any((id(entry), name) in self._taken for name in fields):
-                return None  # one of them was told already
+            taken = self._taken
+            if any((id(entry), name) in taken or (id(self._at((*place, name))), "") in taken for name in fields):
+                return None  # one of them, or what it had, was told already
             return Mistake(self._line(*place, fields[0]), f"{self._thing(place)}: {fields[0]}: {context['words']}")
         *way, last = place
         if kind == "missing":
@@ -153,6 +156,8 @@ class _Reader:
         elif isinstance(holder, Group) and last in holder:
             del holder[str(last)]
             self._taken.add((id(holder), str(last)))
+        elif isinstance(holder, str):
+            self._remove(place[:-1])  # a name that stands for a whole entry
 
     def _at(self, place: Place) -> Any:
         here: Any = self._document
@@ -202,7 +207,8 @@ def _names_in(document: Group) -> set[tuple[str, str]]:
         found.add(("organization", name))
         departments = organization.get("departments")
         if isinstance(departments, Items):
-            found |= {("department", str(department).strip()) for department in departments}
+            names = (entry.get("name", "") if isinstance(entry, Group) else entry for entry in departments)
+            found |= {("department", str(department).strip()) for department in names}
     return found | {("profile", str(profile.get("name", "")).strip()) for profile in _groups(document, "profiles")}
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Select, Text, cast, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, class_mapper
 
@@ -81,6 +81,10 @@ class SqlTransaction:
         query = select(WebFormAccount).where(t.accounts.c.access_code_digest == access_code_digest)
         return self.session.scalar(query)
 
+    def accounts_with_profile(self, profile_id: str) -> Sequence[WebFormAccount]:
+        named = cast(t.accounts.c.profile_ids, Text).contains(f'"{profile_id}"', autoescape=True)
+        return self.session.scalars(select(WebFormAccount).where(named).order_by(t.accounts.c.name)).all()
+
     def organization(self, organization_id: str) -> Organization:
         return self.session.get_one(Organization, organization_id)
 
@@ -108,10 +112,24 @@ class SqlTransaction:
     def licence(self) -> LicenceTerms | None:
         return self.session.scalar(select(LicenceTerms).where(t.licences.c.current.is_(True)))
 
+    def licences(self) -> Sequence[LicenceTerms]:
+        newest_first = t.licences.c.published_at.desc().nulls_last()
+        return self.session.scalars(select(LicenceTerms).order_by(newest_first, t.licences.c.version.desc())).all()
+
     def licence_version(self, version: str) -> LicenceTerms | None:
         return self.session.get(LicenceTerms, version)
 
     # Visits
+
+    def homes(self, values: Collection[str]) -> Sequence[Organization | Department]:
+        wanted = {value.strip().lower() for value in values}
+        found: list[Organization | Department] = []
+        found += self.session.scalars(select(Organization).where(t.organizations.c.home_organization.in_(wanted)))
+        found += self.session.scalars(select(Department).where(t.departments.c.home_organization.in_(wanted)))
+        return found
+
+    def persons_by_email(self, email: str) -> Sequence[Person]:
+        return self.session.scalars(select(Person).where(a.persons.c.email == email.lower())).all()
 
     def session_of(self, digest: str, *, lock: bool = False) -> PortalSession | None:
         query = select(PortalSession).where(t.sessions.c.digest == digest)
@@ -339,6 +357,15 @@ class SqlTransaction:
         try:
             with self.session.begin_nested():
                 self.session.add(entity)
+        except IntegrityError:
+            return False
+        return True
+
+    def set_first(self, entity: object, values: Mapping[str, object]) -> bool:
+        try:
+            with self.session.begin_nested():
+                for name, value in values.items():
+                    setattr(entity, name, value)
         except IntegrityError:
             return False
         return True

@@ -98,6 +98,10 @@ class Scope:
         """Whether the organization itself, its name and domains, is in sight."""
         return self.everything or organization_id in self.organization_ids
 
+    def seen(self, organization_ids: Iterable[str]) -> list[str]:
+        """Those of these organizations that are in sight."""
+        return [one for one in organization_ids if self.sees_organization(one)]
+
     def rules_organization(self, organization_id: str) -> bool:
         """Whether the whole organization is theirs: a master's or its RAO's."""
         return self.everything or any(

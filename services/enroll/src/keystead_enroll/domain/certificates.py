@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from keystead_contracts.base import CertificateType
+from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.errors import CaUnusable, TemplateInvalid
 from keystead_enroll.domain.keys import RSA_EXPONENT, PublicKey, supported_key
 from keystead_enroll.domain.names import CertificateNames
@@ -53,6 +54,13 @@ DEFAULT_EXTENDED_KEY_USAGES: Mapping[CertificateType, tuple[str, ...]] = {
     CertificateType.SSL: ("serverAuth",),
 }
 """What a profile's certificates are for if it does not say."""
+
+ALLOWED_EXTENDED_KEY_USAGES: Mapping[CertificateType, tuple[str, ...]] = {
+    CertificateType.CLIENT: ("clientAuth", "emailProtection", "smartcardLogon", "documentSigning"),
+    CertificateType.DEVICE: ("clientAuth", "serverAuth"),
+    CertificateType.SSL: ("serverAuth", "clientAuth"),
+}
+"""What a profile's certificates may be for."""
 
 
 DEFAULT_KEY_USAGES = frozenset({KeyUsage.DIGITAL_SIGNATURE})
@@ -88,6 +96,26 @@ class CertificatePlan:
     ca_issuers_url: str | None = None
     ocsp_url: str | None = None
     crl_url: str | None = None
+
+
+def plan_for(
+    profile: CertificateProfile,
+    names: CertificateNames,
+    public_key: PublicKey,
+    serial: int,
+    valid: tuple[datetime, datetime],
+) -> CertificatePlan:
+    """The certificate that `profile` gives these names and this key, `valid` from and until."""
+    return CertificatePlan(
+        names=names,
+        public_key=public_key,
+        serial=serial,
+        not_before=valid[0],
+        not_after=valid[1],
+        key_usages=DEFAULT_KEY_USAGES,
+        extended_key_usages=tuple(profile.extended_key_usages) or DEFAULT_EXTENDED_KEY_USAGES[profile.certificate_type],
+        policies=tuple(profile.policy_oids),
+    )
 
 
 def new_serial(random_bytes: Callable[[int], bytes]) -> int:

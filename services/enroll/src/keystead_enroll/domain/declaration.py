@@ -16,17 +16,13 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm, UriExtension
-from keystead_contracts.identity import SignInMethod
+from keystead_contracts.base import CertificateType, UriExtension
 from keystead_contracts.people import AdministratorMethod, IdentityProviderKind
 from keystead_enroll.domain.administration import Role
-from keystead_enroll.domain.device_name_pattern import DeviceNamePattern
 from keystead_enroll.domain.enrollment import Authorization
-from keystead_enroll.domain.errors import Refusal
-from keystead_enroll.domain.inputs import AccessCode, AccountName, Domain, Name, WebAddress, storable, words_of
-from keystead_enroll.domain.name_templates import NameTemplate
+from keystead_enroll.domain.enrollment_inputs import AccountFields, FormFields, ProfileFields
+from keystead_enroll.domain.inputs import Domain, HomeOrganization, Name, at_odds, storable
 from keystead_enroll.domain.people_inputs import (
     AttributeName,
     Email,
@@ -35,12 +31,9 @@ from keystead_enroll.domain.people_inputs import (
     PersonName,
     SecretName,
     SecureAddress,
+    line_feeds,
 )
 from keystead_enroll.domain.refusals import Mistake
-
-AT_ODDS = "at_odds"
-"""The type of a mistake in how fields go together; its context's `fields` are those that could be left out, the one
-to point at first."""
 
 
 class Lines(Protocol):
@@ -49,10 +42,6 @@ class Lines(Protocol):
     def line_of(self, *path: str | int) -> int:
         """The line of what `path` leads to."""
         ...
-
-
-def _at_odds(words: str, *fields: str) -> PydanticCustomError:
-    return PydanticCustomError(AT_ODDS, "{words}", {"words": words, "fields": fields})
 
 
 class _Declared(BaseModel):
@@ -77,91 +66,71 @@ class _Declared(BaseModel):
         return self._lines.line_of(*path) if self._lines else None
 
 
-class OrganizationDeclaration(_Declared):
-    """An organization, its departments, and the domains delegated to it (`email_is_delegated` says what an e-mail
-    domain with `*.` stands for)."""
+class DepartmentDeclaration(_Declared):
+    """A department. What of it is not mentioned stays as it is; a name alone stands for one of which nothing else is
+    said."""
 
     name: Name
     email_domains: list[Domain] = Field(default_factory=list)
     dns_domains: list[Domain] = Field(default_factory=list)
-    departments: list[Name] = Field(default_factory=list)
+    home_organization: HomeOrganization | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, data: Any) -> Any:
+        return {"name": data} if isinstance(data, str) else data
 
 
-class ProfileDeclaration(_Declared):
-    """A certificate profile."""
+class OrganizationDeclaration(_Declared):
+    """An organization, its departments, and the domains delegated to it (`email_is_delegated` says what an e-mail
+    domain with `*.` stands for). `home_organization` is what identity providers send for it."""
 
     name: Name
-    description: str = ""
+    email_domains: list[Domain] = Field(default_factory=list)
+    dns_domains: list[Domain] = Field(default_factory=list)
+    home_organization: HomeOrganization | None = None
+    departments: list[DepartmentDeclaration] = Field(default_factory=list)
+
+
+class ProfileDeclaration(ProfileFields, _Declared):
+    """A certificate profile. `organizations`: whose accounts may use it, empty for all."""
+
     type: CertificateType
-    key_algorithms: list[KeyAlgorithm] = Field(min_length=1)
-    term_days: list[Annotated[int, Field(ge=1, le=3650)]] = Field(min_length=1)
-    subject: str
-    subject_alternative_names: list[str] = Field(default_factory=list)
-    minimum_assurance: AssuranceLevel = AssuranceLevel.CLAIMED
-    device_name_pattern: str = ""
-    renewal_window_days: int = Field(30, ge=1, le=3650)
-    policy_oids: list[Annotated[str, StringConstraints(pattern=r"^[0-2](\.\d+)+$")]] = Field(default_factory=list)
+    organizations: list[Name] = Field(default_factory=list)
 
-    @field_validator("device_name_pattern")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        try:
-            DeviceNamePattern.parse(value)
-        except Refusal as refusal:
-            raise ValueError(words_of(refusal).removeprefix("device_name_pattern ")) from refusal
-        return value
-
-    @model_validator(mode="after")
-    def _parses(self) -> Self:
-        for field, subject, names in (
-            ("subject", self.subject, []),
-            ("subject_alternative_names", "CN=any", self.subject_alternative_names),
-        ):
-            try:
-                if subject.strip() or not self.subject_alternative_names:
-                    NameTemplate.parse(self.type, subject, names)
-            except Refusal as refusal:
-                raise _at_odds(words_of(refusal), field) from refusal
-        return self
+    @property
+    def kind(self) -> CertificateType:
+        """The certificate type."""
+        return self.type
 
 
-class AccountDeclaration(_Declared):
-    """A web form account. `access_code` is stored as a keyed digest only."""
+class AccountDeclaration(AccountFields, _Declared):
+    """A web form account."""
 
-    name: AccountName
     organization: Name
     department: Name | None = None
     profiles: list[Name] = Field(min_length=1)
-    authorization: Authorization = Authorization.NONE
-    access_code: AccessCode | None = None
-    automatic_approval: bool = True
 
     @model_validator(mode="after")
     def _code_where_asked(self) -> Self:
-        asked = self.authorization is Authorization.ACCESS_CODE
-        if asked and self.access_code is None:
-            raise _at_odds("asks for an access_code, and there is none", "authorization", "access_code")
-        if not asked and self.access_code is not None:
-            raise _at_odds("is asked for only with “authorization: access_code”", "access_code", "authorization")
+        if self.authorization is Authorization.ACCESS_CODE and self.access_code is None:
+            raise at_odds("asks for an access_code, and there is none", "authorization", "access_code")
         return self
 
 
-class FormDeclaration(_Declared):
-    """An enrollment form. Without `uri_extension` one is made at the first apply and kept."""
+class FormDeclaration(FormFields, _Declared):
+    """An enrollment form. Without `uri_extension` one is made at the first apply and kept. `organizations`: whose
+    accounts it may have, empty for all."""
 
-    name: Name
     type: CertificateType
     uri_extension: UriExtension | None = None
-    methods: list[SignInMethod] = Field(default_factory=lambda: [SignInMethod.EMAIL], min_length=1)
-    help_text: Annotated[str, StringConstraints(max_length=2048)] = ""
-    help_link: WebAddress | None = None
+    organizations: list[Name] = Field(default_factory=list)
     accounts: list[AccountDeclaration] = Field(default_factory=list)
 
-    @model_validator(mode="after")
-    def _secret_id_for_persons(self) -> Self:
-        if SignInMethod.SECRET_ID in self.methods and self.type is not CertificateType.CLIENT:
-            raise _at_odds("has secret_id, which is for client forms only", "methods")
-        return self
+    @property
+    def kind(self) -> CertificateType:
+        """The certificate type."""
+        return self.type
 
 
 class RegistrationTokenDeclaration(_Declared):
@@ -185,7 +154,7 @@ class GrantDeclaration(_Declared):
     def _fits(self) -> Self:
         wanted = {Role.MRAO: (False, False), Role.RAO: (True, False), Role.DRAO: (True, True)}[self.role]
         if (self.organization is not None, self.department is not None) != wanted:
-            raise _at_odds("mrao has no place, rao an organization, drao an organization and a department", "role")
+            raise at_odds("mrao has no place, rao an organization, drao an organization and a department", "role")
         return self
 
 
@@ -217,6 +186,11 @@ class IdentityProviderDeclaration(_Declared):
     for_administrators: bool = False
     idp_initiated: bool = False
 
+    @field_validator("metadata_xml", mode="before")
+    @classmethod
+    def _line_feeds(cls, value: object) -> object:
+        return line_feeds(value)
+
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         try:
@@ -225,7 +199,7 @@ class IdentityProviderDeclaration(_Declared):
             mistake = error.errors(include_url=False, include_input=False)[0]
             context = mistake.get("ctx", {})
             fields = context.get("fields") or [step for step in mistake["loc"][:1] if isinstance(step, str)]
-            raise _at_odds(str(context.get("words") or mistake["msg"]), *fields) from error
+            raise at_odds(str(context.get("words") or mistake["msg"]), *fields) from error
         return self
 
 
@@ -255,7 +229,13 @@ class Declaration(_Declared):
             *_repeated("form", self.forms),
             *_repeated("registration token", self.registration_tokens),
             *_repeated("identity provider", self.identity_providers),
+            *_repeated("administrator", self.administrators, by="email"),
             *(mistake for f in self.forms for mistake in _repeated("account", f.accounts, f" of form “{f.name}”")),
+            *(
+                mistake
+                for o in self.organizations
+                for mistake in _repeated("department", o.departments, f" of organization “{o.name}”")
+            ),
         ]
 
 
@@ -266,10 +246,11 @@ class _Named(Protocol):
     def line(self, *path: str | int) -> int | None: ...
 
 
-def _repeated(kind: str, entries: Iterable[_Named], where: str = "") -> Iterable[Mistake]:
+def _repeated(kind: str, entries: Iterable[_Named], where: str = "", by: str = "name") -> Iterable[Mistake]:
     seen: dict[str, _Named] = {}
     for entry in entries:
-        first = seen.setdefault(entry.name, entry)
+        name = getattr(entry, by)
+        first = seen.setdefault(name, entry)
         if first is not entry:
-            before = f"; the first is on line {first.line('name')}" if first.line("name") else ""
-            yield Mistake(entry.line("name"), f"{kind} “{entry.name}”{where} is declared twice{before}")
+            before = f"; the first is on line {first.line(by)}" if first.line(by) else ""
+            yield Mistake(entry.line(by), f"{kind} “{name}”{where} is declared twice{before}")

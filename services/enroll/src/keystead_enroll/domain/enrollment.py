@@ -107,6 +107,11 @@ class WebFormAccount:
     active: bool = True
     created_at: datetime | None = None
 
+    @property
+    def has_access_code(self) -> bool:
+        """Whether a code is set; none can be read back."""
+        return self.access_code_digest is not None
+
 
 @dataclass(eq=False)
 class EnrollmentForm:

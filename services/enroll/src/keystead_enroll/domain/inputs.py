@@ -18,6 +18,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from keystead_contracts.base import CertificateType, EmailAddress
 from keystead_enroll.domain.administration import Grant, Role
@@ -26,6 +27,16 @@ from keystead_enroll.domain.names import check_dns_name
 from keystead_enroll.domain.revocation import RevocationReason
 
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
+AT_ODDS = "at_odds"
+"""The type of a mistake in how fields go together; its context's `fields` are those that could be left out, the one
+to point at first."""
+
+
+def at_odds(words: str, *fields: str) -> PydanticCustomError:
+    """A mistake in how `fields` go together."""
+    return PydanticCustomError(AT_ODDS, "{words}", {"words": words, "fields": fields})
 
 
 def words_of(refusal: Refusal) -> str:

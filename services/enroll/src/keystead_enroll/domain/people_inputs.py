@@ -6,13 +6,12 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from keystead_contracts.identity import ATTRIBUTES
 from keystead_contracts.people import AdministratorMethod, IdentityProviderKind
 from keystead_enroll.domain.errors import Refusal
-from keystead_enroll.domain.inputs import GrantInput, Input, Name, words_of
+from keystead_enroll.domain.inputs import GrantInput, Input, Name, at_odds, words_of
 from keystead_enroll.domain.names import check_email, check_upn
 
 LEAST_SECRET_ID, MOST_SECRET_ID = 8, 128
@@ -36,13 +35,9 @@ def _without_doctype(value: str) -> str:
     return value
 
 
-def _line_feeds(value: object) -> object:
+def line_feeds(value: object) -> object:
+    """A text with line feeds alone, as XML's readers see it (XML 1.0 section 2.11)."""
     return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value
-
-
-def at_odds(words: str, *fields: str) -> PydanticCustomError:
-    """A mistake in how `fields` go together; the first is the one to correct."""
-    return PydanticCustomError("at_odds", "{words}", {"words": words, "fields": fields})
 
 
 Email = Annotated[
@@ -56,7 +51,6 @@ SecureAddress = Annotated[str, StringConstraints(pattern=r"^https://[^\s/@]+(/\S
 SecretName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,128}$")]
 Metadata = Annotated[
     str,
-    BeforeValidator(_line_feeds),
     StringConstraints(min_length=1, max_length=MOST_METADATA),
     AfterValidator(_without_doctype),
 ]
@@ -111,6 +105,11 @@ class IdentityProviderInput(Input):
     for_administrators: bool = False
     idp_initiated: bool = False
     active: bool = True
+
+    @field_validator("metadata_xml", mode="before")
+    @classmethod
+    def _line_feeds(cls, value: object) -> object:
+        return line_feeds(value)
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from keystead_contracts.words import Words
+from keystead_contracts.words import Sentences, Words
 from keystead_enroll.domain.errors import Refusal
+from keystead_enroll.domain.names import shown
+
+_TOLD = 5
+
+
+def _listed(values: Sequence[str]) -> str:
+    """A few of what somebody else sent, safe to be shown."""
+    more = f" and {len(values) - _TOLD} more" if len(values) > _TOLD else ""
+    return f"{', '.join(shown(value) for value in values[:_TOLD])}{more}"
 
 
 class FormUnknown(Refusal):
@@ -35,6 +45,49 @@ class NoAccount(Refusal):
 
     code = "forbidden"
     default_advice = Words("Ask the administrator who gave you this address; tell them the address you signed in with.")
+    title: ClassVar[Words] = Words("This form is not for your address")
+
+
+class HomeOrganizationUnknown(NoAccount):
+    """What the identity provider sent for the person's organization stands for none that the form is for. Whether it
+    stands for another one is not said. `sent` is what it sent."""
+
+    default_advice = Words(
+        "Ask the administrator who gave you this address. They need the value that your sign-in service sends as "
+        "schacHomeOrganization."
+    )
+    title = Words("This form is not for your organization")
+
+    def __init__(self, sent: Sequence[str]) -> None:
+        super().__init__(
+            Words(
+                "Your sign-in service sends {value} as your organization, and this form is not for it.",
+                value=_listed(sent),
+            )
+            if sent
+            else Words("Your sign-in service does not say which organization you belong to, and this form needs that.")
+        )
+
+
+class GroupsUnknown(NoAccount):
+    """What the identity provider sent of the person leads to no certificate profile of the form. `sent` are the groups
+    that it sent."""
+
+    default_advice = Words(
+        "Ask the administrator who gave you this address which group you need to be in, or whoever runs your sign-in "
+        "service to send your groups."
+    )
+    title = Words("No certificate is meant for your groups")
+
+    def __init__(self, sent: Sequence[str]) -> None:
+        super().__init__(
+            Words(
+                "Your sign-in service sends the groups {groups}, and none of them leads to a certificate of this form.",
+                groups=_listed(sent),
+            )
+            if sent
+            else Words("Your sign-in service sends no groups for you that lead to a certificate of this form.")
+        )
 
 
 class AccessCodeWrong(Refusal):
@@ -49,6 +102,10 @@ class AccessCodeInUse(Refusal):
 
     code = "conflict"
     default_advice = "Choose another access code."
+
+    def __init__(self) -> None:
+        super().__init__(Words("Another account has this access code already."))
+        self.fields = {"access_code": Sentences(self.detail, self.advice)}
 
 
 class TooManyAttempts(Refusal):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import secrets as randomness
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+
+from pydantic import BaseModel
 
 from keystead_enroll.domain.declaration import (
     AccountDeclaration,
     Declaration,
+    DepartmentDeclaration,
     FormDeclaration,
     OrganizationDeclaration,
     ProfileDeclaration,
@@ -23,8 +27,10 @@ from keystead_enroll.domain.enrollment import (
     RegistrationToken,
     WebFormAccount,
 )
+from keystead_enroll.domain.enrollment_rules import account_mistakes, domains_outside, form_mistakes
 from keystead_enroll.domain.refusals import DeclarationInvalid, Mistake
-from keystead_enroll.ports import Secrets, Transaction, Transactions
+from keystead_enroll.domain.sample_certificate import sample_mistakes
+from keystead_enroll.ports import Clock, Linter, Secrets, Transaction, Transactions
 from keystead_enroll.usecases.apply_people import apply_administrator, apply_identity_provider
 from keystead_enroll.usecases.publish_forms import publish_form, publish_forms
 from keystead_kit.secrets import new_id
@@ -75,14 +81,15 @@ class Applied:
 
 
 class _Apply:
-    def __init__(self, tx: Transaction, secrets: Secrets, left_out: Collection[tuple[str, str]]) -> None:
-        self.tx, self.secrets, self.left_out = tx, secrets, left_out
+    def __init__(self, tx: Transaction, secrets: Secrets, left_out: Collection[tuple[str, str]], now: datetime) -> None:
+        self.tx, self.secrets, self.left_out, self.now = tx, secrets, left_out, now
         self.applied = Applied()
         self.mistakes: list[Mistake] = []
         self.organizations = {o.name: o for o in tx.organizations()}
         self.profiles = {p.name: p for p in tx.profiles()}
         self.departments = {(d.organization_id, d.name): d for d in tx.departments()}
         self.codes: set[str] = set()
+        self.homes: set[str] = set()
 
     def put(self, thing: str, existing: object | None, fresh: object, names: tuple[str, ...]) -> tuple[str, ...]:
         """Stores `fresh`, or copies its attributes `names` onto `existing` where they differ; answers which did."""
@@ -110,46 +117,76 @@ class _Apply:
             self.mistake(line, f"{where}: there is no {kind} “{name}”")
 
     def organization(self, wanted: OrganizationDeclaration) -> None:
+        where = f"organization “{wanted.name}”"
         existing = self.organizations.get(wanted.name)
-        fresh = Organization(new_id(), wanted.name, wanted.email_domains, wanted.dns_domains)
-        self.put(f"organization “{wanted.name}”", existing, fresh, ("email_domains", "dns_domains"))
+        fresh = Organization(
+            new_id(), wanted.name, wanted.email_domains, wanted.dns_domains, wanted.home_organization,
+            created_at=self.now,
+        )  # fmt: skip
+        names = ("email_domains", "dns_domains", *_mentioned(wanted, "home_organization"))
+        self.home(where, wanted, existing)
+        self.put(where, existing, fresh, names)
         organization = self.organizations.setdefault(wanted.name, existing or fresh)
         self.tx.flush()
-        for name in wanted.departments:
-            key = (organization.id, name)
-            if key not in self.departments:
-                self.departments[key] = Department(new_id(), organization.id, name)
-                self.tx.add(self.departments[key])
-                self.tell(Change.CREATED, f"department “{name}” of organization “{organization.name}”")
+        for department in wanted.departments:
+            self.department(organization, department)
+
+    def department(self, organization: Organization, wanted: DepartmentDeclaration) -> None:
+        where = f"department “{wanted.name}” of organization “{organization.name}”"
+        key = (organization.id, wanted.name)
+        existing = self.departments.get(key)
+        fresh = Department(
+            new_id(), organization.id, wanted.name, wanted.email_domains, wanted.dns_domains,
+            wanted.home_organization, self.now,
+        )  # fmt: skip
+        for name, sentence in domains_outside(organization, wanted.email_domains, wanted.dns_domains).items():
+            self.mistake(wanted.line(name), f"{where}: {name}: {sentence}")
+        self.home(where, wanted, existing)
+        names = _mentioned(wanted, "email_domains", "dns_domains", "home_organization")
+        if existing is None or names:
+            self.put(where, existing, fresh, names)
+        self.departments.setdefault(key, existing or fresh)
+
+    def home(
+        self,
+        where: str,
+        wanted: OrganizationDeclaration | DepartmentDeclaration,
+        existing: Organization | Department | None,
+    ) -> None:
+        """What identity providers send belongs to one place."""
+        value = wanted.home_organization
+        if value and (value in self.homes or any(place is not existing for place in self.tx.homes([value]))):
+            self.mistake(wanted.line("home_organization"), f"{where}: another one has this home_organization already")
+        elif value:
+            self.homes.add(value)
+
+    def delegated(self, where: str, wanted: ProfileDeclaration | FormDeclaration) -> list[str]:
+        """The ids of the organizations that a profile or form is delegated to."""
+        for number, name in enumerate(wanted.organizations):
+            if name not in self.organizations:
+                self.lacks(wanted.line("organizations", number), where, "organization", name)
+        return [self.organizations[name].id for name in wanted.organizations if name in self.organizations]
 
     def profile(self, wanted: ProfileDeclaration) -> None:
+        where = f"profile “{wanted.name}”"
         existing = self.profiles.get(wanted.name)
-        fresh = CertificateProfile(
-            id=new_id(),
-            name=wanted.name,
-            description=wanted.description,
-            certificate_type=wanted.type,
-            key_algorithms=wanted.key_algorithms,
-            term_days=wanted.term_days,
-            subject=wanted.subject,
-            subject_alternative_names=wanted.subject_alternative_names,
-            minimum_assurance=wanted.minimum_assurance,
-            device_name_pattern=wanted.device_name_pattern,
-            renewal_window_days=wanted.renewal_window_days,
-            policy_oids=wanted.policy_oids,
-        )
+        fresh = profile_of(wanted, self.delegated(where, wanted), self.now)
+        if existing is not None and existing.certificate_type is not wanted.type:
+            self.mistake(wanted.line("type"), f"{where}: its certificate type cannot be changed")
         names = (
             "description", "key_algorithms", "term_days", "subject", "subject_alternative_names",
             "minimum_assurance", "device_name_pattern", "renewal_window_days", "policy_oids",
+            *_mentioned(wanted, "extended_key_usages", "idp_groups", "notice_days", "connector", "active"),
+            *(["organization_ids"] if _mentioned(wanted, "organizations") else []),
         )  # fmt: skip
-        if existing is not None and existing.certificate_type is not wanted.type:
-            self.mistake(wanted.line("type"), f"profile “{wanted.name}”: its certificate type cannot be changed")
-        self.put(f"profile “{wanted.name}”", existing, fresh, names)
+        self.put(where, existing, fresh, names)
         self.profiles.setdefault(wanted.name, existing or fresh)
 
     def form(self, wanted: FormDeclaration) -> None:
+        where = f"form “{wanted.name}”"
         existing = next((f for f in self.tx.forms() if f.name == wanted.name), None)
         kept = existing.uri_extension if existing else randomness.token_urlsafe(URI_BYTES)
+        delegated = self.delegated(where, wanted)
         fresh = EnrollmentForm(
             id=new_id(),
             name=wanted.name,
@@ -158,9 +195,12 @@ class _Apply:
             methods=wanted.methods,
             help_text=wanted.help_text,
             help_link=wanted.help_link,
+            organization_ids=delegated,
+            active=wanted.active,
+            created_at=self.now,
         )
         if existing is not None and existing.certificate_type != wanted.type:
-            self.mistake(wanted.line("type"), f"form “{wanted.name}”: its certificate type cannot be changed")
+            self.mistake(wanted.line("type"), f"{where}: its certificate type cannot be changed")
         if existing is not None and existing.uri_extension != fresh.uri_extension:
             publish_form(self.tx, existing, withdrawn=True)
             self.tell(Change.WITHDRAWN, f"address /e/{existing.uri_extension} of form “{wanted.name}”")
@@ -168,12 +208,22 @@ class _Apply:
         if holder is not None and holder is not existing:
             self.mistake(wanted.line("uri_extension"), f"form “{wanted.name}”: another form has this uri_extension")
         else:
-            names = ("uri_extension", "methods", "help_text", "help_link")
-            self.put(f"form “{wanted.name}”", existing, fresh, names)
+            names = (
+                "uri_extension", "methods", "help_text", "help_link", *_mentioned(wanted, "active"),
+                *(["organization_ids"] if _mentioned(wanted, "organizations") else []),
+            )  # fmt: skip
+            self.put(where, existing, fresh, names)
             self.tx.flush()
         form = existing or fresh
         for account in wanted.accounts:
             self.account(form, account)
+        rest = form_mistakes(
+            form.methods, form.organization_ids, self.tx.accounts(form.id), form.certificate_type, wanted.type
+        )
+        for field_name, sentence in rest.items():
+            if field_name != "certificate_type":  # told above
+                name = _PLAIN_FIELDS.get(field_name, field_name)
+                self.mistake(wanted.line(name), f"{where}: {name}: {sentence}")
         self.applied.forms[form.name] = form.uri_extension
 
     def account(self, form: EnrollmentForm, wanted: AccountDeclaration) -> None:
@@ -184,8 +234,15 @@ class _Apply:
         department = self.departments.get((organization.id, wanted.department or "")) if organization else None
         if organization and wanted.department and department is None:
             self.lacks(wanted.line("department"), where, "department", wanted.department)
-        profiles = [p for number, name in enumerate(wanted.profiles) if (p := self.usable(number, name, wanted, form))]
         existing = next((a for a in self.tx.accounts(form.id) if a.name == wanted.name), None)
+        profiles = [p for number, name in enumerate(wanted.profiles) if (p := self.usable(number, name, wanted, form))]
+        if organization is not None:
+            before = existing.profile_ids if existing else ()
+            fitting = [p for p in profiles if p.certificate_type is form.certificate_type]  # others are told by line
+            rest = account_mistakes(form, organization, department, fitting, wanted.authorization, before)
+            for field_name, sentence in rest.items():
+                name = _PLAIN_FIELDS.get(field_name, field_name)
+                self.mistake(wanted.line(name), f"{where}: {name}: {sentence}")
         digest = self.secrets.access_code_digest(wanted.access_code) if wanted.access_code else None
         holder = self.tx.account_with_code(digest) if digest else None
         if (holder is not None and holder is not existing) or digest in self.codes:
@@ -204,10 +261,14 @@ class _Apply:
             authorization=wanted.authorization,
             access_code_digest=digest,
             automatic_approval=wanted.automatic_approval,
+            csr_method=wanted.csr_method,
+            idp_rules=wanted.plain_rules,
+            active=wanted.active,
+            created_at=self.now,
         )
         names = (
             "organization_id", "department_id", "profile_ids", "authorization", "access_code_digest",
-            "automatic_approval",
+            "automatic_approval", "idp_rules", *_mentioned(wanted, "csr_method", "active"),
         )  # fmt: skip
         self.put(where, existing, fresh, names)
         self.tx.flush()
@@ -258,12 +319,36 @@ class _Apply:
         if current is not None and current.version != wanted.version:
             current.current = False
             self.tell(Change.WITHDRAWN, f"licence “{current.version}”")
-        self.put(f"licence “{wanted.version}”", known, LicenceTerms(wanted.version, wanted.text), ("current",))
+        fresh = LicenceTerms(wanted.version, wanted.text, published_at=self.now)
+        self.put(f"licence “{wanted.version}”", known, fresh, ("current",))
+
+
+def profile_of(wanted: ProfileDeclaration, organization_ids: list[str], now: datetime | None) -> CertificateProfile:
+    """The profile that is declared."""
+    said = wanted.model_dump(exclude={"type", "organizations"})
+    return CertificateProfile(
+        new_id(), certificate_type=wanted.type, organization_ids=organization_ids, created_at=now, **said
+    )
+
+
+def _mentioned(wanted: BaseModel, *names: str) -> tuple[str, ...]:
+    """Those of `names` that the file gives; the others stay as they are."""
+    return tuple(name for name in names if name in wanted.model_fields_set)
+
+
+def _sample_mistakes(declaration: Declaration, linter: Linter, now: datetime) -> Iterator[Mistake]:
+    for wanted in declaration.profiles:
+        profile = profile_of(wanted, [], None)
+        for name, sentence in sample_mistakes(profile, linter.lint, now, randomness.token_bytes).items():
+            blamed = f"{name}: " if name in type(wanted).model_fields else ""
+            yield Mistake(wanted.line(name), f"profile “{wanted.name}”: {blamed}{sentence}")
 
 
 def apply_declaration(
     transactions: Transactions,
+    clock: Clock,
     secrets: Secrets,
+    linter: Linter,
     declaration: Declaration,
     *,
     mistakes: Collection[Mistake] = (),
@@ -275,9 +360,11 @@ def apply_declaration(
     Raises DeclarationInvalid with every mistake. `mistakes` were found when the file was read, `left_out` are
     (kind, name) of what it declares and `declaration` has not for them.
     """
+    now = clock.now()
+    bad_samples = list(_sample_mistakes(declaration, linter, now))
     with transactions.write() as tx:
-        apply = _Apply(tx, secrets, left_out)
-        apply.mistakes += [*mistakes, *declaration.repeated_names()]
+        apply = _Apply(tx, secrets, left_out, now)
+        apply.mistakes += [*mistakes, *declaration.repeated_names(), *bad_samples]
         for organization in declaration.organizations:
             apply.organization(organization)
         apply.licence(declaration)

@@ -20,12 +20,10 @@ from keystead_contracts.problems import ProblemCode
 from keystead_contracts.words import Words
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent, renewal_time
 from keystead_enroll.domain.certificates import (
-    DEFAULT_EXTENDED_KEY_USAGES,
-    DEFAULT_KEY_USAGES,
-    CertificatePlan,
     der,
     new_serial,
     pem_from_der,
+    plan_for,
     precertify,
     sha1_thumbprint,
     sha256_fingerprint,
@@ -129,17 +127,8 @@ def _plan(tx: Transaction, order: Order, issuer: Issuer, now: datetime) -> x509.
         raise LookupError(f"order {order.id} has no profile or no request")
     names = CertificateNames.from_plain(order.names)
     checked = check_csr(order.csr_pem, names, order.key_algorithm)
-    not_before, not_after = validity(now, timedelta(days=order.term_days), SKEW, issuer.issuer_certificate)
-    plan = CertificatePlan(
-        names=names,
-        public_key=checked.public_key,
-        serial=new_serial(randomness.token_bytes),
-        not_before=not_before,
-        not_after=not_after,
-        key_usages=DEFAULT_KEY_USAGES,
-        extended_key_usages=DEFAULT_EXTENDED_KEY_USAGES[order.certificate_type],
-        policies=tuple(profile.policy_oids),
-    )
+    valid = validity(now, timedelta(days=order.term_days), SKEW, issuer.issuer_certificate)
+    plan = plan_for(profile, names, checked.public_key, new_serial(randomness.token_bytes), valid)
     return precertify(plan, issuer.issuer_certificate)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from keystead_contracts.identity import IdentityClaims
+from keystead_contracts.identity import ATTRIBUTES, IdentityClaims
 from keystead_contracts.words import Words
 from keystead_enroll.domain.refusals import FormUnknown, IdentityRefused
 from keystead_enroll.domain.visits import PortalSession
@@ -23,7 +23,7 @@ def open_visit(transactions: Transactions, clock: Clock, claims: IdentityClaims,
     token = new_token()
     with transactions.write() as tx:
         form = tx.form_by_uri(uri_extension)
-        if form is None:
+        if form is None or not form.active:
             raise FormUnknown(Words("There is no enrollment form at this address."))
         if claims.form != uri_extension or claims.method not in form.methods:
             raise IdentityRefused(Words("The sign-in was for another form."))
@@ -36,6 +36,10 @@ def open_visit(transactions: Transactions, clock: Clock, claims: IdentityClaims,
                 email=claims.sub.lower(),
                 name=claims.name,
                 method=claims.method.value,
+                identity_provider=claims.identity_provider,
+                identity_provider_organizations=list(claims.identity_provider_organizations),
+                attributes={name: claims.attributes[name] for name in ATTRIBUTES if name in claims.attributes},
+                persons=list(claims.persons),
                 created_at=now,
                 expires_at=now + timedelta(hours=VISIT_HOURS),
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keystead_contracts.events import FormPublished
-from keystead_enroll.domain.enrollment import EnrollmentForm
+from keystead_enroll.domain.enrollment import Authorization, EnrollmentForm, WebFormAccount
 from keystead_enroll.ports import Transaction
 
 
@@ -17,9 +17,11 @@ def publish_form(tx: Transaction, form: EnrollmentForm, *, withdrawn: bool = Fal
     """Tells the form as it is now, if that is news; with `withdrawn` that its address leads nowhere any more."""
     accounts = [account for account in tx.accounts(form.id) if account.active]
     organizations = {account.organization_id: tx.organization(account.organization_id) for account in accounts}
-    departments = [tx.department(account.department_id) for account in accounts if account.department_id]
-    domains = {d for o in organizations.values() for d in o.email_domains} | {
-        d for department in departments for d in department.email_domains
+    domains = {
+        domain
+        for account in accounts
+        if account.authorization is not Authorization.IDP_MAPPING
+        for domain in _domains(tx, account)
     }
     face: dict[str, object] = {
         "form": form.uri_extension,
@@ -39,3 +41,9 @@ def publish_form(tx: Transaction, form: EnrollmentForm, *, withdrawn: bool = Fal
     form.version = max(other.version for other in tx.forms()) + 1
     form.published = face
     tx.record(FormPublished.model_validate({**face, "version": form.version}), destination="auth")
+
+
+def _domains(tx: Transaction, account: WebFormAccount) -> list[str]:
+    """Whose addresses the account is for: those of its department's domains, or else of its organization's."""
+    narrower = tx.department(account.department_id).email_domains if account.department_id else []
+    return narrower or tx.organization(account.organization_id).email_domains

@@ -23,7 +23,7 @@ from keystead_enroll.domain.names import (
     shown,
 )
 from keystead_enroll.domain.orders import Order, OrderState
-from keystead_enroll.domain.refusals import NoAccount, RequestRefused, SessionExpired, TooManyOpenOrders
+from keystead_enroll.domain.refusals import RequestRefused, SessionExpired, TooManyOpenOrders
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import note, person_actor
 from keystead_enroll.usecases.change_order import order_target
@@ -34,6 +34,8 @@ from keystead_kit.trace import current_trace_id
 
 BY_LINK = "link"
 _TOLD = 3
+_SAID = {"given_name": "givenname", "surname": "sn", "uid": "uid"}
+"""A template's variable → what an identity provider calls it."""
 _SEPARATORS = re.compile(r"[\s,;]+")
 
 
@@ -122,10 +124,10 @@ def _order(tx: Transaction, visit: Visit, answers: RequestAnswers, now: datetime
     """The order that the answers ask for, not stored. Raises RequestRefused, SessionExpired."""
     account, organization = _open_visit(visit)
     mistakes = _Mistakes()
-    profile = _profile(tx, visit, answers, mistakes)
+    profile = _profile(visit, answers, mistakes)
     algorithm = _choice(answers.key_algorithm, profile.key_algorithms, "key_algorithm", mistakes)
     term = _choice(answers.term_days, profile.term_days, "term_days", mistakes)
-    names = _names(tx, visit, profile, answers, mistakes)
+    names = _names(visit, profile, answers, mistakes)
     licence_version = _accepted_licence(tx, answers, mistakes)
     device = None
     if answers.target != BY_LINK:
@@ -162,28 +164,26 @@ def _request_digest(order: Order, page_key: str, answers: RequestAnswers) -> str
     return token_digest(json.dumps([order.account_id, order.person_email, page_key, asdict(answers)]))
 
 
-def usable_profiles(tx: Transaction, visit: Visit) -> list[CertificateProfile]:
-    """The profiles of the visit's account."""
-    if visit.account is None:
-        raise NoAccount(Words("Choose an account first."))
-    found = (tx.profile(profile_id) for profile_id in visit.account.profile_ids)
-    return [profile for profile in found if profile is not None]
-
-
-def subject_facts(tx: Transaction, visit: Visit) -> dict[str, str]:
+def subject_facts(visit: Visit) -> dict[str, str]:
     """What is known of the person and goes into the certificate without asking."""
-    email = visit.session.email
-    facts = {"email": email, "name": visit.session.name or "", "upn": email}
+    email, said = visit.session.email, visit.session.attributes
+    person = visit.person
+    facts = {
+        "email": email,
+        "name": visit.session.name or (person.name if person else ""),
+        "upn": (person.upn if person else None) or email,
+    }
+    for variable, attribute in _SAID.items():
+        facts[variable] = next(iter(said.get(attribute, ())), "")
     if visit.organization is not None:
         facts["organization"] = visit.organization.name
-    if visit.account is not None and visit.account.department_id:
-        facts["department"] = tx.department(visit.account.department_id).name
+    if visit.department is not None:
+        facts["department"] = visit.department.name
     return facts
 
 
-def _profile(tx: Transaction, visit: Visit, answers: RequestAnswers, mistakes: _Mistakes) -> CertificateProfile:
-    profiles = usable_profiles(tx, visit)
-    profile = next((p for p in profiles if p.id == answers.profile), None)
+def _profile(visit: Visit, answers: RequestAnswers, mistakes: _Mistakes) -> CertificateProfile:
+    profile = next((p for p in visit.profiles if p.id == answers.profile), None)
     if profile is None:
         mistakes.add("profile", Words("Choose one of these."))
         raise RequestRefused(mistakes.fields)
@@ -198,9 +198,9 @@ def _choice(typed: str, allowed: list[KeyAlgorithm] | list[int], name: str, mist
 
 
 def _names(
-    tx: Transaction, visit: Visit, profile: CertificateProfile, answers: RequestAnswers, mistakes: _Mistakes
+    visit: Visit, profile: CertificateProfile, answers: RequestAnswers, mistakes: _Mistakes
 ) -> CertificateNames | None:
-    facts = subject_facts(tx, visit)
+    facts = subject_facts(visit)
     extra: list[str] = []
     blamed = "form"
     if profile.certificate_type is CertificateType.SSL:
@@ -219,7 +219,7 @@ def _names(
         mistakes.blame(blamed, refusal)
         return None
     if template.wants_host_name and not names.dns_names:
-        domain = next(iter(_domains(visit)), "example.org")
+        domain = next(iter(visit.dns_domains), "example.org")
         name = facts.get("device_name", "")
         mistakes.add(
             blamed,
@@ -246,13 +246,9 @@ def _dns_names(visit: Visit, answers: RequestAnswers, mistakes: _Mistakes) -> li
     return names
 
 
-def _domains(visit: Visit) -> list[str]:
-    return visit.organization.dns_domains if visit.organization else []
-
-
 def _refuse_strangers(visit: Visit, names: list[str], blamed: str, mistakes: _Mistakes) -> None:
     """Names all that lie elsewhere, and where they may lie."""
-    domains = _domains(visit)
+    domains = visit.dns_domains
     strangers = [shown(name) for name in names if not domain_is_delegated(name, domains)]
     if not strangers:
         return

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from keystead_contracts.identity import SignInMethod
 from keystead_contracts.words import Words
-from keystead_enroll.domain.enrollment import Authorization, EnrollmentForm, Organization, WebFormAccount
-from keystead_enroll.domain.refusals import FormUnknown, NoAccount, SessionExpired
+from keystead_enroll.domain.eligibility import HOME, OpenWay, Visitor, Way, open_ways
+from keystead_enroll.domain.enrollment import (
+    Authorization,
+    CertificateProfile,
+    Department,
+    EnrollmentForm,
+    Organization,
+    WebFormAccount,
+)
+from keystead_enroll.domain.persons import Person
+from keystead_enroll.domain.refusals import FormUnknown, SessionExpired
 from keystead_enroll.domain.visits import PortalSession
 from keystead_enroll.ports import Clock, Transaction
 from keystead_kit.secrets import token_digest
@@ -15,13 +25,52 @@ from keystead_kit.secrets import token_digest
 
 @dataclass(frozen=True)
 class Visit:
-    """A signed-in person at a form. `account` is the one they chose, or the only one they may use."""
+    """A signed-in person at a form. `chosen` is the way that they chose, or the only one that is open to them."""
 
     session: PortalSession
     form: EnrollmentForm
-    accounts: Sequence[WebFormAccount]
-    account: WebFormAccount | None
-    organization: Organization | None
+    ways: Sequence[OpenWay]
+    chosen: OpenWay | None
+    persons: Sequence[Person] = ()
+    """Who they are known to be."""
+
+    @property
+    def accounts(self) -> Sequence[WebFormAccount]:
+        """The accounts that they may use."""
+        return [way.account for way in self.ways]
+
+    @property
+    def account(self) -> WebFormAccount | None:
+        """The chosen account."""
+        return self.chosen.account if self.chosen else None
+
+    @property
+    def organization(self) -> Organization | None:
+        """The chosen account's."""
+        return self.chosen.organization if self.chosen else None
+
+    @property
+    def department(self) -> Department | None:
+        """The chosen account's, if it has one."""
+        return self.chosen.department if self.chosen else None
+
+    @property
+    def profiles(self) -> Sequence[CertificateProfile]:
+        """Those of the chosen account that they may use."""
+        return self.chosen.profiles if self.chosen else ()
+
+    @property
+    def person(self) -> Person | None:
+        """Who they are known to be in the chosen account's organization."""
+        here = self.organization.id if self.organization else None
+        return next((person for person in self.persons if person.organization_id == here), None)
+
+    @property
+    def dns_domains(self) -> Sequence[str]:
+        """Where names of servers and devices may lie: in the department's domains if it has any, else in the
+        organization's."""
+        narrower = self.department.dns_domains if self.department else []
+        return narrower or (self.organization.dns_domains if self.organization else [])
 
     @property
     def locked(self) -> bool:
@@ -45,13 +94,38 @@ def find_visit(tx: Transaction, clock: Clock, uri_extension: str, token: str | N
     session = tx.session_of(token_digest(token), lock=lock) if token else None
     if session is None or session.form_id != form.id or session.expires_at <= clock.now():
         raise SessionExpired(Words("You are not signed in, or were away for a long time."))
-    accounts = [
-        a for a in tx.accounts(form.id) if a.active and tx.organization(a.organization_id).owns_email(session.email)
-    ]
-    if not accounts:
-        raise NoAccount(Words("{email} may not use this form.", email=session.email))
-    account = next((a for a in accounts if a.id == session.account_id), None)
-    if account is None and len(accounts) == 1:
-        account = accounts[0]
-    organization = tx.organization(account.organization_id) if account else None
-    return Visit(session, form, accounts, account, organization)
+    if session.method not in form.methods:
+        raise SessionExpired(Words("This form does not let people sign in that way any more."))
+    visitor = _visitor(tx, session)
+    ways = open_ways(visitor, form.certificate_type, [_way(tx, account) for account in tx.accounts(form.id)])
+    chosen = next((way for way in ways if way.account.id == session.account_id), None)
+    if chosen is None and len(ways) == 1:
+        chosen = ways[0]
+    return Visit(session, form, ways, chosen, visitor.persons)
+
+
+def _visitor(tx: Transaction, session: PortalSession) -> Visitor:
+    method = SignInMethod(session.method)
+    if method is SignInMethod.SECRET_ID:
+        found = [tx.get(Person, person_id) for person_id in session.persons]
+        persons = [person for person in found if person is not None and person.email.lower() == session.email]
+    else:
+        persons = list(tx.persons_by_email(session.email))
+    return Visitor(
+        email=session.email,
+        method=method,
+        persons=persons,
+        attributes=session.attributes,
+        homes=tx.homes(session.attributes.get(HOME, ())),
+        provider_organizations=session.identity_provider_organizations,
+    )
+
+
+def _way(tx: Transaction, account: WebFormAccount) -> Way:
+    profiles = (tx.profile(profile_id) for profile_id in account.profile_ids)
+    return Way(
+        account,
+        tx.organization(account.organization_id),
+        tx.department(account.department_id) if account.department_id else None,
+        [profile for profile in profiles if profile is not None],
+    )

@@ -99,7 +99,7 @@ def router(context: WebContext) -> APIRouter:
             form=form_view(form, None) if form else None,
             person={"email": session.email, "name": session.name} if session else None,
             sign_out_url=f"/e/{uri}/sign-out",
-            title=Words("This form is not for your address"),
+            title=refusal.title,
             happened=refusal.detail,
             why="",
             what_now=Sentences(refusal.advice, Words("Or sign out above and use another address.")),
@@ -124,17 +124,17 @@ def router(context: WebContext) -> APIRouter:
     def account(request: Request, uri: str) -> Response:
         with enroll.transactions.read() as tx:
             visit = find_visit(tx, enroll.clock, uri, context.session_token(request))
-            return _account_page(request, tx, visit, context.drafts.get(request))
+            return _account_page(request, visit, context.drafts.get(request))
 
-    def _account_page(request: Request, tx: Transaction, visit: Visit, draft: Draft) -> Response:
+    def _account_page(request: Request, visit: Visit, draft: Draft) -> Response:
         choices = [
             {
-                "id": a.id,
-                "name": a.name,
-                "organization": tx.organization(a.organization_id).name,
-                "department": tx.department(a.department_id).name if a.department_id else None,
+                "id": way.account.id,
+                "name": way.account.name,
+                "organization": way.organization.name,
+                "department": way.department.name if way.department else None,
             }
-            for a in visit.accounts
+            for way in visit.ways
         ]
         return context.render(
             request, "choose_account.html", **visit_view(visit),

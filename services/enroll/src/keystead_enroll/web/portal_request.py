@@ -12,7 +12,7 @@ from keystead_contracts.words import Words
 from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.refusals import RequestRefused
 from keystead_enroll.ports import Transaction
-from keystead_enroll.usecases.submit_request import RequestAnswers, subject_facts, submit_request, usable_profiles
+from keystead_enroll.usecases.submit_request import RequestAnswers, subject_facts, submit_request
 from keystead_enroll.usecases.visit import Visit, find_visit
 from keystead_enroll.web.context import FormToken, WebContext
 from keystead_enroll.web.portal import next_page
@@ -47,7 +47,7 @@ def router(context: WebContext) -> APIRouter:
     def _request_page(
         request: Request, tx: Transaction, visit: Visit, values: dict[str, str], errors: dict[str, str]
     ) -> Response:
-        profiles = usable_profiles(tx, visit)
+        profiles = visit.profiles
         chosen = next((p for p in profiles if p.id == values.get("profile")), None)
         if chosen is None and len(profiles) == 1:
             chosen = profiles[0]
@@ -62,12 +62,10 @@ def router(context: WebContext) -> APIRouter:
             "page_key": new_token(),
             "back_url": f"{base(visit.form)}/certificates" if has_any else None,
             "certificate_type": visit.form.certificate_type.value,
-            "subject": _subject(tx, visit, chosen),
+            "subject": _subject(visit, chosen),
             "profiles": [profile_view(p) for p in profiles],
             "profile": profile_view(chosen) if chosen else None,
-            "domains": list(visit.organization.dns_domains)
-            if visit.organization and visit.form.certificate_type is not CertificateType.CLIENT
-            else [],
+            "domains": list(visit.dns_domains) if visit.form.certificate_type is not CertificateType.CLIENT else [],
             "devices": _devices(tx, visit),
             "licence": {"version": licence.version, "text": licence.text} if licence else None,
             "values": {name: value for name, value in values.items() if value},
@@ -119,9 +117,9 @@ def router(context: WebContext) -> APIRouter:
     return pages
 
 
-def _subject(tx: Transaction, visit: Visit, profile: CertificateProfile | None) -> list[tuple[str, str]]:
+def _subject(visit: Visit, profile: CertificateProfile | None) -> list[tuple[str, str]]:
     if profile is None:
         return []
-    facts = subject_facts(tx, visit)
+    facts = subject_facts(visit)
     used = f"{profile.subject} {' '.join(profile.subject_alternative_names)}"
     return [(label, facts[name]) for name, label in _FACT_LABELS.items() if facts.get(name) and name in used]

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from keystead_contracts.delegation import email_is_delegated
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed, StillInUse
 from keystead_enroll.domain.enrollment import Department, Organization
+from keystead_enroll.domain.enrollment_rules import domains_outside
 from keystead_enroll.domain.inputs import DepartmentInput, OrganizationInput
 from keystead_enroll.domain.lists import DEPARTMENTS, ORGANIZATIONS
-from keystead_enroll.domain.names import domain_is_delegated
 from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import Once, Target, masters_only, note, put, reach
 from keystead_enroll.usecases.publish_forms import publish_forms
@@ -64,6 +63,12 @@ def delete_organization(transactions: Transactions, clock: Clock, actor: Actor, 
     with transactions.write() as tx:
         organization = reach(tx, ORGANIZATIONS, actor, organization_id, "organization")
         masters_only(actor, "delete organizations")
+        delegations = [*(f.organization_ids for f in tx.forms()), *(p.organization_ids for p in tx.profiles())]
+        if any(organization.id in delegation for delegation in delegations):
+            raise StillInUse(
+                f"Forms or certificate profiles are delegated to “{organization.name}”.",
+                "Change their delegation first.",
+            )
         if not tx.remove_unused(organization):
             raise StillInUse(
                 f"“{organization.name}” still has departments, accounts, persons, devices, requests or certificates.",
@@ -152,25 +157,9 @@ def _check_department(
     own_id: str,
     home_before: str | None = None,
 ) -> None:
-    mistakes: dict[str, str] = {}
-    for name, domains, above, within in (
-        ("email_domains", wanted.email_domains, organization.email_domains, _mail_within),
-        ("dns_domains", wanted.dns_domains, organization.dns_domains, _names_within),
-    ):
-        strangers = [domain for domain in domains if not within(domain, above)]
-        if strangers:
-            mistakes[name] = f"{', '.join(strangers)} is not within the domains of {organization.name}."
+    mistakes = domains_outside(organization, wanted.email_domains, wanted.dns_domains)
     if wanted.home_organization != home_before and not actor.scope.everything:
         mistakes["home_organization"] = "Only a master administrator may set what identity providers send."
     if mistakes:
         raise InputRefused(mistakes)
     _refuse_taken_home(tx, wanted.home_organization, own_id)
-
-
-def _mail_within(domain: str, above: list[str]) -> bool:
-    """Whether all the addresses that `domain` stands for are delegated to the organization."""
-    return domain in above or (not domain.startswith("*.") and email_is_delegated(f"any@{domain}", above))
-
-
-def _names_within(domain: str, above: list[str]) -> bool:
-    return domain_is_delegated(domain, above)

@@ -15,9 +15,12 @@ from keystead_enroll.web.api import (
     certificates,
     dashboard,
     devices,
+    forms,
     identity_providers,
+    licences,
     organizations,
     persons,
+    profiles,
     requests,
     tokens,
 )
@@ -26,6 +29,9 @@ from keystead_enroll.web.api.tools import ApiTools
 PREFIX = "/api/v1"
 ROUTERS = (
     organizations.router,
+    profiles.router,
+    forms.router,
+    licences.router,
     persons.router,
     administrators.router,
     identity_providers.router,

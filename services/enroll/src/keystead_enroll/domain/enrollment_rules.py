@@ -1,0 +1,94 @@
+"""How profiles, forms and accounts go together. Each function answers what does not fit: field name → sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from keystead_contracts.base import CertificateType
+from keystead_contracts.delegation import email_is_delegated
+from keystead_contracts.identity import SignInMethod
+from keystead_enroll.domain.enrollment import (
+    Authorization,
+    CertificateProfile,
+    Department,
+    EnrollmentForm,
+    Organization,
+    WebFormAccount,
+)
+from keystead_enroll.domain.names import domain_is_delegated
+
+TYPE_STAYS = "The certificate type cannot be changed."
+
+
+def domains_outside(
+    organization: Organization, email_domains: Collection[str], dns_domains: Collection[str]
+) -> dict[str, str]:
+    """Which domains of a department do not lie within those of its organization."""
+    told: dict[str, str] = {}
+    for name, domains, above, within in (
+        ("email_domains", email_domains, organization.email_domains, _mail_within),
+        ("dns_domains", dns_domains, organization.dns_domains, domain_is_delegated),
+    ):
+        strangers = [domain for domain in domains if not within(domain, above)]
+        if strangers:
+            told[name] = f"{', '.join(strangers)} is not within the domains of {organization.name}."
+    return told
+
+
+def _mail_within(domain: str, above: Collection[str]) -> bool:
+    """Whether all the addresses that `domain` stands for are delegated to the organization."""
+    return domain in above or (not domain.startswith("*.") and email_is_delegated(f"any@{domain}", above))
+
+
+def account_mistakes(
+    form: EnrollmentForm,
+    organization: Organization,
+    department: Department | None,
+    profiles: Sequence[CertificateProfile],
+    authorization: Authorization,
+    before: Collection[str] = (),
+) -> dict[str, str]:
+    """What keeps an account of `form` from being for this organization and department, with these profiles and this
+    authorization. `before` are the ids of the profiles that it has now: those may be withdrawn meanwhile."""
+    told: dict[str, str] = {}
+    if form.organization_ids and organization.id not in form.organization_ids:
+        told["organization_id"] = f"The form is not delegated to {organization.name}."
+    if department is not None and department.organization_id != organization.id:
+        told["department_id"] = f"{organization.name} has no such department."
+    for profile in profiles:
+        why = _unusable(profile, form, organization)
+        if why and (profile.id not in before or profile.certificate_type is not form.certificate_type):
+            told["profile_ids"] = f"“{profile.name}” {why}."
+    if authorization is Authorization.IDP_MAPPING and SignInMethod.IDP not in form.methods:
+        told["authorization"] = "The form does not let people sign in through an identity provider."
+    return told
+
+
+def _unusable(profile: CertificateProfile, form: EnrollmentForm, organization: Organization) -> str:
+    if profile.certificate_type is not form.certificate_type:
+        return f"is for {profile.certificate_type.value} certificates, the form for {form.certificate_type.value} ones"
+    if not profile.active:
+        return "is withdrawn"
+    if profile.organization_ids and organization.id not in profile.organization_ids:
+        return f"is not delegated to {organization.name}"
+    return ""
+
+
+def form_mistakes(
+    methods: Collection[SignInMethod],
+    organization_ids: Collection[str],
+    accounts: Sequence[WebFormAccount],
+    certificate_type: CertificateType,
+    before: CertificateType,
+) -> dict[str, str]:
+    """What keeps a form with these accounts from having these methods and this delegation."""
+    told: dict[str, str] = {}
+    if certificate_type is not before:
+        told["certificate_type"] = TYPE_STAYS
+    mapped = [a.name for a in accounts if a.authorization is Authorization.IDP_MAPPING]
+    if mapped and SignInMethod.IDP not in methods:
+        told["methods"] = f"“{mapped[0]}” maps what identity providers say. Change that account first."
+    strangers = [a.name for a in accounts if organization_ids and a.organization_id not in organization_ids]
+    if strangers:
+        told["organization_ids"] = f"“{strangers[0]}” is for another organization. Delete or change that account first."
+    return told
