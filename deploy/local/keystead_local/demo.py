@@ -166,7 +166,9 @@ def _look_up(stack: Stack, steps: Steps, serial: str) -> None:
     """The certificate as an administrator finds it."""
     with steps.step("An administrator finds it through the API") as step:
         answer = httpx.get(
-            f"{stack.origin}/api/v1/certificates", params={"search": f"serial:{serial}"}, headers=bearer(token_file(stack))
+            f"{stack.origin}/api/v1/certificates",
+            params={"q": f"serial:{serial}"},
+            headers=bearer(token_file(stack)),
         )
         found = answer.json().get("items", [])
         if len(found) != 1:
