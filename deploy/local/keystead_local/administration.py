@@ -46,7 +46,7 @@ def token_file(stack: Stack) -> Path:
     ChoreFailed."""
     file = stack.folder / "secrets/api-token"
     if not file.exists() or _asked(stack, file).status_code == httpx.codes.UNAUTHORIZED:
-        command = ("keystead", "token", "create", "--administrator", MASTER, "--name", "make up")
+        command = ("keystead", "bootstrap", "token", "--administrator", MASTER, "--name", "make up")
         made = stack.run(*command, "--days", str(TOKEN_DAYS), "--json").splitlines()[-1]
         write_secret(file, json.loads(made)["token"])
     return file

@@ -221,6 +221,9 @@ class Stack:
     @contextmanager
     def one_interpreter(self) -> Iterator[None]:
         """The block's commands run in one interpreter: each after the first takes no second to start."""
+        if self._chores:
+            yield
+            return
         with Chores(base_environment()) as self._chores:
             try:
                 yield

@@ -67,13 +67,14 @@ def _run(steps: Steps, folder: Path, port: int, with_agent: bool) -> int:
         signal.signal(number, lambda *_: stop.set())
     stack = Stack(folder, port=port, mailbox_port=MAILBOX_PORT if is_free(MAILBOX_PORT) else 0, seed=SEED, tpm=True)
     try:
-        with steps.step("Start services, Redis, nginx, mailbox, TPM") as step:
-            stack.start_all()
-            step.note = f"{len(stack.supervisor.names)} processes"
         started = Started()
-        if not stop.is_set():
-            with steps.step("Let the administrator in"):
-                _let_in(stack, started)
+        with stack.one_interpreter():
+            with steps.step("Start services, Redis, nginx, mailbox, TPM") as step:
+                stack.start_all()
+                step.note = f"{len(stack.supervisor.names)} processes"
+            if not stop.is_set():
+                with steps.step("Let the administrator in"):
+                    _let_in(stack, started)
         if with_agent and not stop.is_set():
             with steps.step("Register this computer and start its agent"):
                 _start_agent(stack, started)
@@ -93,15 +94,14 @@ def _run(steps: Steps, folder: Path, port: int, with_agent: bool) -> int:
 
 
 def _let_in(stack: Stack, started: Started) -> None:
-    with stack.one_interpreter():
-        try:
-            started.password = set_password(stack)
-        except ChoreFailed as refused:
-            started.reasons += (f"{refused}: {refused.log}",)
-        try:
-            started.token = token_file(stack)
-        except ChoreFailed as refused:
-            started.reasons += (f"{refused}: {refused.log}",)
+    try:
+        started.password = set_password(stack)
+    except ChoreFailed as refused:
+        started.reasons += (f"{refused}: {refused.log}",)
+    try:
+        started.token = token_file(stack)
+    except ChoreFailed as refused:
+        started.reasons += (f"{refused}: {refused.log}",)
     if started.token:
         import_persons(stack, started.token)
 
