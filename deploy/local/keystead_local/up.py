@@ -149,7 +149,7 @@ def _tell(steps: Steps, stack: Stack, started: Started) -> None:
     steps.say("     keystead-agent enroll 'keystead://…'")
     steps.say("\nAdministrator's shell", "1")
     steps.say(f"   . {_administrator_shell(stack, started)}")
-    steps.say("   keystead apply -f FILE     keystead order approve ORDER     keystead --help")
+    steps.say("   keystead cert list     keystead order approve ORDER     keystead apply -f FILE     keystead --help")
     steps.say(f"\nLogs       {stack.folder / 'log'}/", "1")
     if started.reasons:
         steps.say("\nNot all is as in the example. Perhaps it was changed in the console:", "33")
