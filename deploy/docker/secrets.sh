@@ -56,6 +56,12 @@ commands="$commands +smembers +publish +subscribe +unsubscribe"
   done
 } > redis-users.acl
 
+if made auth-saml.key.pem; then
+  openssl req -x509 -newkey rsa:3072 -nodes -days 3650 -keyout auth-saml.key.pem -out auth-saml.crt.pem -subj "/CN=$host" \
+    -addext "basicConstraints=critical,CA:FALSE" 2>/dev/null
+  chmod 644 auth-saml.key.pem
+fi
+
 if made tls.pem; then
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -keyout tls-ca.key -out tls-ca.pem \
     -subj "/CN=Keystead local TLS CA" -addext "basicConstraints=critical,CA:TRUE,pathlen:0" \

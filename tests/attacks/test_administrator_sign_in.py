@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -79,9 +81,9 @@ def test_nothing_tells_whether_an_address_is_known(auth: Auth, grace: Grace) -> 
     pages = []
     for email in (EMAIL, "nobody@example.org"):
         browser = auth.browser("198.51.100.3")
-        answer = give_password(browser, "a wrong guess", email)
-        pages.append(browser.get(answer.headers["location"]).text.replace(email, "").replace(token_on(
-            browser.get(SIGN_IN).text), ""))  # fmt: skip
+        page = browser.get(give_password(browser, "a wrong guess", email).headers["location"]).text
+        plain = page.replace(email, "").replace(token_on(page), "")
+        pages.append(re.sub(r"draft(=|%3D)[\w-]+", "", plain))
     assert pages[0] == pages[1]
     told = []
     for email in ("grace@example.org", "gustav@example.org"):
@@ -109,7 +111,7 @@ def test_a_code_works_once(auth: Auth, grace: Grace) -> None:
 
 def test_a_code_of_an_earlier_step_is_void_after_a_later_one(auth: Auth, grace: Grace) -> None:
     code = grace.code()
-    earlier = grace.totp.at(auth.clock.now(), -1)
+    earlier = grace.totp.at(auth.clock.now() - timedelta(seconds=30))
     browser, thief = auth.browser(), auth.browser()
     give_password(browser)
     give_password(thief)

@@ -92,7 +92,7 @@ def test_nothing_that_signs_in_is_stored_as_it_is(auth: Auth, grace: Grace) -> N
 
 
 def test_a_session_ends_when_it_is_idle_and_after_its_hours(auth: Auth, grace: Grace) -> None:
-    for _ in range(13):
+    for _ in range(14):
         assert grace.browser.get(SIGN_IN).status_code == 303
         auth.clock.ahead += timedelta(minutes=55)
     assert "not signed in any more" in grace.browser.get(SIGN_IN).text

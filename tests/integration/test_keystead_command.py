@@ -262,3 +262,108 @@ def test_the_token_key_is_made_once_and_where_the_settings_say(tmp_path: Path) -
     key = tmp_path / "enroll.pem"
     told = [runner({"KEYSTEAD_ENROLL_TOKEN_KEY_FILE": str(key)}).invoke(service, ["keys"]).stdout for _ in "12"]
     assert told == [f"made {key}\n", f"kept {key}\n"]
+
+
+PEOPLE = {
+    "organizations": [{"name": "Example Hospital", "email_domains": ["example.org"], "departments": ["Radiology"]}],
+    "administrators": [
+        {"email": "Grace@example.org", "name": "Grace", "grants": [{"role": "mrao"}]},
+        {
+            "email": "ada@example.org", "name": "Ada", "methods": ["idp"],
+            "grants": [{"role": "drao", "organization": "Example Hospital", "department": "Radiology"}],
+        },
+    ],
+    "identity_providers": [
+        {
+            "name": "University", "kind": "saml", "metadata_url": "https://idp.example/",
+            "organizations": ["Example Hospital"],
+        }
+    ],
+}  # fmt: skip
+
+
+def test_administrators_and_identity_providers_are_declared(
+    app: EnrollApp, keystead: Keystead, set_up: Callable[[object], str]
+) -> None:
+    file = set_up(PEOPLE)
+    assert "created    administrator “Grace”" in keystead("apply", "-f", file).output
+    told = {fact["email"]: fact for fact in app.facts("administrator_published")}
+    assert {email: fact["invitation"] for email, fact in told.items()} == {"grace@example.org": 1, ADA: 0}
+    (provider,) = app.facts("identity_provider_published")
+    assert len(provider["organization_ids"]) == 1
+    again = keystead("apply", "-f", file)
+    assert again.output.startswith("Done: 4 unchanged.")
+    assert len(app.facts("administrator_published")) == 2
+
+
+def test_declared_changes_are_told(app: EnrollApp, keystead: Keystead, set_up: Callable[[object], str]) -> None:
+    keystead("apply", "-f", set_up(PEOPLE))
+    changed = PEOPLE | {
+        "administrators": [PEOPLE["administrators"][1] | {"methods": ["idp", "password"]}],
+        "identity_providers": [PEOPLE["identity_providers"][0] | {"for_administrators": True}],
+    }
+    output = keystead("apply", "-f", set_up(changed)).output
+    assert "changed    administrator “Ada”: methods" in output
+    assert "changed    identity provider “University”: for_administrators" in output
+    ada = [fact for fact in app.facts("administrator_published") if fact["email"] == ADA]
+    assert sorted((fact["version"], fact["invitation"]) for fact in ada) == [(1, 0), (2, 1)]
+    assert sorted(fact["version"] for fact in app.facts("identity_provider_published")) == [1, 2]
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    ({"administrators": [{"email": "x@example.org", "name": "X", "grants": [{"role": "rao"}]}]}, "grant"),
+    ({"administrators": [{"email": "x@example.org", "name": "X",
+                          "grants": [{"role": "rao", "organization": "Nowhere"}]}]}, "no organization “Nowhere”"),
+    ({"administrators": [PEOPLE["administrators"][0], PEOPLE["administrators"][0]]}, "declared twice"),
+    ({"identity_providers": [{"name": "X", "kind": "oidc", "issuer": "https://x.example/"}]}, "client_id"),
+    ({"identity_providers": [{"name": "X", "kind": "saml", "metadata_url": "http://x.example/"}]}, "https://"),
+    ({"identity_providers": [PEOPLE["identity_providers"][0] | {"organizations": ["Nowhere"]}]}, "Nowhere"),
+])  # fmt: skip
+def test_mistakes_about_people_are_told(
+    app: EnrollApp, keystead: Keystead, set_up: Callable[[object], str], change: dict[str, object], told: str
+) -> None:
+    refused = keystead("apply", "-f", set_up(PEOPLE | change))
+    assert refused.exit_code == 2
+    assert told in " ".join(refused.stderr.split())
+    assert app.facts("administrator_published") == []
+
+
+def test_a_declaration_does_not_take_the_last_master_away(
+    app: EnrollApp, keystead: Keystead, set_up: Callable[[object], str]
+) -> None:
+    keystead("apply", "-f", set_up(PEOPLE))
+    lower = PEOPLE["administrators"][0] | {"grants": [{"role": "rao", "organization": "Example Hospital"}]}
+    refused = keystead("apply", "-f", set_up(PEOPLE | {"administrators": [lower]}))
+    assert refused.exit_code == 2
+    assert "last active master" in " ".join(refused.stderr.split())
+
+
+def test_the_first_administrator_and_a_token_are_made_on_the_server(app: EnrollApp, keystead: Keystead) -> None:
+    made = keystead("administrator", "create", "Grace@example.org", "--name", "Grace Hopper")
+    assert made.exit_code == 0, made.stderr
+    assert "/console" in made.output
+    (fact,) = app.facts("administrator_published")
+    assert (fact["email"], fact["invitation"]) == ("grace@example.org", 1)
+    token = keystead("token", "create", "--administrator", "grace@example.org", "--name", "job", "--days", "3")
+    secret = token.stdout.strip()
+    me = app.client().get("/api/v1/me", headers={"authorization": f"Bearer {secret}"})
+    assert [grant["role"] for grant in me.json()["grants"]] == ["mrao"]
+    lines = app.client().get("/api/v1/audit", headers={"authorization": f"Bearer {secret}"}).json()["items"]
+    assert [(line["action"], line["actor_kind"]) for line in lines] == [
+        ("token.create", "system"), ("administrator.create", "system"),
+    ]  # fmt: skip
+
+
+def test_an_officer_is_made_by_the_name_of_their_place(app: EnrollApp, keystead: Keystead) -> None:
+    place = ("--organization", "Example Hospital", "--department", "Radiology")
+    made = keystead("administrator", "create", ADA, "--name", "Ada", "--role", "drao", *place, "--json")
+    assert json.loads(made.stdout)["email"] == ADA
+    wrong = keystead("administrator", "create", BOB, "--name", "Bob", "--role", "rao", "--organization", "Nowhere")
+    assert (wrong.exit_code, "Nowhere" in wrong.stderr) == (2, True)
+    assert keystead("administrator", "create", BOB, "--name", "Bob", "--role", "rao").exit_code == 2
+    assert keystead("administrator", "create", ADA, "--name", "Ada").exit_code == 2
+
+
+def test_nobody_gets_a_token_who_is_no_administrator(app: EnrollApp, keystead: Keystead) -> None:
+    refused = keystead("token", "create", "--administrator", "nobody@example.org", "--name", "x")
+    assert (refused.exit_code, refused.stdout) == (3, "")

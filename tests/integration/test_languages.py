@@ -10,6 +10,7 @@ from tests.integration.auth_support import FORM, Auth, running_auth
 from tests.support.enroll_app import Agent, Browser, EnrollApp, enroll_app
 
 from keystead_contracts.agent import DeviceJob, Failed, Report
+from keystead_enroll.domain.administration import local_actor
 from keystead_enroll.domain.progress import progress_of
 from keystead_enroll.usecases.change_order import cancel_any_order
 from keystead_kit.i18n import speaking, translated
@@ -81,7 +82,7 @@ def test_an_agents_own_words_are_translated_by_nobody(app: EnrollApp) -> None:
 
 def test_a_reason_with_values_is_said_in_the_language_of_whoever_looks(app: EnrollApp) -> None:
     _, order_id, _, _ = german(app)
-    cancel_any_order(app.enroll.transactions, app.clock, app.origin, order_id, note="Wrong form.")
+    cancel_any_order(app.enroll.transactions, app.clock, app.origin, local_actor("grace"), order_id, "Wrong form.")
     with speaking("de"):
         failure = translated(progress_of(app.order(order_id)).to_json())["failure"]
     assert isinstance(failure, dict)

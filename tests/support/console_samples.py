@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from tests.support.page_samples import ENROLL
 
@@ -63,6 +64,11 @@ class ConsoleSample:
     name: str
     page: ListPage | DetailPage | FormPage | ConfirmPage | Dashboard
     frame: Frame
+
+
+@cache
+def _pages() -> Pages:
+    return Pages(ENROLL)
 
 
 def render(sample: ConsoleSample) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from keystead_auth.web.administrators import in_fours, qr_code
 from keystead_contracts.agent import EnrollLink
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_kit.pages import Pages
@@ -54,9 +56,15 @@ class Sample:
     context: dict[str, Any]
 
 
+@cache
+def _pages(folder: Path) -> Pages:
+    """One environment for all pages of a folder, as in a service: templates are compiled once for all languages."""
+    return Pages(folder)
+
+
 def render(sample: Sample) -> str:
     """The page as its service would answer it."""
-    return bytes(Pages(sample.folder).render(sample.template, form_token="token", **sample.context).body).decode()
+    return bytes(_pages(sample.folder).render(sample.template, form_token="token", **sample.context).body).decode()
 
 
 def line(key: str, state: str, seconds: float | None = None, text: str = "", **more: str) -> dict[str, Any]:
@@ -241,11 +249,27 @@ def auth_pages() -> Iterator[Sample]:
         return Sample(name, AUTH, template, {"form": FORM} | context)
 
     email = {"method": "email", "url": "/auth/sign-in/x"}
-    rest = [{"method": "idp", "url": "/auth/saml/x"}, {"method": "secret_id", "url": "/auth/secret-id/x"}]
+    idp: dict[str, Any] = {"method": "idp", "providers": [{"name": "Northwind", "url": "/auth/saml/x/sign-in?form=x"}]}
+    long = {"name": LONG_FORM["organization"], "url": "/auth/saml/y/sign-in?form=x"}
+    two = {"method": "idp", "providers": [*idp["providers"], long]}
+    rest = [idp, {"method": "secret_id", "url": "/auth/secret-id/x"}]
     fresh: dict[str, Any] = {"values": {}, "errors": {}, "notice": None}
     yield sample("sign-in", "sign_in.html", methods=[email], **fresh)
     yield sample(
         "sign-in-many", "sign_in.html", methods=[email, *rest], **fresh | {"notice": "Your session has ended."}
+    )
+    yield sample("sign-in-idps", "sign_in.html", methods=[two], **fresh)
+    yield sample("sign-in-email-and-idps", "sign_in.html", methods=[email, two], **fresh)
+    yield sample(
+        "idp-post",
+        "saml_post.html",
+        form=None,
+        provider="Northwind",
+        url="https://idp.example/sso",
+        fields={"SAMLRequest": "PHNhbWw+"},
+    )
+    yield sample(
+        "idp-confirm", "idp_confirm.html", action="/auth/saml/continue/t", email="ada@example.org", provider="Northwind"
     )
     yield sample(
         "sign-in-error",
@@ -273,6 +297,59 @@ def auth_pages() -> Iterator[Sample]:
     yield sample("link-unknown", "link_invalid.html", form=None, reason="unknown", sign_in_url=None, reference=TRACE)
     yield sample("signed-out", "signed_out.html", sign_in_url="/auth/sign-in/x")
     yield sample("signed-out-unknown", "signed_out.html", form=None, sign_in_url=None)
+
+
+def administrator_pages() -> Iterator[Sample]:
+    """Administrators sign in."""
+
+    def sample(name: str, template: str, **context: Any) -> Sample:
+        return Sample(name, AUTH, f"administrators/{template}.html", {"form": None, "errors": {}} | context)
+
+    base = "/auth/administrators"
+    door: dict[str, Any] = {"action": f"{base}/sign-in", "forgot_url": f"{base}/forgot", "notice": None}
+    providers = [{"name": "Northwind sign-on", "url": "/auth/saml/1/sign-in?purpose=administrator"}]
+    yield sample("administrator-sign-in", "sign_in", providers=[], values={}, **door)
+    yield sample(
+        "administrator-sign-in-wrong",
+        "sign_in",
+        providers=providers,
+        values={"email": "grace@example.org"},
+        **door | {"errors": {"form": "The e-mail address or the password is not right."}},
+    )
+    code: dict[str, Any] = {"action": f"{base}/code", "sign_in_url": f"{base}/sign-in"}
+    yield sample("administrator-code", "code", **code)
+    yield sample("administrator-code-wrong", "code", **code | {"errors": {"code": "This code is not right."}})
+    secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+    yield sample(
+        "administrator-authenticator",
+        "authenticator",
+        action=f"{base}/authenticator",
+        qr=qr_code(secret, "grace@example.org"),
+        secret=in_fours(secret),
+        email="grace@example.org",
+    )
+    codes = [f"abcd-efgh-ijkl-{number}mno" for number in range(2, 8)]
+    yield sample("recovery-codes", "recovery_codes", codes=codes, next_url=f"{base}/sign-in", first=True)
+    yield sample("recovery-codes-again", "recovery_codes", codes=codes, next_url="/console", first=False)
+    person = {"person": PERSON, "sign_out_url": f"{base}/sign-out", "console_url": "/console"}
+    renew: dict[str, Any] = {"action": f"{base}/recovery-codes", **person}
+    for left in (7, 1, 0):
+        yield sample(f"renew-recovery-codes-{left}", "renew_recovery_codes", left=left, has_authenticator=True, **renew)
+    yield sample("renew-recovery-codes-none", "renew_recovery_codes", left=0, has_authenticator=False, **renew)
+    choose: dict[str, Any] = {"action": f"{base}/invitation/t", "email": "grace@example.org", "least": 12}
+    yield sample("choose-password", "choose_password", **choose)
+    yield sample(
+        "choose-password-unfit", "choose_password", **choose | {"errors": {"new_password": "Choose at least 12."}}
+    )
+    change: dict[str, Any] = {"action": f"{base}/password", "least": 12, **person}
+    yield sample("change-password", "password", has_password=True, **change)
+    yield sample("change-password-none", "password", has_password=False, **change)
+    forgot: dict[str, Any] = {"action": f"{base}/forgot", "sign_in_url": f"{base}/sign-in"}
+    yield sample("forgot-password", "forgot", values={}, **forgot)
+    mail: dict[str, Any] = {"masked_email": "g…@example.org", "sign_in_url": f"{base}/sign-in"}
+    yield sample("administrator-check-mail", "check_mail", mailbox_url=None, **mail)
+    yield sample("administrator-check-mail-development", "check_mail", mailbox_url="/mailbox", **mail)
+    yield sample("administrator-signed-out", "signed_out", sign_in_url=f"{base}/sign-in")
 
 
 def request_pages() -> Iterator[Sample]:
@@ -468,4 +545,4 @@ def certificate_pages() -> Iterator[Sample]:
 
 def pages() -> list[Sample]:
     """Every page in every state."""
-    return [*auth_pages(), *request_pages(), *order_pages(), *certificate_pages()]
+    return [*auth_pages(), *administrator_pages(), *request_pages(), *order_pages(), *certificate_pages()]

@@ -129,6 +129,11 @@ class Stack:
                 "keystead-auth", "keys", "--private", str(keys / "auth-token.pem"),
                 "--public", str(keys / "auth-token.pub.pem"),
             )  # fmt: skip
+        if service == "auth" and not (keys / "auth-saml.key.pem").exists():
+            self.run(
+                "keystead-auth", "saml-key", "--key", str(keys / "auth-saml.key.pem"),
+                "--certificate", str(keys / "auth-saml.crt.pem"), "--host", LOOPBACK,
+            )  # fmt: skip
         if service == "enroll" and not (keys / "enroll-token.pem").exists():
             self.run("keystead-enroll", "keys")
         if service == "enroll" and not (self.folder / "ca/issuing.pem").exists():
@@ -232,6 +237,8 @@ class Stack:
                 "COOKIE_KEY_FILE": str(secrets / "auth-cookie-key"),
                 "TOTP_KEY_FILE": str(secrets / "auth-totp-key"),
                 "ADMINISTRATOR_SECOND_FACTOR": "optional",
+                "SAML_KEY_FILE": str(keys / "auth-saml.key.pem"),
+                "SAML_CERTIFICATE_FILE": str(keys / "auth-saml.crt.pem"),
                 "MAILBOX_URL": self.mailbox_url,
             }
         elif service == "enroll":

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from pydantic import ValidationError
 
+from keystead_auth.adapters.saml_keys import write_saml_key
+from keystead_auth.cli import main
 from keystead_auth.settings import AuthSettings, AuthWebSettings
 from keystead_kit.secrets import write_signing_key
 from keystead_kit.settings import load_settings
@@ -33,6 +36,33 @@ def test_whole_settings_are_taken(good: dict[str, object]) -> None:
     assert settings.session_lifetime.total_seconds() == 8 * 3600
 
 
+def test_a_saml_key_comes_with_its_certificate_and_a_next_one_after_it(good: dict[str, object], tmp_path: Path) -> None:
+    key, certificate, other = tmp_path / "key.pem", tmp_path / "crt.pem", tmp_path / "other.pem"
+    write_saml_key(key, certificate, "enroll.example.org")
+    write_saml_key(tmp_path / "other.key.pem", other, "enroll.example.org")
+    pair = {"saml_key_file": key, "saml_certificate_file": certificate}
+    assert len(AuthWebSettings(**good | pair).saml_keys) == 1  # type: ignore[arg-type]
+    for wrong, words in (
+        ({"saml_key_file": key}, "together"),
+        ({"saml_certificate_file": certificate}, "together"),
+        ({"saml_next_key_file": key, "saml_next_certificate_file": certificate}, "missing"),
+        (pair | {"saml_certificate_file": other}, "no certificate of the key"),
+        (pair | {"saml_key_file": certificate}, "could not|deserialize|PEM"),
+    ):
+        with pytest.raises(ValidationError, match=words):
+            AuthWebSettings(**good | wrong)  # type: ignore[arg-type]
+
+
+def test_a_saml_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "new" / "key.pem", tmp_path / "new" / "crt.pem"
+    arguments = ["saml-key", "--key", str(key), "--certificate", str(certificate), "--host", "enroll.example.org"]
+    assert CliRunner().invoke(main, arguments).output == f"made {key}\n"
+    made = key.read_bytes()
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert CliRunner().invoke(main, arguments).output == f"kept {key}\n"
+    assert key.read_bytes() == made
+
+
 def test_the_worker_needs_no_keys(good: dict[str, object]) -> None:
     del good["token_key_file"], good["cookie_key"], good["totp_key"]
     AuthSettings(**good)  # type: ignore[arg-type]
@@ -51,6 +81,8 @@ def test_the_worker_needs_no_keys(good: dict[str, object]) -> None:
         ("link_minutes", 0),
         ("limit_sign_in_per_email", "often"),
         ("mailbox_url", "http://localhost:8025"),
+        ("idp_networks", "10.0.0.0/8, the intranet"),
+        ("limit_idp_per_client", "often"),
         ("public_origin", "http://enroll.example.org"),
     ],
 )

@@ -49,7 +49,8 @@ def sample(*, secure: bool = True, ready: bool = True) -> FastAPI:
         if not ready:
             raise ConnectionError("tell-nobody")
 
-    app = new_app("sample", "Sample", pages=Pages(), ready={"thing": check}, secure=secure)
+    large = {"/large": 2 * MOST_BODY_BYTES}
+    app = new_app("sample", "Sample", pages=Pages(), ready={"thing": check}, secure=secure, large_bodies=large)
     guard = FormGuard(b"k" * 32, Cookies("sample", secure), ORIGIN)
 
     @app.get("/boom")
@@ -66,6 +67,7 @@ def sample(*, secure: bool = True, ready: bool = True) -> FastAPI:
         return {"length": len(body.text)}
 
     @app.post("/raw")
+    @app.post("/large")
     async def raw(request: Request) -> dict[str, int]:
         return {"length": len(await request.body())}
 
@@ -191,6 +193,12 @@ def test_a_body_over_the_limit_is_refused(client: TestClient, path: str, chunked
 
 def test_a_body_of_the_limits_size_is_taken(client: TestClient) -> None:
     assert client.post("/raw", content=b"x" * MOST_BODY_BYTES).json() == {"length": MOST_BODY_BYTES}
+
+
+def test_an_address_may_take_more_than_others_and_has_a_limit_too(client: TestClient) -> None:
+    assert client.post("/large", content=b"x" * 2 * MOST_BODY_BYTES).json() == {"length": 2 * MOST_BODY_BYTES}
+    assert client.post("/large", content=b"x" * (2 * MOST_BODY_BYTES + 1)).status_code == 413
+    assert client.post("/raw", content=b"x" * 2 * MOST_BODY_BYTES).status_code == 413
 
 
 @pytest.mark.parametrize("length", ["-1", "1e9", "abc"])
@@ -330,6 +338,21 @@ def test_redis_may_go_and_come_back(limiter: tuple[RateLimiter, RedisServer]) ->
     server.start()
     assert limits.hit("1/hour", "ada") is None
     assert limits.hit("1/hour", "ada") is not None
+
+
+@pytest.mark.parametrize("path", ["/files", "/files/7"])
+def test_files_may_be_larger_where_an_app_says_so(path: str) -> None:
+    app = new_app("test", "Test", pages=Pages(), ready={}, secure=False, larger_bodies={"/files": 1024 * 1024})
+
+    @app.post("/{rest:path}")
+    async def take(request: Request) -> int:
+        return len(await request.body())
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.post(path, content=b"x" * 1024 * 1024).json() == 1024 * 1024
+        refused = client.post(path, content=b"x" * (1024 * 1024 + 1))
+        assert (refused.status_code, refused.json()["advice"]) == (413, "Send at most 1 MiB.")
+        assert client.post("/filesystem", content=b"x" * (MOST_BODY_BYTES + 1)).status_code == 413
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

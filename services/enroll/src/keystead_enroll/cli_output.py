@@ -6,8 +6,6 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
@@ -15,12 +13,10 @@ import click
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from keystead_enroll.adapters.builtin_ca import ISSUING_CERTIFICATE, ISSUING_KEY, ROOT_CERTIFICATE, ROOT_KEY
-from keystead_enroll.domain.orders import Order, OrderState
+from keystead_enroll.domain.orders import OrderState
 from keystead_enroll.domain.refusals import DeclarationInvalid
 from keystead_enroll.usecases.apply_declaration import Applied, Change
 from keystead_enroll.usecases.create_ca import NewCa
-from keystead_enroll.usecases.list_orders import OrderLine
-from keystead_enroll.usecases.show_order import OrderDetails
 
 
 def show_error(detail: str, advice: str) -> None:
@@ -97,57 +93,6 @@ def show_ca(
     )
     if not root_encrypted:
         _say("warning: whoever can read the root's key can make certificates in your name.", err=True)
-
-
-def show_orders(orders: Sequence[OrderLine], limit: int, *, as_json: bool) -> None:
-    """Requests, two lines each: the id to copy, then what it is about."""
-    if as_json:
-        click.echo(_json([asdict(order) for order in orders]))
-        return
-    for order in orders:
-        click.echo(f"{order.id}  {_plain(order.state):<17}  {_when(order.created_at)}")
-        _say(f"  {order.person} · {order.form} · {order.wanted} ({order.profile})", "    ")
-    if not orders:
-        click.echo("No requests.")
-    elif len(orders) == limit:
-        click.echo(f"These are the newest {limit}; --limit shows more.", err=True)
-
-
-def show_details(order: OrderDetails, *, as_json: bool) -> None:
-    """One request: its facts, then its history."""
-    if as_json:
-        click.echo(_json(asdict(order)))
-        return
-    facts = {
-        "Request": order.id,
-        "State": _plain(order.state),
-        "Person": order.person,
-        "Organization": order.organization,
-        "Form": f"{order.form}, account {order.account}",
-        "Profile": f"{order.profile} ({order.key_algorithm}, {order.term_days} days)",
-        "Names": ", ".join(order.names),
-        "Goes to": f"{order.machine} by {order.delivery}" if order.machine else f"a {order.delivery}",
-        "Private key": order.assurance,
-        "Certificate": f"{order.serial}, valid until {_when(order.not_after)}" if order.not_after else "",
-        "Ended because": " ".join(order.failure.split()),
-        "Advice given": order.advice,
-        "Reference": order.reference,
-    }
-    for name, value in facts.items():
-        if value:
-            _say(f"{name + ':':<15}{value}", " " * 15)
-    click.echo("History:")
-    for step in order.history:
-        note = f": {step.note}" if step.note else ""
-        _say(f"  {_when(step.at)}  {_plain(step.state)}{note}", " " * 25)
-
-
-def show_decision(done: str, order: Order, *, as_json: bool) -> None:
-    """What became of a request."""
-    if as_json:
-        click.echo(_json({"id": order.id, "state": order.state, "person": order.person_email}))
-        return
-    _say(f"{done}: {order.wanted_name}, asked for by {order.person_email}. They get a letter.")
 
 
 def _json(value: object) -> str:

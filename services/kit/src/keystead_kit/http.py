@@ -208,10 +208,12 @@ def _add_problems(app: FastAPI, pages: Pages, frame: Frame) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
-        fields = {
-            ".".join(str(part) for part in mistake["loc"][1:]) or "body": str(mistake["msg"])
-            for mistake in error.errors()
-        }
+        fields: dict[str, str] = {}
+        for mistake in error.errors():
+            context = mistake.get("ctx", {})  # `fields` and `words`: a mistake in how fields go together
+            place = context.get("fields", mistake["loc"][1:])
+            name = str(place[0]) if "fields" in context else ".".join(str(part) for part in place)
+            fields.setdefault(name or "body", str(context.get("words", mistake["msg"])))
         return await answer(
             request,
             ProblemException(422, ProblemCode.MALFORMED,

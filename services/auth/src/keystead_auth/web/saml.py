@@ -62,7 +62,7 @@ def router(parts: Parts, saml: Saml, answers: Answers, enter_console: EnterConso
         if out.fields is None:
             response = RedirectResponse(out.url, 303, headers={"cache-control": "no-store"})
         else:
-            response = answers.page("saml_post.html", form=None, name=asked.name, url=out.url, fields=out.fields)
+            response = answers.page("saml_post.html", form=None, provider=asked.name, url=out.url, fields=out.fields)
             parts_of = urlsplit(out.url)
             response.headers["content-security-policy"] = CSP.replace(
                 "form-action 'self'", f"form-action {parts_of.scheme}://{parts_of.netloc}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import Refusal
 
 
@@ -11,7 +12,7 @@ class ThingUnknown(Refusal):
     """There is no such thing, or it is outside of the asker's scope. Which is not said."""
 
     code = "not-found"
-    default_advice = "Look for it in its list; what your role does not cover is not shown."
+    default_advice = Words("Look for it in its list; what your role does not cover is not shown.")
 
     def __init__(self, kind: str) -> None:
         super().__init__(f"There is no such {kind}.")
@@ -21,18 +22,18 @@ class NotAllowed(Refusal):
     """The asker may see it and not do this to it."""
 
     code = "forbidden"
-    default_advice = "Ask an administrator whose role covers it."
+    default_advice = Words("Ask an administrator whose role covers it.")
 
 
 class InputRefused(Refusal):
     """What was sent has mistakes. `fields`: field name → what is wrong with it."""
 
     code = "malformed"
-    default_advice = "Correct the marked fields and send it again."
+    default_advice = Words("Correct the marked fields and send it again.")
     fields: dict[str, str]
 
     def __init__(self, fields: Mapping[str, str]) -> None:
-        super().__init__("Some fields need another look.")
+        super().__init__(Words("Some fields need another look."))
         self.fields = dict(fields)
 
 
@@ -45,16 +46,16 @@ class StillInUse(Refusal):
 class SearchInvalid(Refusal):
     """The search cannot be understood."""
 
-    default_advice = "Correct the search."
+    default_advice = Words("Correct the search.")
 
 
 class CursorInvalid(Refusal):
     """The mark of a list's next page is none, or is of another order."""
 
-    default_advice = "Begin again with the list's first page."
+    default_advice = Words("Begin again with the list's first page.")
 
     def __init__(self) -> None:
-        super().__init__("This is no mark of a next page in this list and order.")
+        super().__init__(Words("This is no mark of a next page in this list and order."))
 
 
 class TokenRefused(Refusal):
@@ -68,7 +69,7 @@ class ConsoleClosed(Refusal):
     """Nobody is signed in to the console."""
 
     code = "session-expired"
-    default_advice = "Sign in again."
+    default_advice = Words("Sign in again.")
 
 
 class KeyReused(Refusal):

@@ -31,6 +31,7 @@ from keystead_enroll.domain.people_inputs import (
     PersonName,
     SecretName,
     SecureAddress,
+    line_feeds,
 )
 from keystead_enroll.domain.refusals import Mistake
 
@@ -185,6 +186,11 @@ class IdentityProviderDeclaration(_Declared):
     for_administrators: bool = False
     idp_initiated: bool = False
 
+    @field_validator("metadata_xml", mode="before")
+    @classmethod
+    def _line_feeds(cls, value: object) -> object:
+        return line_feeds(value)
+
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         try:
@@ -223,6 +229,7 @@ class Declaration(_Declared):
             *_repeated("form", self.forms),
             *_repeated("registration token", self.registration_tokens),
             *_repeated("identity provider", self.identity_providers),
+            *_repeated("administrator", self.administrators, by="email"),
             *(mistake for f in self.forms for mistake in _repeated("account", f.accounts, f" of form “{f.name}”")),
             *(
                 mistake
@@ -239,10 +246,11 @@ class _Named(Protocol):
     def line(self, *path: str | int) -> int | None: ...
 
 
-def _repeated(kind: str, entries: Iterable[_Named], where: str = "") -> Iterable[Mistake]:
+def _repeated(kind: str, entries: Iterable[_Named], where: str = "", by: str = "name") -> Iterable[Mistake]:
     seen: dict[str, _Named] = {}
     for entry in entries:
-        first = seen.setdefault(entry.name, entry)
+        name = getattr(entry, by)
+        first = seen.setdefault(name, entry)
         if first is not entry:
-            before = f"; the first is on line {first.line('name')}" if first.line("name") else ""
-            yield Mistake(entry.line("name"), f"{kind} “{entry.name}”{where} is declared twice{before}")
+            before = f"; the first is on line {first.line(by)}" if first.line(by) else ""
+            yield Mistake(entry.line(by), f"{kind} “{name}”{where} is declared twice{before}")

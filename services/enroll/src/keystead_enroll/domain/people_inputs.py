@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from keystead_contracts.identity import ATTRIBUTES
 from keystead_contracts.people import AdministratorMethod, IdentityProviderKind
@@ -35,7 +35,8 @@ def _without_doctype(value: str) -> str:
     return value
 
 
-def _line_feeds(value: object) -> object:
+def line_feeds(value: object) -> object:
+    """A text with line feeds alone, as XML's readers see it (XML 1.0 section 2.11)."""
     return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value
 
 
@@ -50,7 +51,6 @@ SecureAddress = Annotated[str, StringConstraints(pattern=r"^https://[^\s/@]+(/\S
 SecretName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,128}$")]
 Metadata = Annotated[
     str,
-    BeforeValidator(_line_feeds),
     StringConstraints(min_length=1, max_length=MOST_METADATA),
     AfterValidator(_without_doctype),
 ]
@@ -105,6 +105,11 @@ class IdentityProviderInput(Input):
     for_administrators: bool = False
     idp_initiated: bool = False
     active: bool = True
+
+    @field_validator("metadata_xml", mode="before")
+    @classmethod
+    def _line_feeds(cls, value: object) -> object:
+        return line_feeds(value)
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.errors import NameNotAllowed
-from keystead_enroll.domain.lists import ORDERS
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Order, OrderState
-from keystead_enroll.ports import Transaction, Transactions
-from keystead_enroll.usecases.admin.common import reach
+from keystead_enroll.ports import Transaction
 
 
 @dataclass(frozen=True)
@@ -47,12 +44,6 @@ class OrderDetails:
     advice: str
     reference: str
     history: list[Step]
-
-
-def show_order(transactions: Transactions, actor: Actor, order_id: str) -> OrderDetails:
-    """The order. Raises ThingUnknown."""
-    with transactions.read() as tx:
-        return describe_order(tx, reach(tx, ORDERS, actor, order_id, "request"))
 
 
 def describe_order(tx: Transaction, order: Order) -> OrderDetails:

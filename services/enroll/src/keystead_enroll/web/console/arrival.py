@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from starlette.responses import RedirectResponse
 
 from keystead_contracts.identity import ADMINISTRATOR_AUDIENCE, IDENTITY_ISSUER, AdministratorClaims
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration_refusals import ConsoleClosed
 from keystead_enroll.domain.refusals import IdentityRefused
 from keystead_enroll.usecases.admin.console import LIFETIME, close_console, open_console
@@ -56,11 +57,11 @@ def router(tools: ConsoleTools) -> APIRouter:
             "message.html",
             status=401,
             form=None,
-            title="We could not sign you in",
-            happened="The sign-in was used already or is too old, or this administrator is not active.",
+            title=Words("We could not sign you in"),
+            happened=Words("The sign-in was used already or is too old, or this administrator is not active."),
             why="",
-            what_now="Sign in again. If that does not help, ask another administrator.",
-            action={"label": "Sign in again", "url": SIGN_IN},
+            what_now=Words("Sign in again. If that does not help, ask another administrator."),
+            action={"label": Words("Sign in again"), "url": SIGN_IN},
             reference=current_trace_id(),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor, AuditEntry
 from keystead_enroll.domain.lists import AUDIT
 from keystead_enroll.domain.search import Comparison, Criterion, PageWanted, Search
@@ -11,7 +12,13 @@ from keystead_enroll.ports import Transaction
 from keystead_enroll.web.console.widgets import TimelineEntry
 
 MOST = 20
-_VERBS = {"create": "Created", "change": "Changed", "delete": "Deleted", "revoke": "Revoked", "invite": "Invited"}
+_VERBS = {
+    "create": Words("Created"),
+    "change": Words("Changed"),
+    "delete": Words("Deleted"),
+    "revoke": Words("Revoked"),
+    "invite": Words("Invited"),
+}
 
 
 def timeline_of(tx: Transaction, actor: Actor, target_id: str) -> tuple[TimelineEntry, ...]:
@@ -36,5 +43,5 @@ def _shown(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(_shown(item) for item in value)
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return Words("yes") if value else Words("no")
     return "" if value is None else value if isinstance(value, str) else json.dumps(value)

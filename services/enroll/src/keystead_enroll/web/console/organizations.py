@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.enrollment import Department, Organization
 from keystead_enroll.domain.inputs import DepartmentInput, OrganizationInput
@@ -38,35 +39,39 @@ from keystead_kit.drafts import Draft
 
 NAV = "organizations"
 BASE, DEPARTMENT_BASE = f"{HOME}/organizations", f"{HOME}/departments"
-_TOP = Crumb("Organizations", BASE)
-_COLUMNS = (Column("name", "Name"), Column("email", "E-mail domains"), Column("dns", "DNS domains"))
+_TOP = Crumb(Words("Organizations"), BASE)
+_COLUMNS = (
+    Column("name", Words("Name")),
+    Column("email", Words("E-mail domains")),
+    Column("dns", Words("DNS domains")),
+)
 _FIELDS = (
-    FormField("name", "Name", more={"maxlength": 128, "autocomplete": "off"}),
+    FormField("name", Words("Name"), more={"maxlength": 128, "autocomplete": "off"}),
     FormField(
         "email_domains",
-        "E-mail domains",
+        Words("E-mail domains"),
         "textarea",
         required=False,
         code=True,
-        hint="One a line. With `*.` in front, a line stands for every domain below it.",
+        hint=Words("One a line. With `*.` in front, a line stands for every domain below it."),
     ),
     FormField(
         "dns_domains",
-        "DNS domains",
+        Words("DNS domains"),
         "textarea",
         required=False,
         code=True,
-        hint="One a line. Servers and devices may have names in them and below.",
+        hint=Words("One a line. Servers and devices may have names in them and below."),
     ),
     FormField(
         "home_organization",
-        "Sent by identity providers as",
+        Words("Sent by identity providers as"),
         required=False,
         code=True,
-        hint="The value of schacHomeOrganization that stands for it.",
+        hint=Words("The value of schacHomeOrganization that stands for it."),
     ),
 )
-_INHERITS = "Without domains of its own it has those of the organization."
+_INHERITS = Words("Without domains of its own it has those of the organization.")
 
 
 def router(tools: ConsoleTools) -> APIRouter:
@@ -115,16 +120,18 @@ def router(tools: ConsoleTools) -> APIRouter:
 
 
 def _listing(visitor: Visitor) -> Listing[Organization]:
-    create = Action("New organization", f"{BASE}/new", "primary") if visitor.actor.scope.everything else None
+    create = Action(Words("New organization"), f"{BASE}/new", "primary") if visitor.actor.scope.everything else None
     return Listing(
         ORGANIZATIONS,
         ListPage(
-            title="Organizations",
-            intro="Whose people and machines get certificates, and which domains are theirs.",
+            title=Words("Organizations"),
+            intro=Words("Whose people and machines get certificates, and which domains are theirs."),
             columns=_COLUMNS,
             rows=(),
             create=create,
-            empty=Empty("No organizations yet", "An organization comes first: all else belongs to one.", create),
+            empty=Empty(
+                Words("No organizations yet"), Words("An organization comes first: all else belongs to one."), create
+            ),
         ),
         lambda _tx, organization: _row(organization, f"{BASE}/{organization.id}"),
         BASE,
@@ -140,27 +147,27 @@ def _detail(tx: Transaction, actor: Actor, organization: Organization, _request:
     within = Search((), (Criterion("organization_id", Comparison.IS, organization.id),))
     departments = tx.page(DEPARTMENTS, actor.scope, PageWanted(within, limit=200)).items
     rules = actor.scope.rules_organization(organization.id)
-    new = Action("New department", f"{DEPARTMENT_BASE}/new?organization={organization.id}")
+    new = Action(Words("New department"), f"{DEPARTMENT_BASE}/new?organization={organization.id}")
     return DetailPage(
         title=organization.name,
         crumbs=(_TOP,),
-        actions=(Action("Change", f"{own}/change"),) if actor.scope.everything else (),
+        actions=(Action(Words("Change"), f"{own}/change"),) if actor.scope.everything else (),
         sections=(
             Section(
-                "Delegated to it",
+                Words("Delegated to it"),
                 facts=(
-                    Fact("E-mail domains", several([code(domain) for domain in organization.email_domains])),
-                    Fact("DNS domains", several([code(domain) for domain in organization.dns_domains])),
-                    Fact("Sent by identity providers as", code(organization.home_organization or "")),
-                    Fact("Created", moment(organization.created_at)),
+                    Fact(Words("E-mail domains"), several([code(domain) for domain in organization.email_domains])),
+                    Fact(Words("DNS domains"), several([code(domain) for domain in organization.dns_domains])),
+                    Fact(Words("Sent by identity providers as"), code(organization.home_organization or "")),
+                    Fact(Words("Created"), moment(organization.created_at)),
                 ),
             ),
             Section(
-                "Departments",
+                Words("Departments"),
                 table=Table(
                     _COLUMNS,
                     tuple(_row(each, f"{DEPARTMENT_BASE}/{each.id}/change") for each in departments),
-                    "It has no departments.",
+                    Words("It has no departments."),
                 ),
                 actions=(new,) if rules else (),
             ),
@@ -171,10 +178,10 @@ def _detail(tx: Transaction, actor: Actor, organization: Organization, _request:
 
 def _new(_tx: Transaction, _actor: Actor, draft: Draft, _request: Request) -> FormPage:
     return FormPage(
-        title="New organization",
+        title=Words("New organization"),
         action=f"{BASE}/new",
         fieldsets=(Fieldset(_FIELDS),),
-        submit="Create the organization",
+        submit=Words("Create the organization"),
         cancel_url=BASE,
         values=draft.values,
         errors=draft.errors,
@@ -185,22 +192,24 @@ def _new(_tx: Transaction, _actor: Actor, draft: Draft, _request: Request) -> Fo
 def _change(_tx: Transaction, _actor: Actor, organization: Organization, draft: Draft) -> FormPage:
     own = f"{BASE}/{organization.id}"
     return FormPage(
-        title="Change the organization",
+        title=Words("Change the organization"),
         subtitle=organization.name,
         action=f"{own}/change",
         fieldsets=(Fieldset(_FIELDS),),
-        submit="Save",
+        submit=Words("Save"),
         cancel_url=own,
         values=draft.values or _stored(organization),
         errors=draft.errors,
         crumbs=(_TOP, Crumb(organization.name, own)),
-        danger=Action("Delete this organization", f"{own}/delete", "danger"),
+        danger=Action(Words("Delete this organization"), f"{own}/delete", "danger"),
     )
 
 
 def _delete(_tx: Transaction, _actor: Actor, organization: Organization) -> ConfirmPage:
     own = f"{BASE}/{organization.id}"
-    return _confirm("Delete this organization", organization.name, own, own, (_TOP, Crumb(organization.name, own)))
+    return _confirm(
+        Words("Delete this organization"), organization.name, own, own, (_TOP, Crumb(organization.name, own))
+    )
 
 
 def _new_department(tx: Transaction, actor: Actor, draft: Draft, request: Request) -> FormPage:
@@ -208,11 +217,11 @@ def _new_department(tx: Transaction, actor: Actor, draft: Draft, request: Reques
     organization = reach(tx, ORGANIZATIONS, actor, above_id, "organization")
     own = f"{BASE}/{organization.id}"
     return FormPage(
-        title="New department",
+        title=Words("New department"),
         subtitle=organization.name,
         action=f"{DEPARTMENT_BASE}/new",
         fieldsets=(Fieldset((FormField("organization_id", "", "hidden"), *_FIELDS), intro=_INHERITS),),
-        submit="Create the department",
+        submit=Words("Create the department"),
         cancel_url=own,
         values={**draft.values, "organization_id": organization.id},
         errors=draft.errors,
@@ -224,16 +233,16 @@ def _change_department(tx: Transaction, _actor: Actor, department: Department, d
     organization = tx.organization(department.organization_id)
     own, above = f"{DEPARTMENT_BASE}/{department.id}", f"{BASE}/{organization.id}"
     return FormPage(
-        title="Change the department",
+        title=Words("Change the department"),
         subtitle=f"{department.name}, {organization.name}",
         action=f"{own}/change",
         fieldsets=(Fieldset(_FIELDS, intro=_INHERITS),),
-        submit="Save",
+        submit=Words("Save"),
         cancel_url=above,
         values=draft.values or _stored(department),
         errors=draft.errors,
         crumbs=(_TOP, Crumb(organization.name, above)),
-        danger=Action("Delete this department", f"{own}/delete", "danger"),
+        danger=Action(Words("Delete this department"), f"{own}/delete", "danger"),
     )
 
 
@@ -241,7 +250,7 @@ def _delete_department(tx: Transaction, _actor: Actor, department: Department) -
     organization = tx.organization(department.organization_id)
     own = f"{DEPARTMENT_BASE}/{department.id}"
     crumbs = (_TOP, Crumb(organization.name, f"{BASE}/{organization.id}"))
-    return _confirm("Delete this department", department.name, own, f"{own}/change", crumbs)
+    return _confirm(Words("Delete this department"), department.name, own, f"{own}/change", crumbs)
 
 
 def _confirm(verb: str, name: str, own: str, back: str, crumbs: tuple[Crumb, ...]) -> ConfirmPage:
@@ -250,8 +259,8 @@ def _confirm(verb: str, name: str, own: str, back: str, crumbs: tuple[Crumb, ...
         verb=verb,
         action=f"{own}/delete",
         cancel_url=back,
-        question=f"Delete “{name}”?",
-        consequences=("It can only be deleted while nothing refers to it.", "This cannot be undone."),
+        question=Words("Delete “{name}”?", name=name),
+        consequences=(Words("It can only be deleted while nothing refers to it."), Words("This cannot be undone.")),
         crumbs=crumbs,
     )
 

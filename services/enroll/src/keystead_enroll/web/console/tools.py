@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from starlette.responses import RedirectResponse
 
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Role, Scope
 from keystead_enroll.domain.administration_refusals import ConsoleClosed, InputRefused
 from keystead_enroll.usecases.admin.console import Visitor, visitor_of
@@ -23,18 +24,18 @@ from keystead_kit.http import ProblemException, client_address
 CONSOLE = "console"
 """The cookie of a console session."""
 DONE = {
-    "created": "Created.",
-    "saved": "Saved.",
-    "unchanged": "Nothing was changed.",
-    "deleted": "Deleted.",
-    "withdrawn": "Withdrawn. Nobody can use it any more.",
-    "offered": "Offered again.",
-    "approved": "Approved. The person gets a letter.",
-    "rejected": "Declined. The person gets a letter.",
-    "cancelled": "Cancelled. The person gets a letter.",
-    "revoked": "Revoked.",
-    "invited": "The invitation is on its way.",
-    "ended": "Ended. It opens nothing any more.",
+    "created": Words("Created."),
+    "saved": Words("Saved."),
+    "unchanged": Words("Nothing was changed."),
+    "deleted": Words("Deleted."),
+    "withdrawn": Words("Withdrawn. Nobody can use it any more."),
+    "offered": Words("Offered again."),
+    "approved": Words("Approved. The person gets a letter."),
+    "rejected": Words("Declined. The person gets a letter."),
+    "cancelled": Words("Cancelled. The person gets a letter."),
+    "revoked": Words("Revoked."),
+    "invited": Words("The invitation is on its way."),
+    "ended": Words("Ended. It opens nothing any more."),
 }
 """What a page says after a form that led to it: `?done=<key>`."""
 
@@ -171,12 +172,14 @@ class ConsoleTools:
 def role_words(scope: Scope) -> str:
     """What an administrator is, in words."""
     if scope.everything:
-        return "Master administrator"
+        return Words("Master administrator")
     if any(grant.role is Role.RAO for grant in scope.grants):
-        return "Organization administrator"
-    return "Department administrator" if scope.grants else "No role"
+        return Words("Organization administrator")
+    return Words("Department administrator") if scope.grants else Words("No role")
 
 
 def not_found() -> ProblemException:
     """The answer for what is not there."""
-    return ProblemException(404, ProblemCode.NOT_FOUND, "There is nothing at this address.", "Check the address.")
+    return ProblemException(
+        404, ProblemCode.NOT_FOUND, Words("There is nothing at this address."), Words("Check the address.")
+    )

@@ -7,8 +7,9 @@ A route makes a page and renders it with the frame around it:
 `Pages.problem(…, frame={"layout": LAYOUT, "frame": frame, "form_token": token})` puts it around a refusal. Values in
 tables are made by `cells`; forms and confirmations are in `form_widgets`.
 
-Texts are for people and escaped by the templates; every `url` is a path of this site, made by a route, never typed by
-somebody. A `tone` is a state's colour, always beside a word: good, warn, bad, or calm for all that needs nobody.
+Texts are for people and escaped by the templates; sentences show what stands between backticks as code. Every `url` is
+a path of this site, made by a route, never typed by somebody. A `tone` is a state's colour, always beside a word: good,
+warn, bad, or calm for all that needs nobody.
 """
 
 from __future__ import annotations

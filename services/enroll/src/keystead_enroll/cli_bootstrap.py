@@ -1,4 +1,4 @@
-"""`keystead administrator` and `keystead token`: the way in for the first administrator and the first program."""
+"""`keystead bootstrap`: the way in for the first administrator and the first program, on the server itself."""
 
 from __future__ import annotations
 
@@ -22,14 +22,12 @@ from keystead_enroll.usecases.admin.tokens import create_token_for
 Command = Callable[..., None]
 
 
-def add_commands(main: click.Group, advises: Callable[[Command], Command], enroll: Callable[[str], Enroll]) -> None:
-    """Adds the commands to `keystead`."""
+def add_commands(
+    bootstrap: click.Group, advises: Callable[[Command], Command], enroll: Callable[[str], Enroll]
+) -> None:
+    """Adds the commands to `bootstrap`."""
 
-    @main.group()
-    def administrator() -> None:
-        """Administrators of the console."""
-
-    @administrator.command("create")
+    @bootstrap.command("administrator")
     @click.argument("email")
     @click.option("--name", required=True, help="What they are called.")
     @click.option("--role", type=click.Choice([role.value for role in Role]), default="mrao", show_default=True)
@@ -59,8 +57,8 @@ def add_commands(main: click.Group, advises: Callable[[Command], Command], enrol
 
         \b
         Examples:
-          keystead administrator create grace@example.org --name "Grace Hopper"
-          keystead administrator create ada@example.org --name "Ada Lovelace" \\
+          keystead bootstrap administrator grace@example.org --name "Grace Hopper"
+          keystead bootstrap administrator ada@example.org --name "Ada Lovelace" \\
             --role rao --organization "Example Hospital"
         """
         joined = enroll("cli")
@@ -80,11 +78,7 @@ def add_commands(main: click.Group, advises: Callable[[Command], Command], enrol
         else:
             click.echo(f"Now they sign in through an identity provider for administrators at {console}")
 
-    @main.group()
-    def token() -> None:
-        """Tokens for programs that use the API."""
-
-    @token.command("create")
+    @bootstrap.command("token")
     @click.option(
         "--administrator", "email", required=True, metavar="EMAIL", help="Whose it is: it may do what they may."
     )
@@ -95,7 +89,7 @@ def add_commands(main: click.Group, advises: Callable[[Command], Command], enrol
     def token_create(email: str, name: str, days: int, as_json: bool) -> None:
         """Make an API token and print it, this once.
 
-        Example: keystead token create --administrator grace@example.org --name "night job" --days 30
+        Example: keystead bootstrap token --administrator grace@example.org --name "night job" --days 30
         """
         joined = enroll("cli")
         wanted = checked(TokenInput, {"name": name, "days": days})

@@ -1,0 +1,167 @@
+"""Commands that are none of a noun's usual ones: sign in, who am I, files in and out, shell completion."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+from click.shell_completion import get_completion_class
+
+from keystead_enroll.remote.client import Access, Remote, config_file, keep_access
+from keystead_enroll.remote.commands import EXIT_FAILED, advised, connect, thing_path
+from keystead_enroll.remote.nouns import NOUNS
+from keystead_enroll.remote.output import plain, show_facts, show_json
+
+FORMATS = ("pem", "der", "chain", "p7b", "root")
+
+
+def add_extras(main: click.Group) -> None:
+    """Adds them to `keystead`."""
+    for command in (login, logout, me, completion):
+        main.add_command(command)
+
+
+def add_to_nouns(groups: dict[str, click.Group]) -> None:
+    """Adds what only one noun has."""
+    groups["cert"].add_command(cert_download)
+    groups["cert"].add_command(cert_export)
+    groups["person"].add_command(person_import)
+    groups["person"].add_command(person_export)
+    groups["audit"].add_command(audit_export)
+
+
+@click.command()
+@click.argument("server", metavar="URL")
+@click.option("--token-file", type=click.Path(path_type=Path), help="A file with the token; else it is asked for.")
+@click.option("--ca-file", type=click.Path(path_type=Path, exists=True), help="The server's CA, PEM, if not public.")
+@advised
+def login(server: str, token_file: Path | None, ca_file: Path | None) -> None:
+    """Remember a server and an API token for the next commands.
+
+    \b
+    Example:
+      keystead login https://enroll.example.org
+    """
+    if token_file:
+        try:
+            token = token_file.read_text(encoding="ascii").strip()
+        except (OSError, ValueError) as error:
+            raise click.BadParameter(f"{token_file} cannot be read.", param_hint="--token-file") from error
+    elif sys.stdin.isatty():
+        token = click.prompt("API token (the console makes one under API tokens)", hide_input=True, err=True).strip()
+    else:
+        raise click.UsageError("There is nobody to ask for the token: name its file with --token-file.")
+    access = Access(server.rstrip("/"), token, ca_file.resolve() if ca_file else None)
+    who = Remote(access).call("GET", "/me")
+    keep_access(access, config_file())
+    click.echo(f"{access.server}: you are {who['name']}.")
+
+
+@click.command()
+def logout() -> None:
+    """Forget what `keystead login` remembered. The token itself goes on: `keystead token delete` ends it."""
+    config_file().unlink(missing_ok=True)
+    click.echo("forgotten")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@advised
+def me(as_json: bool) -> None:
+    """Say whose token this is, and what it may do."""
+    who = connect().call("GET", "/me")
+    show_json(who) if as_json else show_facts(who)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell.
+
+    \b
+    Example:
+      keystead completion bash > ~/.local/share/bash-completion/completions/keystead
+    """
+    found = get_completion_class(shell)
+    if found is None:
+        raise click.BadParameter(shell)
+    root = click.get_current_context().find_root()
+    click.echo(found(root.command, {}, "keystead", "_KEYSTEAD_COMPLETE").source())
+
+
+@click.command("download")
+@click.argument("which", metavar="SERIAL|ID")
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="pem", show_default=True)
+@click.option("-o", "--output", type=click.File("wb"), default="-", help="Where to; standard output if not given.")
+@advised
+def cert_download(which: str, kind: str, output: BinaryIO) -> None:
+    """Write a certificate, its chain or its root to a file.
+
+    \b
+    Example:
+      keystead cert download 4f2a… --format p7b -o chain.p7b
+    """
+    remote = connect()
+    noun = next(noun for noun in NOUNS if noun.name == "cert")
+    path = thing_path(remote, noun, which)
+    output.write(b"".join(remote.stream(f"{path}/file", {"format": kind})))
+
+
+def _export(name: str, path: str, words: str, example: str) -> click.Command:
+    @advised
+    def run(search: str, output: BinaryIO) -> None:
+        written = 0
+        for part in connect().stream(path, {"q": search}):
+            output.write(part)
+            written += len(part)
+            if sys.stderr.isatty() and output.name != "<stdout>":
+                click.echo(f"\r{written // 1024} KiB", nl=False, err=True)
+        if sys.stderr.isatty() and output.name != "<stdout>":
+            click.echo(err=True)
+
+    return click.Command(
+        "export",
+        callback=run,
+        params=[
+            click.Option(["search", "--search", "-s"], default="", help=f"Words and fields, such as: {example}"),
+            click.Option(["output", "--output", "-o"], type=click.File("wb"), default="-", help="Where to."),
+        ],
+        help=f"Write {words} as CSV, all that the search finds.\n\n\b\nExample:\n"
+        f"  keystead {name} export --search '{example}' -o {name}s.csv",
+    )
+
+
+cert_export = _export("cert", "/certificates/export.csv", "certificates", "state:valid expires:<30d")
+person_export = _export("person", "/persons/export", "persons", "secret_id:no")
+audit_export = _export("audit", "/audit/export", "the audit log", "at:<30d")
+
+
+@click.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--check", is_flag=True, help="Only say what would be done; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@advised
+def person_import(file: BinaryIO, check: bool, as_json: bool) -> None:
+    """Create and change persons from a CSV file. Good rows are taken, bad ones told by line; exit 1 if there are any.
+
+    \b
+    Example:
+      keystead person import staff.csv --check
+    """
+    params = {"dry_run": "true"} if check else {}
+    headers = {"content-type": "text/csv; charset=utf-8"}
+    if sys.stderr.isatty():
+        click.echo("reading…", err=True)
+    done = connect().call("POST", "/persons/import", content=file.read(), params=params, headers=headers)
+    if as_json:
+        click.echo(json.dumps(done, ensure_ascii=False))
+    else:
+        for mistake in done["mistakes"]:
+            click.echo(f"line {mistake['line']}: {mistake['field']}: {mistake['reason']}", err=True)
+        counts = ", ".join(f"{done[name]} {name}" for name in ("created", "changed", "unchanged", "refused"))
+        click.echo(f"{'Would be' if check else 'Done'}: {plain(counts)}.")
+    if done["refused"]:
+        raise SystemExit(EXIT_FAILED)

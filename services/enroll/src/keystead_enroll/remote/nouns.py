@@ -1,0 +1,134 @@
+"""What there is to administer: each noun, where it is in the API, and what its commands show and take."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+INPUTS, PEOPLE = "keystead_enroll.domain.inputs", "keystead_enroll.domain.people_inputs"
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A further verb: `method` at the thing's own path with `path` behind it, with the fields of `given` as its body.
+
+    `asks`: it destroys something, so it asks first or wants --yes. `told` is what to print instead of the answer.
+    """
+
+    name: str
+    path: str
+    help: str
+    method: str = "POST"
+    given: str = ""
+    asks: str = ""
+    told: str = ""
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A kind of thing at `path`. `named` is the field by which a thing may be called instead of its id."""
+
+    name: str
+    path: str
+    help: str
+    columns: tuple[str, ...]
+    search: str
+    """The example of a search."""
+    named: str = "name"
+    given: str = ""
+    create: bool = True
+    change: bool = True
+    delete: bool = True
+    verbs: tuple[Verb, ...] = ()
+    secret: str = ""
+    """The field of a creation's answer that is told once."""
+
+    def model(self, where: str = "") -> type[BaseModel]:
+        """The input that `given`, or `where`, names."""
+        return load(where or self.given)
+
+
+def load(where: str) -> type[BaseModel]:
+    """The class at `module:Name`."""
+    module, _, name = where.partition(":")
+    found: type[BaseModel] = getattr(importlib.import_module(module), name)
+    return found
+
+
+NOUNS: tuple[Noun, ...] = (
+    Noun(
+        "organization", "/organizations", "Organizations and what is delegated to them.",
+        ("name", "email_domains", "dns_domains", "id"), "domain:example.org", given=f"{INPUTS}:OrganizationInput",
+    ),
+    Noun(
+        "department", "/departments", "Departments of organizations.",
+        ("name", "email_domains", "dns_domains", "id"), 'org:"Example Hospital"', given=f"{INPUTS}:DepartmentInput",
+    ),
+    Noun(
+        "person", "/persons", "People known by name, and their Secret IDs.",
+        ("email", "name", "has_secret_id", "invited_at", "id"), "secret_id:no", named="email",
+        given=f"{PEOPLE}:PersonInput",
+        verbs=(
+            Verb("secret-id", "/secret-id", "Give the person a fresh Secret ID and print it, this once.",
+                 asks="The Secret ID they have now will not work any more."),
+            Verb("invite", "/invitations", "Invite the person to a form by e-mail.", given=f"{PEOPLE}:InvitationInput",
+                 told="The invitation is on its way."),
+        ),
+    ),
+    Noun(
+        "cert", "/certificates", "Certificates that were issued.",
+        ("serial", "subject", "owner", "certificate_type", "state", "assurance", "not_after", "id"),
+        "state:valid expires:<30d", named="serial", create=False, change=False, delete=False,
+        verbs=(
+            Verb("revoke", "/revocation", "Revoke the certificate.", given=f"{INPUTS}:RevocationInput",
+                 asks="Its owner cannot use it any more. This cannot be undone."),
+        ),
+    ),
+    Noun(
+        "order", "/requests", "Requests of people: look at them, decide those that wait for approval.",
+        ("id", "state", "person_email", "names", "profile", "created_at"), "state:awaiting_approval", named="",
+        create=False, change=False, delete=False,
+        verbs=(
+            Verb("approve", "/approval", "Approve the request. The person gets a letter.",
+                 given=f"{INPUTS}:ApprovalInput", told="Approved. They get a letter."),
+            Verb("reject", "/rejection", "Decline the request. The person gets a letter with the note.",
+                 given=f"{INPUTS}:RejectionInput", told="Declined. They get a letter."),
+            Verb("cancel", "/cancellation", "End a request that is not installed yet; its certificate is retired.",
+                 given=f"{INPUTS}:CancellationInput", asks="The person has to ask again.",
+                 told="Cancelled. They get a letter."),
+        ),
+    ),
+    Noun(
+        "device", "/devices", "Registered machines.",
+        ("name", "platform", "owner", "organization", "connected", "seen_at", "id"), "platform:windows seen:>90d",
+        create=False, change=False,
+    ),
+    Noun(
+        "registration-token", "/registration-tokens", "Tokens with which machines register.",
+        ("name", "organization", "owner", "expires_at", "id"), "laptops", given=f"{INPUTS}:RegistrationTokenInput",
+        change=False, secret="secret",  # noqa: S106 the name of a field
+    ),
+    Noun(
+        "identity-provider", "/identity-providers", "Identity providers that vouch for people.",
+        ("name", "kind", "state", "state_detail", "active", "id"), "active:yes",
+        given=f"{PEOPLE}:IdentityProviderInput",
+    ),
+    Noun(
+        "administrator", "/administrators", "Administrators of the console.",
+        ("email", "name", "grants", "active", "last_seen_at", "id"), "role:rao", named="email",
+        given=f"{PEOPLE}:AdministratorInput", delete=False,
+        verbs=(Verb("invite", "/invitations", "Send an invitation (again).", told="The invitation is on its way."),),
+    ),
+    Noun(
+        "token", "/tokens", "API tokens. The console makes them; here they are listed and ended.",
+        ("name", "administrator", "grants", "expires_at", "last_used_at", "revoked_at", "id"), "active:yes",
+        create=False, change=False,
+    ),
+    Noun(
+        "audit", "/audit", "Who did what, when, from where, to what.",
+        ("at", "actor", "action", "target", "address", "id"), "action:revoke at:<7d", named="",
+        create=False, change=False, delete=False,
+    ),
+)  # fmt: skip

@@ -1,0 +1,83 @@
+"""What the commands print: tables as wide as the terminal, facts, JSON; plain lines where nobody reads along."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+LEAST_WIDTH, USUAL_WIDTH = 8, 100
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def show_json(value: object) -> None:
+    """JSON for programs."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
+    """A table with `columns`; tab-separated without a heading where the output is no terminal."""
+    cells = [[plain(row.get(column)) for column in columns] for row in rows]
+    if not sys.stdout.isatty():
+        for line in cells:
+            click.echo("\t".join(cell.replace("\t", " ") for cell in line))
+        return
+    if not cells:
+        click.echo(empty)
+        return
+    headings = [column.replace("_", " ").upper() for column in columns]
+    widths = _widths([headings, *cells])
+    click.secho("  ".join(h.ljust(w) for h, w in zip(headings, widths, strict=True)).rstrip(), bold=True)
+    for line in cells:
+        click.echo("  ".join(_cut(c, w).ljust(w) for c, w in zip(line, widths, strict=True)).rstrip())
+
+
+def show_facts(thing: Mapping[str, Any]) -> None:
+    """One thing, a line a field; what is empty is left out."""
+    told = {name.replace("_", " "): plain(value) for name, value in thing.items()}
+    width = max((len(name) for name, text in told.items() if text), default=0)
+    for name, text in told.items():
+        if text:
+            first, *rest = text.splitlines()
+            click.echo(f"{name:<{width}}  {first}")
+            for line in rest:
+                click.echo(f"{'':<{width}}  {line}")
+
+
+def plain(value: Any) -> str:
+    """A JSON value for people: times to the minute in UTC, yes and no, lists with commas, objects a line each."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        if any(isinstance(item, dict) for item in value):
+            return "\n".join(plain(item) for item in value)
+        return ", ".join(plain(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {text}" for name, item in value.items() if (text := plain(item)))
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    if _MOMENT.fullmatch(text):
+        return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return text
+
+
+def _widths(lines: Iterable[Sequence[str]]) -> list[int]:
+    """As wide as the widest cell each; together as wide as the terminal, taken from the widest ones."""
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    room = shutil.get_terminal_size((USUAL_WIDTH, 24)).columns - 2 * (len(widths) - 1)
+    while sum(widths) > room and max(widths) > LEAST_WIDTH:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _cut(text: str, width: int) -> str:
+    line = text.replace("\n", " ")
+    return line if len(line) <= width else f"{line[: width - 1]}…"

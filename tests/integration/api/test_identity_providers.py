@@ -1,0 +1,145 @@
+"""Identity providers through the API, and what auth says of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.support.administrators import master, officer
+from tests.support.enroll_app import EnrollApp
+
+from keystead_contracts.events import Envelope
+from keystead_contracts.people import IdentityProviderChecked, IdentityProviderState
+from keystead_enroll.domain.administration import Grant, Role
+from keystead_kit.secrets import new_id
+
+SAML = {"name": "University", "kind": "saml", "metadata_url": "https://idp.example/metadata"}
+OIDC = {
+    "name": "Entra", "kind": "oidc", "issuer": "https://login.example/v2.0", "client_id": "abc",
+    "client_secret_name": "entra-1",
+}  # fmt: skip
+
+
+def hear(app: EnrollApp, provider: str, version: int, **changes: Any) -> None:
+    """auth tells what it made of a provider."""
+    now = app.clock.now()
+    said = {"identity_provider_id": provider, "version": version, "state": "ready", "checked_at": now} | changes
+    fact = IdentityProviderChecked.model_validate(said)
+    app.enroll.messenger().take_in(
+        Envelope(
+            message_id=new_id(), source="auth", destination="enroll", recorded_at=now, trace_id=new_id(),
+            fact=fact.model_dump(mode="json"),
+        ).model_dump(mode="json")
+    )  # fmt: skip
+
+
+def test_a_provider_is_set_up_changed_switched_off_and_deleted_and_auth_hears_of_it(app: EnrollApp) -> None:
+    api = master(app)
+    made = api.create("/identity-providers", SAML)
+    for body in ({"for_administrators": True}, {"active": False}):
+        assert api("PATCH", f"/identity-providers/{made}", json=body).status_code == 200
+    assert api("DELETE", f"/identity-providers/{made}").status_code == 204
+    assert api("GET", f"/identity-providers/{made}").status_code == 404
+    told = sorted(app.facts("identity_provider_published"), key=lambda fact: fact["version"])
+    assert [(f["version"], f["withdrawn"]) for f in told] == [(1, False), (2, False), (3, True), (4, True)]
+    assert told[1]["for_administrators"] is True
+
+
+def test_openid_connect_names_its_secret_and_tells_none(app: EnrollApp) -> None:
+    master(app).create("/identity-providers", OIDC)
+    (fact,) = app.facts("identity_provider_published")
+    assert (fact["issuer"], fact["client_secret_name"]) == ("https://login.example/v2.0", "entra-1")
+
+
+@pytest.mark.parametrize(("changes", "field"), [
+    ({"metadata_url": "http://idp.example/"}, "metadata_url"),
+    ({"metadata_url": "https://user@idp.example/"}, "metadata_url"),
+    ({"metadata_url": None}, "metadata_url"),
+    ({"metadata_xml": "<EntityDescriptor/>"}, "metadata_url"),
+    ({"metadata_url": None, "metadata_xml": "<!DOCTYPE a [<!ENTITY b 'c'>]><a/>"}, "metadata_xml"),
+    ({"metadata_url": None, "metadata_xml": "<!doctype a><a/>"}, "metadata_xml"),
+    ({"metadata_url": None, "metadata_xml": "x" * 262_145}, "metadata_xml"),
+    ({"client_id": "abc"}, "client_id"),
+    ({"attributes": {"shoe_size": "x"}}, "attributes"),
+    ({"organization_ids": ["nowhere"]}, "organization_ids"),
+    ({"state": "ready"}, "state"),
+    ({"entity_id": "x"}, "entity_id"),
+])  # fmt: skip
+def test_a_mistake_in_a_saml_provider_is_told_beside_its_field(
+    app: EnrollApp, changes: dict[str, Any], field: str
+) -> None:
+    refused = master(app)("POST", "/identity-providers", json=SAML | changes)
+    assert (refused.status_code, list(refused.json()["fields"])) == (422, [field])
+
+
+@pytest.mark.parametrize(("changes", "field"), [
+    ({"issuer": "http://login.example"}, "issuer"), ({"issuer": None}, "issuer"), ({"client_id": None}, "client_id"),
+    ({"client_secret_name": None}, "client_secret_name"), ({"client_secret_name": "../key"}, "client_secret_name"),
+    ({"metadata_url": "https://idp.example/"}, "metadata_url"), ({"idp_initiated": True}, "idp_initiated"),
+])  # fmt: skip
+def test_a_mistake_in_an_openid_provider_is_told_beside_its_field(
+    app: EnrollApp, changes: dict[str, Any], field: str
+) -> None:
+    refused = master(app)("POST", "/identity-providers", json=OIDC | changes)
+    assert (refused.status_code, list(refused.json()["fields"])) == (422, [field])
+
+
+def test_metadata_of_256_kib_with_any_line_ends_is_taken(app: EnrollApp) -> None:
+    text = "<a>\r\n" + "x" * 262_100 + "</a>"
+    made = master(app).create("/identity-providers", SAML | {"metadata_url": None, "metadata_xml": text})
+    shown = master(app)("GET", f"/identity-providers/{made}").json()
+    assert shown["metadata_xml"] == text.replace("\r\n", "\n")
+
+
+def test_names_are_unique(app: EnrollApp) -> None:
+    api = master(app)
+    api.create("/identity-providers", SAML)
+    other = api.create("/identity-providers", OIDC)
+    assert list(api("POST", "/identity-providers", json=SAML).json()["fields"]) == ["name"]
+    assert list(api("PATCH", f"/identity-providers/{other}", json={"name": "University"}).json()["fields"]) == ["name"]
+
+
+def test_only_masters_know_of_identity_providers(app: EnrollApp) -> None:
+    made = master(app).create("/identity-providers", SAML)
+    with app.enroll.transactions.read() as tx:
+        rao = officer(app, Grant(Role.RAO, tx.organizations()[0].id))
+    assert rao.items("/identity-providers") == []
+    assert rao("GET", f"/identity-providers/{made}").status_code == 404
+    assert rao("PATCH", f"/identity-providers/{made}", json={"active": False}).status_code == 404
+    assert rao("DELETE", f"/identity-providers/{made}").status_code == 404
+    assert rao("POST", "/identity-providers", json=OIDC).status_code == 403
+
+
+def test_what_auth_says_is_shown(app: EnrollApp) -> None:
+    api = master(app)
+    made = api.create("/identity-providers", SAML)
+    assert api("GET", f"/identity-providers/{made}").json()["state"] is None
+    hear(app, made, 1, entity_id="https://idp.example/", detail="It works.")
+    shown = api("GET", f"/identity-providers/{made}").json()
+    assert (shown["state"], shown["entity_id"], shown["state_detail"]) == ("ready", "https://idp.example/", "It works.")
+
+
+def test_what_auth_said_of_an_older_version_or_before_is_ignored(app: EnrollApp) -> None:
+    api = master(app)
+    made = api.create("/identity-providers", SAML)
+    api("PATCH", f"/identity-providers/{made}", json={"metadata_url": "https://idp.example/new"})
+    hear(app, made, 1)
+    assert api("GET", f"/identity-providers/{made}").json()["state"] is None
+    hear(app, made, 2)
+    hear(app, made, 2, state="failed", checked_at=app.clock.now() - timedelta(hours=1))
+    assert api("GET", f"/identity-providers/{made}").json()["state"] == IdentityProviderState.READY
+
+
+def test_new_metadata_makes_the_old_judgement_void(app: EnrollApp) -> None:
+    api = master(app)
+    made = api.create("/identity-providers", SAML)
+    hear(app, made, 1)
+    assert api("PATCH", f"/identity-providers/{made}", json={"name": "Uni"}).json()["state"] == "ready"
+    changed = api("PATCH", f"/identity-providers/{made}", json={"metadata_url": "https://idp.example/2"})
+    assert changed.json()["state"] is None
+
+
+def test_what_auth_says_of_a_deleted_provider_is_dropped(app: EnrollApp) -> None:
+    hear(app, new_id(), 1)
+    assert master(app).items("/identity-providers") == []
