@@ -9,9 +9,13 @@ from keystead_enroll.web.console import (
     administrators,
     arrival,
     audit,
+    certificates,
+    dashboard,
+    devices,
     identity_providers,
     organizations,
     persons,
+    requests,
     tokens,
 )
 from keystead_enroll.web.console.tools import ConsoleTools
@@ -20,6 +24,10 @@ from keystead_kit.http import problem_response, wants_page
 
 ROUTERS = (
     arrival.router,
+    dashboard.router,
+    certificates.router,
+    requests.router,
+    devices.router,
     organizations.router,
     persons.router,
     administrators.router,
