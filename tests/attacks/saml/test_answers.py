@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from tests.attacks.saml.forge import (
@@ -25,6 +27,7 @@ from tests.attacks.saml.forge import (
 )
 from tests.unit.auth.fakes import START, FakeAttempts, FakeClock, FakeRandomness, FakeTransactions
 
+from keystead_auth.adapters.xmlsec import XmlSec
 from keystead_auth.domain import idp_errors as refusals
 from keystead_auth.domain.providers import Arrival, Attempt, IdentityProvider, Purpose
 from keystead_auth.domain.saml.metadata import SamlEntity
@@ -57,6 +60,7 @@ class CountingVerifier:
 
     forge: Forge
     asked: int = 0
+    opens_as: bytes | None = None
 
     def verify(self, document: bytes, element: str, id: str, certificate: str) -> bool:
         self.asked += 1
@@ -64,7 +68,7 @@ class CountingVerifier:
 
     def decrypt(self, document: bytes) -> bytes:
         self.asked += 1
-        return self.forge.xmlsec.decrypt(document)
+        return self.opens_as or self.forge.xmlsec.decrypt(document)
 
 
 class Names:
@@ -157,6 +161,12 @@ def test_a_signed_response_is_taken(service: Service, forge: Forge) -> None:
 
 def test_an_encrypted_assertion_is_taken(service: Service, forge: Forge) -> None:
     assert service.take(forge.encrypted(forge.good(START))).person.email == "ada@example.org"
+
+
+def test_a_list_of_prefixes_is_no_harm(service: Service, forge: Forge) -> None:
+    prefixes = '<ec:InclusiveNamespaces xmlns:ec="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="saml"/>'
+    mark = signature("#_assertion", transforms=ENVELOPED + EXCLUSIVE.replace("/>", f">{prefixes}</ds:Transform>"))
+    service.take(forge.sign_assertion(Answer(START, assertion_signature=mark).response()))
 
 
 # --- documents that nobody should look into -----------------------------------------------------------------------
@@ -404,7 +414,51 @@ def test_weak_or_remote_encryption_is_refused_unseen(service: Service, forge: Fo
     service.refuses_unseen(hidden.replace(old, new, 1), refusals.EncryptionForbidden)
 
 
-def test_what_is_encrypted_to_somebody_else_is_refused(service: Service, forge: Forge, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_what_was_encrypted_is_one_assertion_and_nothing_else(service: Service, forge: Forge) -> None:
+    hidden = forge.encrypted(forge.good(START))
+    for content in ("", evil().assertion() + Answer(START).assertion(), "<saml:Advice/>"):
+        opened = Answer(START).response(f"<saml:EncryptedAssertion>{content}</saml:EncryptedAssertion>")
+        service.verifier.opens_as = opened.encode()
+        with pytest.raises(refusals.UnexpectedShape):
+            service.take(hidden)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        '<x:MgmtData xmlns:x="http://www.w3.org/2000/09/xmldsig#" URI="http://evil.example/"/>',
+        '<x:CipherReference xmlns:x="http://www.w3.org/2001/04/xmlenc#"/>',
+        '<x:EncryptedData xmlns:x="http://www.w3.org/2001/04/xmlenc#"/>',
+    ],
+)
+def test_ciphertext_from_elsewhere_is_refused_unseen(service: Service, forge: Forge, inside: str) -> None:
+    hidden = forge.encrypted(forge.good(START)).replace("<ns0:CipherData>", f"{inside}<ns0:CipherData>", 1)
+    service.refuses_unseen(hidden, refusals.EncryptionForbidden)
+
+
+@pytest.mark.parametrize("name", ["EncryptedID", "EncryptedAttribute"])
+def test_what_is_encrypted_beside_the_assertion_is_refused_unseen(service: Service, name: str) -> None:
+    secret = f"<saml:{name}><x/></saml:{name}></saml:Subject>"
+    service.refuses_unseen(Answer(START).response().replace("</saml:Subject>", secret), refusals.EncryptionForbidden)
+
+
+def test_any_number_of_encrypted_keys_is_refused_unseen(service: Service, forge: Forge) -> None:
+    hidden = re.sub(r' Id="[^"]*"', "", forge.encrypted(forge.good(START)))
+    _, key = cut(hidden, "EncryptedKey")
+    service.refuses_unseen(hidden.replace(key, key * 5), refusals.EncryptionForbidden)
+
+
+def test_another_digest_in_the_key_s_encryption_is_refused_unseen(service: Service, forge: Forge) -> None:
+    hidden = forge.encrypted(forge.good(START))
+    start = hidden.index("rsa-oaep-mgf1p")
+    end = hidden.index("/>", start)
+    digest = (
+        '><d:DigestMethod xmlns:d="http://www.w3.org/2000/09/xmldsig#" Algorithm="urn:md5"/></ns0:EncryptionMethod>'
+    )
+    service.refuses_unseen(hidden[:end] + digest + hidden[end + 2 :], refusals.EncryptionForbidden)
+
+
+def test_what_is_encrypted_to_somebody_else_is_refused(service: Service, forge: Forge, tmp_path: Path) -> None:
     other = Forge(tmp_path)
     service.refuses(other.encrypted(other.good(START)), refusals.DecryptionFailed)
 
@@ -450,6 +504,15 @@ def test_an_unsigned_assertion_is_refused_encrypted_as_well(service: Service, fo
         (signature("#_assertion", references=2), refusals.SignatureMalformed),
         (signature("#_assertion", references=0), refusals.SignatureMalformed),
         (signature("#_assertion", more="<ds:Object/>"), refusals.SignatureMalformed),
+        (signature("#_assertion").replace("<ds:Transforms>", "<ds:X/><ds:Transforms>"), refusals.SignatureMalformed),
+        (signature("#_assertion", transforms=ENVELOPED.replace("/>", "><x/></ds:Transform>") + EXCLUSIVE),
+         refusals.TransformForbidden),
+        (signature("#_assertion", transforms=(ENVELOPED + EXCLUSIVE).replace("ds:Transform ", "ds:Other ")),
+         refusals.TransformForbidden),
+        (signature("#_assertion", transforms=ENVELOPED + EXCLUSIVE.replace(
+            "/>", '><e:InclusiveNamespaces xmlns:e="http://www.w3.org/2001/10/xml-exc-c14n#" x="y"/></ds:Transform>')),
+         refusals.TransformForbidden),
+        (signature("#_assertion", more="<ds:KeyInfo><ds:MgmtData/></ds:KeyInfo>"), refusals.KeyInfoForbidden),
         (signature("#_assertion", more='<ds:KeyInfo><ds:RetrievalMethod URI="http://evil.example/"/></ds:KeyInfo>'),
          refusals.KeyInfoForbidden),
         (signature("#_assertion", more='<ds:KeyInfo><x xmlns="urn:evil"/></ds:KeyInfo>'), refusals.KeyInfoForbidden),
@@ -506,6 +569,43 @@ def test_a_good_response_does_not_save_a_wrong_assertion(service: Service, forge
         by="stranger",
     )
     service.refuses(forge.sign_response(both), refusals.SignatureWrong)
+
+
+def test_a_signature_stands_after_an_issuer_and_nothing_else(service: Service) -> None:
+    mark = signature("#_response")
+    document = Answer(START, response_issuer=None, extensions=f"<samlp:Extensions/>{mark}").response()
+    service.refuses_unseen(document, refusals.SignatureMisplaced)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('Version="2.0" IssueInstant', 'Version="1.1" IssueInstant'),
+        ("</saml:Issuer><ds:Signature", "<x/></saml:Issuer><ds:Signature"),
+        ("<saml:Issuer>https://idp.example/entity</saml:Issuer><ds:S",
+         '<saml:Issuer Format="urn:oasis:names:tc:SAML:2.0:nameid-format:persistent">https://idp.example/entity'
+         "</saml:Issuer><ds:S"),
+        ("</saml:Subject>", "</saml:Subject><saml:Subject/>"),
+        ("<saml:NameID>ada</saml:NameID>", "<saml:NameID>a<x/>da</saml:NameID>"),
+        ("<saml:Conditions ", '<saml:Conditions NotOnOrAfter="today" '),
+        ('NotBefore="2026', 'NotBefore="9999-99-99T00:00:00Z" x="2026'),
+        ('NotBefore="2026', 'NotBefore="2026-11-23T12:00:00+01:00" x="2026'),
+    ],
+)  # fmt: skip
+def test_a_genuine_assertion_of_another_shape_is_refused(service: Service, forge: Forge, old: str, new: str) -> None:
+    unsigned = Answer(START, assertion_signature=signature("#_assertion")).response()
+    place = unsigned.index("<saml:Assertion")
+    if 'Conditions NotOnOrAfter="today"' in new:
+        unsigned = re.sub(r'(<saml:Conditions [^>]*) NotOnOrAfter="[^"]*"', r"\1", unsigned)
+    assert old in unsigned[place:]
+    changed = unsigned[:place] + unsigned[place:].replace(old, new, 1)
+    service.refuses(forge.sign_assertion(changed), refusals.UnexpectedShape)
+
+
+def test_a_confirmation_without_data_confirms_nothing(service: Service, forge: Forge) -> None:
+    unsigned = Answer(START, assertion_signature=signature("#_assertion")).response()
+    bare = re.sub(r"<saml:SubjectConfirmationData[^>]*/>", "", unsigned)
+    service.refuses(forge.sign_assertion(bare), refusals.RecipientWrong)
 
 
 # --- genuine answers to something else -------------------------------------------------------------------------------
@@ -572,6 +672,19 @@ def test_an_assertion_works_once_though_nobody_asked(service: Service, forge: Fo
 def test_an_answer_comes_in_time(service: Service, forge: Forge) -> None:
     service.clock.pass_by(minutes=16)
     service.refuses(forge.good(START + timedelta(minutes=16)), refusals.TooLate)
+
+
+@pytest.mark.parametrize("greed", ["x = bytearray(2**30)", "import time; time.sleep(60)", "while True: pass"])
+def test_a_verifier_that_runs_away_is_ended_and_nothing_is_verified(forge: Forge, tmp_path: Path, greed: str) -> None:
+    program = tmp_path / "xmlsec1"
+    program.write_text(
+        "#!/bin/sh\n"
+        'if [ "$1" = --version ]; then echo "xmlsec1 1.2.37 (openssl)"; exit; fi\n'
+        f"'{sys.executable}' -c '{greed}' && echo OK >&2\n"
+    )
+    program.chmod(0o700)
+    verifier = XmlSec(str(program), (), seconds=3)
+    assert verifier.verify(b"<x/>", "Response", "_response", forge.keys["idp"].certificate) is False
 
 
 def test_the_page_tells_a_forger_nothing(service: Service, forge: Forge) -> None:
