@@ -5,7 +5,19 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 
 from keystead_enroll.domain.administration_refusals import ConsoleClosed
-from keystead_enroll.web.console import arrival, certificates, dashboard, devices, organizations, requests
+from keystead_enroll.web.console import (
+    administrators,
+    arrival,
+    audit,
+    certificates,
+    dashboard,
+    devices,
+    identity_providers,
+    organizations,
+    persons,
+    requests,
+    tokens,
+)
 from keystead_enroll.web.console.tools import ConsoleTools
 from keystead_enroll.web.problems import as_problem
 from keystead_kit.http import problem_response, wants_page
@@ -17,6 +29,11 @@ ROUTERS = (
     requests.router,
     devices.router,
     organizations.router,
+    persons.router,
+    administrators.router,
+    identity_providers.router,
+    tokens.router,
+    audit.router,
 )
 
 
