@@ -223,18 +223,18 @@ def _form(
                 options=_METHODS,
                 hint="With a password they get a letter with which to choose it.",
             ),
-        )
+            FormField("myself" if myself else "roles", "", "hidden"),
+        ),
+        intro="Your own roles are for others to change." if myself else "",
     )
     if myself:
         values: dict[str, str | Sequence[str]] = {**stored, **draft.values, "myself": "1"}
-        hidden = Fieldset((FormField("myself", "", "hidden"),), intro="Your own roles are for others to change.")
-        fieldsets: tuple[Fieldset, ...] = (who, hidden)
+        fieldsets: tuple[Fieldset, ...] = (who,)
     else:
         count = role_count(draft.values, grants)
         values = {**stored, **role_values(grants, count)} if not draft.values else typed_roles(draft.values, count)
         values["roles"] = str(count)
-        hidden = Fieldset((FormField("roles", "", "hidden"),))
-        fieldsets = (who, hidden, *role_fields(tx, actor, count))
+        fieldsets = (who, *role_fields(tx, actor, count))
     if draft.values:
         values["methods"] = draft.values.get("methods", "").splitlines()
     return fieldsets, values

@@ -171,7 +171,7 @@ def _detail(tx: Transaction, actor: Actor, provider: IdentityProvider, origin: s
                 "What we know of it",
                 facts=(
                     *own_facts,
-                    Fact("Attribute names", several(names), "" if names else "The usual ones."),
+                    Fact("Attribute names", several(names) if names else text("The usual ones")),
                     Fact("Valid until", moment(provider.valid_until, relative=True)),
                     Fact("Last looked at", moment(provider.checked_at, "datetime", relative=True)),
                 ),
@@ -180,7 +180,9 @@ def _detail(tx: Transaction, actor: Actor, provider: IdentityProvider, origin: s
                 "What it may do",
                 facts=(
                     Fact("Signs in", several(may)),
-                    Fact("Speaks for", several(speaks_for), "" if provider.organization_ids else "Every organization."),
+                    Fact(
+                        "Speaks for", several(speaks_for) if provider.organization_ids else text("Every organization")
+                    ),
                 ),
             ),
         ),

@@ -114,7 +114,7 @@ def _detail(tx: Transaction, actor: Actor, person: Person, _request: Request) ->
                 "Who they are",
                 facts=(
                     Fact("Organization", _place_link(tx, person)),
-                    Fact("User principal name", code(person.upn or ""), "" if person.upn else "The e-mail address."),
+                    Fact("User principal name", code(person.upn) if person.upn else text("The e-mail address")),
                     Fact("Added", moment(person.created_at)),
                     Fact("Invited", moment(person.invited_at, "datetime", relative=True)),
                 ),

@@ -102,8 +102,11 @@ def _role(tx: Transaction, grant: Grant) -> Cell:
     return text(f"{ROLE_WORDS[grant.role]}{place}", f"only {types}" if types else "")
 
 
-def role_fields(tx: Transaction, actor: Actor, count: int, *, first_hint: str = "") -> tuple[Fieldset, ...]:
-    """Questions for `count` roles that the actor may give. A button asks for one more, without script too."""
+def role_fields(
+    tx: Transaction, actor: Actor, count: int, *, needed: bool = True, first_hint: str = ""
+) -> tuple[Fieldset, ...]:
+    """Questions for `count` roles that the actor may give, the first one `needed`. A button asks for one more, without
+    script too."""
     scope = actor.scope
     options = place_options(tx, lambda o, d: any(scope.covers([_grant(o, d, [kind])]) for kind in CertificateType))
     named = tuple(
@@ -121,11 +124,11 @@ def role_fields(tx: Transaction, actor: Actor, count: int, *, first_hint: str = 
                     "Where",
                     "select",
                     hint=first_hint if number == 0 else "",
-                    required=False,
+                    required=needed and number == 0,
                     options=named,
                     button=FieldButton("more_roles", "Another role", str(count + 1)) if number == last else None,
                 ),
-                FormField(f"grant-{number}-types", "For", "checks", required=False, options=_TYPES),
+                FormField(f"grant-{number}-types", "For", "checks", options=_TYPES),
             ),
             legend=f"Role {number + 1}" if count > 1 else "Role",
         )

@@ -113,7 +113,7 @@ def router(tools: ConsoleTools) -> APIRouter:
             made = at_roles(verbs.create_token)(tools.transactions, tools.clock, visitor.actor, wanted)
         except InputRefused as refusal:
             return tools.again(request, posted, refusal, lambda draft: new_page(request, visitor, draft))
-        advice = "Keep it like a password, where its program finds it: Authorization: Bearer …"
+        advice = "Keep it like a password. A program sends it as `Authorization: Bearer ksa_…`."
         page = shown_once(f"The token “{wanted.name}”", made.secret or "", "API token", advice, TOKENS, (TOP,))
         response = tools.render(request, visitor, page, NAV)
         tools.context.drafts.forget(request, response)
@@ -203,7 +203,7 @@ def _new(tx: Transaction, actor: Actor, draft: Draft) -> FormPage:
                     FormField("roles", "", "hidden"),
                 )
             ),
-            *role_fields(tx, actor, count, first_hint=hint),
+            *role_fields(tx, actor, count, needed=False, first_hint=hint),
         ),
         submit="Make the token",
         cancel_url=TOKENS,
