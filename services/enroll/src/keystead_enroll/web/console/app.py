@@ -5,12 +5,19 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 
 from keystead_enroll.domain.administration_refusals import ConsoleClosed
-from keystead_enroll.web.console import arrival, organizations
+from keystead_enroll.web.console import accounts, arrival, forms, licences, organizations, profiles
 from keystead_enroll.web.console.tools import ConsoleTools
 from keystead_enroll.web.problems import as_problem
 from keystead_kit.http import problem_response, wants_page
 
-ROUTERS = (arrival.router, organizations.router)
+ROUTERS = (
+    arrival.router,
+    organizations.router,
+    profiles.router,
+    forms.router,
+    accounts.router,
+    licences.router,
+)
 
 
 def add_console(app: FastAPI, tools: ConsoleTools) -> None:
