@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from tests.support import page_audit
 from tests.support.console_samples import SAMPLES, ConsoleSample, render
 from tests.support.page_samples import STATIC
@@ -106,7 +106,8 @@ def test_a_panel_stays_within_the_page_and_closes_by_escape_and_by_a_click_elsew
         page.get_by_role("table", name="Fields that the search understands"),
         page.get_by_text("Fields", exact=True),
     )
-    for close in (lambda: page.keyboard.press("Escape"), lambda: page.locator("h1").click()):
+    ways: list[Callable[[], None]] = [lambda: page.keyboard.press("Escape"), lambda: page.locator("h1").click()]
+    for close in ways:
         opener.click()
         expect(panel).to_be_visible()
         assert page_audit.sideways(page) == []
@@ -138,11 +139,17 @@ def test_every_place_is_reached_by_keyboard_and_the_ring_is_seen(page: Page, ori
 
 def test_enter_in_a_field_saves_and_does_not_generate(page: Page, origin: str) -> None:
     page.goto(f"{origin}/form-details.html")
-    sent = []
-    page.route("**/console/**", lambda route: (sent.append(route.request.post_data or ""), route.abort()))
+    sent: list[str] = []
+
+    def keep(route: Route) -> None:
+        sent.append(route.request.post_data or "")
+        route.abort()
+
+    page.route("**/console/**", keep)
     page.get_by_label("Name").press("Enter")
     page.wait_for_timeout(200)
-    assert len(sent) == 1 and "name=Staff+certificates" in sent[0] and "generate_uri" not in sent[0]
+    assert len(sent) == 1
+    assert "name=Staff+certificates" in sent[0] and "generate_uri" not in sent[0]
 
 
 def test_the_menu_opens_and_everything_is_there_without_script(browser: Browser, origin: str) -> None:

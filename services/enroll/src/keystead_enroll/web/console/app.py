@@ -5,18 +5,43 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 
 from keystead_enroll.domain.administration_refusals import ConsoleClosed
-from keystead_enroll.web.console import accounts, arrival, forms, licences, organizations, profiles
+from keystead_enroll.web.console import (
+    accounts,
+    administrators,
+    arrival,
+    audit,
+    certificates,
+    dashboard,
+    devices,
+    forms,
+    identity_providers,
+    licences,
+    organizations,
+    persons,
+    profiles,
+    requests,
+    tokens,
+)
 from keystead_enroll.web.console.tools import ConsoleTools
 from keystead_enroll.web.problems import as_problem
 from keystead_kit.http import problem_response, wants_page
 
 ROUTERS = (
     arrival.router,
+    dashboard.router,
+    certificates.router,
+    requests.router,
+    devices.router,
     organizations.router,
     profiles.router,
     forms.router,
     accounts.router,
     licences.router,
+    persons.router,
+    administrators.router,
+    identity_providers.router,
+    tokens.router,
+    audit.router,
 )
 
 

@@ -19,6 +19,12 @@ _VERBS = {
     "revoke": Words("Revoked"),
     "invite": Words("Invited"),
     "generate": Words("Given a new address"),
+    "submit": Words("Asked for"),
+    "approve": Words("Approved"),
+    "reject": Words("Declined"),
+    "cancel": Words("Cancelled"),
+    "remove": Words("Removed"),
+    "install": Words("Installed"),
 }
 
 
