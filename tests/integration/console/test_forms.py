@@ -164,3 +164,10 @@ def test_licence_terms_are_published(app: EnrollApp) -> None:
     page = visit.follow(visit.send("/licence-terms/new", version="2027", text="Be kind.")).text
     assert "Be kind." in page
     assert "Be good." in page
+
+
+def test_a_rule_that_is_left_empty_keeps_a_browser_from_nothing(app: EnrollApp) -> None:
+    api = master(app)
+    made = api.create("/forms", {"name": "Mapped", "certificate_type": "client", "methods": ["idp"]})
+    page = console(app).get(f"/accounts/new?form={made}").text
+    assert page.count('<option value="MATCHES" selected>') == 3

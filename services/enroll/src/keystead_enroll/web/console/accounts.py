@@ -176,7 +176,7 @@ def _fieldsets(
 ) -> tuple[Fieldset, ...]:
     mapping = SignInMethod.IDP in form.methods
     authorizations = {kind: words for kind, words in AUTHORIZATIONS.items() if mapping or "idp" not in kind.value}
-    if account is None:
+    if account is None or not account.has_access_code:
         code_hint = Words("Letters and digits only. Tell it to people by another channel; nobody can read it back.")
     else:
         code_hint = Words("Leave it empty to keep the code that is set.")
@@ -199,7 +199,7 @@ def _fieldsets(
                         Option("administrator", Words("By an administrator")),
                     ),
                 ),
-                FormField("active", "", "checks", required=False, options=(Option("yes", Words("Offered to people")),)),
+                FormField("active", Words("State"), "checks", options=(Option("yes", Words("Offered to people")),)),
             )
         ),
         Fieldset(
@@ -240,6 +240,11 @@ def _rule_fieldset(number: int) -> Fieldset:
     )
 
 
+def _usual_matches(rules: int) -> dict[str, str | Sequence[str]]:
+    """A comparison for each rule: a browser would not send a form in which an empty rule has none."""
+    return {f"rule_match_{number}": MatchType.MATCHES.value for number in range(rules)}
+
+
 def _places(tx: Transaction, actor: Actor, form: EnrollmentForm) -> tuple[Option, ...]:
     """The organizations and departments of which the actor may have an account in this form."""
     names = {
@@ -267,6 +272,7 @@ def _new(tx: Transaction, actor: Actor, draft: Draft, request: Request) -> FormP
     form_id = draft.values.get("form_id") or request.query_params.get("form", "")
     form = reach(tx, FORMS, actor, form_id, "enrollment form")
     usual: dict[str, str | Sequence[str]] = {
+        **_usual_matches(MORE_RULES),
         "csr_method": "keystead_agent", "approval": "automatic", "active": ["yes"], "authorization": "none",
     }  # fmt: skip
     return FormPage(
@@ -291,7 +297,7 @@ def _change(tx: Transaction, actor: Actor, account: WebFormAccount, draft: Draft
         fieldsets=_fieldsets(tx, actor, form, account, len(account.idp_rules) + MORE_RULES),
         submit=Words("Save"),
         cancel_url=own,
-        values=kept(draft, _stored(account), _CHECKS),
+        values=kept(draft, _usual_matches(len(account.idp_rules) + MORE_RULES) | _stored(account), _CHECKS),
         errors=draft.errors,
         crumbs=_crumbs(form, Crumb(account.name, own)),
         danger=Action(Words("Delete this account"), f"{own}/delete", "danger"),

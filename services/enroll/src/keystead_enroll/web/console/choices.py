@@ -100,7 +100,6 @@ def delegation_fields(tx: Transaction, actor: Actor, delegated: Iterable[str]) -
         "organization_ids",
         Words("Organizations"),
         "checks",
-        required=False,
         options=tuple(Option(one, name) for one, name in offered.items()),
     )
     if not actor.scope.everything:

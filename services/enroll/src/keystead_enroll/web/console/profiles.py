@@ -181,7 +181,7 @@ def _fieldsets(tx: Transaction, actor: Actor, profile: CertificateProfile | None
     if profile is None:
         first.append(FormField("certificate_type", Words("Certificate type"), "radios", options=options(TYPES)))
     return (
-        Fieldset((*first, FormField("active", "", "checks", required=False, options=(_ACTIVE,)))),
+        Fieldset((*first, FormField("active", Words("State"), "checks", options=(_ACTIVE,)))),
         Fieldset(
             (
                 FormField(
@@ -230,16 +230,20 @@ def _fieldsets(tx: Transaction, actor: Actor, profile: CertificateProfile | None
                     "idp_groups", Words("Groups from the identity provider"), "textarea", required=False, rows=3,
                     hint=Words("One a line. With any, only people who are in one of them may have it."),
                 ),
-                FormField(
-                    "device_name_pattern", Words("Device names"), required=False, code=True,
-                    hint=Words("A regular expression that a device's whole name must match."),
-                ),
+                *([_DEVICE_NAMES] if CertificateType.DEVICE in kinds else []),
             ),
             Words("Who may have it"),
         ),
     )  # fmt: skip
 
 
+_DEVICE_NAMES = FormField(
+    "device_name_pattern",
+    Words("Device names"),
+    required=False,
+    code=True,
+    hint=Words("A regular expression that a device's whole name must match."),
+)
 _ACTIVE = Option("yes", Words("Offered to people"))
 
 
