@@ -18,6 +18,7 @@ _VERBS = {
     "delete": Words("Deleted"),
     "revoke": Words("Revoked"),
     "invite": Words("Invited"),
+    "generate": Words("Given a new address"),
     "submit": Words("Asked for"),
     "approve": Words("Approved"),
     "reject": Words("Declined"),
