@@ -11,6 +11,7 @@ from keystead_enroll.domain.administration_refusals import InputRefused, NotAllo
 from keystead_enroll.domain.inputs import TokenInput
 from keystead_enroll.domain.lists import API_TOKENS
 from keystead_enroll.ports import Clock, Transaction, Transactions
+from keystead_enroll.usecases.admin.administrators import manageable
 from keystead_enroll.usecases.admin.common import Once, Target, note, reach
 from keystead_kit.secrets import new_id, new_token, token_digest
 
@@ -85,10 +86,13 @@ def _made(
 
 
 def revoke_token(transactions: Transactions, clock: Clock, actor: Actor, token_id: str) -> None:
-    """Ends a token at once. Its owner may, and whoever rules the owner. Raises ThingUnknown."""
+    """Ends a token at once. Its owner may, and whoever may change the owner. Raises ThingUnknown, NotAllowed."""
     now = clock.now()
     with transactions.write() as tx:
         token = reach_token(tx, actor, token_id)
+        owner = tx.get(Administrator, token.administrator_id)
+        if token.administrator_id != actor.id and (owner is None or not manageable(actor, owner)):
+            raise NotAllowed("Its owner also has a role that you do not have, so you may not end their tokens.")
         if token.revoked_at is None:
             token.revoked_at = now
             note(tx, actor, now, "token.revoke", Target(token.id, token.name))
