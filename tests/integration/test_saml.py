@@ -36,6 +36,7 @@ from keystead_auth.domain.providers import Arrival, Purpose
 from keystead_auth.domain.saml.names import POST
 from keystead_auth.web import saml
 from keystead_auth.web.answers import Answers
+from keystead_auth.web.comers import Comers
 from keystead_contracts.identity import SignInMethod
 from keystead_kit.pages import Pages
 
@@ -167,8 +168,8 @@ def test_an_administrator_who_comes_back_is_handed_on_and_has_no_session_here(
         return Response("the console")
 
     assert auth.parts.saml
-    console = FastAPI()
-    console.include_router(saml.router(auth.parts, auth.parts.saml, Answers(auth.parts, Pages()), enter))
+    console, answers = FastAPI(), Answers(auth.parts, Pages())
+    console.include_router(saml.router(auth.parts, auth.parts.saml, Comers(auth.parts, answers, enter), answers))
     address = browser.get("/auth/saml/idp1/sign-in?purpose=administrator").headers["location"]
     on = bring(auth, idp.sign_in(address, "ada")).headers["location"]
     door = client_of(console)
