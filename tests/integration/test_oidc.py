@@ -57,7 +57,7 @@ def fact(op: OpenIdProvider, id: str = "op1", version: int = 1, **changes: objec
 
 
 def introduce(auth: Auth, op: OpenIdProvider, id: str = "op1", **changes: object) -> None:
-    auth.take(fact(op, id, **changes))
+    auth.take(fact(op, id).model_copy(update=changes))
     read_providers(auth)
 
 

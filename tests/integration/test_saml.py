@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -242,6 +243,17 @@ def test_an_answer_works_once(auth: Auth, idp: IdentityProvider, browser: Browse
     assert browser.get(on).status_code == 303
     assert browser.get(on).status_code == 403
     assert auth.count(tables.sessions) == 1
+
+
+def test_an_answer_works_once_though_it_comes_many_times_at_once(
+    auth: Auth, idp: IdentityProvider, browser: Browser
+) -> None:
+    introduce(auth, idp)
+    fields = idp.sign_in(begin(browser), "ada")
+    with ThreadPoolExecutor(4) as pool:
+        answers = [each.status_code for each in pool.map(lambda _: bring(auth, fields), range(4))]
+    assert sorted(answers) == [303, 403, 403, 403]
+    assert auth.count(tables.idp_arrivals) == 1
 
 
 def test_an_answer_to_one_request_does_not_answer_another(auth: Auth, idp: IdentityProvider, browser: Browser) -> None:

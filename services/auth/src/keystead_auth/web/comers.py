@@ -18,6 +18,8 @@ from keystead_kit.logs import get_logger
 from keystead_kit.trace import tracing
 
 EnterConsole = Callable[[Request, Arrival], Response]
+MOST_WHY = 200
+"""Characters of an explanation in the log: part of it is what the other side wrote."""
 _log = get_logger()
 
 
@@ -56,7 +58,9 @@ def counted(kind: str) -> Iterator[None]:
         yield
     except AnswerRefused as refusal:
         IDP_SIGN_INS.labels(kind=kind, outcome=refusal.reason).inc()
-        _log.warning("identity provider's answer refused", reason=refusal.reason, why=refusal.why, form=refusal.form)
+        _log.warning(
+            "identity provider's answer refused", reason=refusal.reason, why=refusal.why[:MOST_WHY], form=refusal.form
+        )
         raise
     except Refusal as refusal:
         IDP_SIGN_INS.labels(kind=kind, outcome=refusal.code).inc()
