@@ -78,11 +78,11 @@ def test_an_invited_administrator_signs_in_with_password_and_code(
         emmy.page.get_by_label("Your password").fill(PASSWORD)
         emmy.press("Sign in")
         emmy.sees("Type the code from your app")
-        emmy.page.get_by_label("Code").fill("000000")
+        emmy.page.get_by_label("Code", exact=True).fill("000000")
         emmy.press("Go on")
         assert emmy.error_beside("code")
         seen.look(emmy.page, "code-wrong")
-        emmy.page.get_by_label("Code").fill(emmy.totp.at(int(time.time()) + emmy.totp.interval))
+        emmy.page.get_by_label("Code", exact=True).fill(emmy.totp.at(int(time.time()) + emmy.totp.interval))
         emmy.press("Go on")
         expect(emmy.page).to_have_url(f"{stack.origin}/console")
         assert emmy.faults == []

@@ -145,7 +145,7 @@ def test_who_begins_at_the_identity_provider_confirms_and_goes_on(
     person.sees("Confirm that it is you")
     seen.look(person.page, "idp-confirm")
     person.press("Continue")
-    expect(person.page.get_by_role("heading", level=1)).to_have_text("Request a certificate")
+    expect(person.page.get_by_text("ada@example.org")).to_be_visible()
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ class Administrator(Visitor):
         self.page.get_by_text("Type it in instead").click()
         secret = self.page.locator("details code").inner_text()
         self.totp = pyotp.TOTP(secret.replace(" ", ""))
-        self.page.get_by_label("Code").fill(self.totp.at(int(time.time()) - self.totp.interval))
+        self.page.get_by_label("Code", exact=True).fill(self.totp.at(int(time.time()) - self.totp.interval))
         self.press("Go on")
         self.sees("Keep your recovery codes")
 
