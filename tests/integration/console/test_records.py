@@ -96,8 +96,11 @@ def test_a_request_is_cancelled(app: EnrollApp) -> None:
 def test_several_requests_are_decided_at_once_and_each_by_itself(app: EnrollApp) -> None:
     browser, visit = app.browser("Approved"), console(app)
     first, second = browser.order(), browser.order()
-    assert 'name="chosen"' in visit.get(WAITING).text
-    asked = visit.post("/requests/decide", chosen=[first, second], decision="approve")
+    page = visit.get(WAITING).text
+    assert 'name="chosen"' in page and 'formaction="/console/requests/decline"' in page
+    asked = visit.post("/requests/approve", chosen=[first, second])
+    assert 'name="decision" value="approve"' in asked.text
+    assert 'name="decision" value="reject"' in visit.post("/requests/decline", chosen=[first]).text
     assert "Approve 2 requests" in asked.text and app.order(first).state is OrderState.AWAITING_APPROVAL
     master(app)("POST", f"/requests/{first}/approval", json={})
     done = visit.post("/requests/decided", chosen=[first, second], decision="approve", note="")
@@ -186,7 +189,7 @@ def test_what_is_outside_of_the_scope_does_not_exist(app: EnrollApp) -> None:
         assert visit.post(path, **fields).status_code == 404, path
     for path in ("/certificates", "/requests", "/devices"):
         assert ADA not in visit.get(path).text
-    assert visit.post("/requests/decide", chosen=[order_id], decision="approve").status_code == 303
+    assert visit.post("/requests/approve", chosen=[order_id]).status_code == 303
     assert "Not decided" in visit.post("/requests/decided", chosen=[order_id], decision="approve").text
     assert app.order(order_id).state is OrderState.AWAITING_APPROVAL
     assert [row.revoked_at for row in app.certificates()] == [None]

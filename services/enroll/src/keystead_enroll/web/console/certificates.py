@@ -229,7 +229,7 @@ def _detail(tx: Transaction, actor: Actor, certificate: Certificate, state: Cell
             Section(
                 Words("Download"),
                 facts=tuple(
-                    Fact(label, link(each.file_name(certificate), f"{own}/file?format={each.value}"))
+                    Fact(label, link(Words("Download"), f"{own}/file?format={each.value}", each.file_name(certificate)))
                     for each, label in FORMATS
                 ),
             ),
@@ -267,7 +267,7 @@ def _place(tx: Transaction, certificate: Certificate) -> tuple[Fact, ...]:
 
 
 def _finding(passed: bool, sentence: str) -> Cell:
-    return tag("good" if passed else "calm", Words(sentence))
+    return text(Words(sentence), "" if passed else Words("Not shown"))
 
 
 def _confirm(tx: Transaction, certificate: Certificate, draft: Draft) -> ConfirmPage:

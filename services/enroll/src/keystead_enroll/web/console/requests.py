@@ -98,18 +98,24 @@ def router(tools: ConsoleTools) -> APIRouter:
         listing = Listing(ORDERS, _list(searched), _row, BASE)
         return tools.render(request, visitor, list_page(tools, request, visitor, listing), NAV)
 
-    def several_page(request: Request, visitor: Visitor, posted: Posted, errors: dict[str, str]) -> Response:
+    def several_page(
+        request: Request, visitor: Visitor, posted: Posted, errors: dict[str, str], *, approve: bool
+    ) -> Response:
         """The page that asks before several requests are decided. Those that cannot be are named when it is done."""
         ids = list(dict.fromkeys(posted.many("chosen")))[:MOST_AT_ONCE]
         with transactions.read() as tx:
             found = [order for each in ids if (order := tx.in_reach(ORDERS, visitor.actor.scope, each)) is not None]
         if not found:
             return RedirectResponse(f"{BASE}?q={_WAITING}", 303)
-        return tools.render(request, visitor, _confirm_several(found, posted, errors), NAV)
+        return tools.render(request, visitor, _confirm_several(found, posted, errors, approve=approve), NAV)
 
-    @pages.post(f"{BASE}/decide")
-    def ask_several(request: Request, visitor: Here, posted: Sent) -> Response:
-        return several_page(request, visitor, posted, {})
+    @pages.post(f"{BASE}/approve")
+    def ask_to_approve(request: Request, visitor: Here, posted: Sent) -> Response:
+        return several_page(request, visitor, posted, {}, approve=True)
+
+    @pages.post(f"{BASE}/decline")
+    def ask_to_decline(request: Request, visitor: Here, posted: Sent) -> Response:
+        return several_page(request, visitor, posted, {}, approve=False)
 
     @pages.post(f"{BASE}/decided")
     def several_decided(request: Request, visitor: Here, posted: Sent) -> Response:
@@ -120,7 +126,7 @@ def router(tools: ConsoleTools) -> APIRouter:
             if len(wanted.ids) >= TYPED_FROM and posted.text("typed_word").strip() != str(len(wanted.ids)):
                 raise InputRefused({"typed_word": Words("Type the number of requests to go on.")})
         except InputRefused as refusal:
-            response = several_page(request, visitor, posted, refusal.fields)
+            response = several_page(request, visitor, posted, refusal.fields, approve=approve)
             response.status_code = 422 if response.status_code == 200 else response.status_code
             return response
         results = decide_several(transactions, clock, origin, visitor.actor, wanted)
@@ -196,8 +202,8 @@ def _list(searched: str) -> ListPage:
         ),
         bulk=Bulk(
             (
-                Action(Words("Approve…"), f"{BASE}/decide", "primary", "post", (("decision", "approve"),)),
-                Action(Words("Decline…"), f"{BASE}/decide", "danger", "post", (("decision", "reject"),)),
+                Action(Words("Approve…"), f"{BASE}/approve", "primary", "post"),
+                Action(Words("Decline…"), f"{BASE}/decline", "danger", "post"),
             )
         )
         if deciding
@@ -356,8 +362,7 @@ def _confirm_cancellation(order: Order, draft: Draft) -> ConfirmPage:
     )  # fmt: skip
 
 
-def _confirm_several(orders: Sequence[Order], posted: Posted, errors: dict[str, str]) -> ConfirmPage:
-    approve = posted.text("decision") == "approve"
+def _confirm_several(orders: Sequence[Order], posted: Posted, errors: dict[str, str], *, approve: bool) -> ConfirmPage:
     count = len(orders)
     verb = (
         Words.plural("Approve {n} request", "Approve {n} requests", count)
