@@ -196,7 +196,7 @@ def test_a_person_renews_a_certificate_and_revokes_the_old_one(
     person.press("Revoke this certificate")
     person.sees("Revoke this certificate?")
     person.press("Revoke the certificate")  # and does not say why
-    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_text("Choose one of these.")).to_be_visible()
     seen.look(page, "revoke-wrong")
     page.get_by_role("radio").first.check()
     person.press("Revoke the certificate")
