@@ -185,10 +185,10 @@ def test_the_sites_own_address_leads_to_the_forms_and_the_mailbox(person: Visito
 
 def test_a_malformed_address_is_told_beside_its_field_and_kept(person: Visitor) -> None:
     person.page.goto(person.form("Staff"))
-    person.page.get_by_label("e-mail address").fill("ada.example.org")
+    person.page.get_by_label("e-mail address at").fill("ada.example.org")
     person.press("Send me a link")
     assert person.error_beside("email")
-    expect(person.page.get_by_label("e-mail address")).to_have_value("ada.example.org")
+    expect(person.page.get_by_label("e-mail address at")).to_have_value("ada.example.org")
 
 
 def test_progress_survives_a_reload_and_shows_in_a_second_tab(
@@ -251,7 +251,7 @@ def test_the_keyboard_alone_is_enough(person: Visitor) -> None:
         raise AssertionError(f"no Tab leads to {name}")
 
     page.goto(person.form("Staff"))
-    tab_to("e-mail address")
+    tab_to("e-mail address at")
     page.keyboard.type(person.email)
     page.keyboard.press("Enter")
     person.sees("Check your mail")
@@ -344,7 +344,7 @@ def test_my_certificates_lists_mine_and_add_begins_another(new_person: NewPerson
 def test_a_link_from_the_mailbox_page_signs_in(person: Visitor, stack: Stack) -> None:
     page = person.page
     page.goto(person.form("Staff"))
-    page.get_by_label("e-mail address").fill(person.email)
+    page.get_by_label("e-mail address at").fill(person.email)
     person.press("Send me a link")
     letter = person.wait_for_letter("/auth/confirm/")
     person.press("Open the development mailbox")

@@ -405,7 +405,7 @@ def test_a_newer_publication_replaces_the_older(auth: Auth, browser: Browser) ->
 
 
 def test_a_form_without_a_usable_method_says_so(auth: Auth, browser: Browser) -> None:
-    auth.take(published(version=2, methods=[SignInMethod.IDP]))
+    auth.take(published(version=2, methods=[]))
     answer = browser.get(FRONT_DOOR)
     assert answer.status_code == 403
     assert "no way to sign in" in answer.text

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
-from tests.support.enroll_app import ACCESS_CODE_KEY, ADA, BOB, COOKIE_KEY, SETUP, EnrollApp, enroll_app, files, issued
+from tests.support.enroll_app import ACCESS_CODE_KEY, ADA, BOB, COOKIE_KEY, SETUP, EnrollApp, enroll_app, files
 
-from keystead_enroll.cli import main, service
+from keystead_enroll.cli import main
+from keystead_enroll.cli_server import service
 
 Keystead = Callable[..., Result]
 
@@ -128,62 +129,10 @@ def test_an_empty_file_is_a_mistake(keystead: Keystead, set_up: Callable[[object
     assert "setup.yaml: the file is empty\n" in done.stderr
 
 
-def test_requests_are_listed_newest_first_and_can_be_narrowed(app: EnrollApp, keystead: Keystead) -> None:
-    waiting = app.browser("Approved").order()
-    app.clock.shift += timedelta(minutes=1)
-    server = app.browser("Servers", BOB).order("Server", dns_names="a.example.org")
-    done = keystead("order", "list")
-    assert done.exit_code == 0
-    first, about, second, _ = done.stdout.splitlines()
-    assert first.startswith(f"{server}  offered ") and second.startswith(f"{waiting}  awaiting approval  ")
-    assert about == f"  {BOB} · Servers · a.example.org (Server)"
-    for narrowed, ids in (
-        (("--state", "awaiting_approval"), [waiting]),
-        (("--form", "Servers"), [server]),
-        (("--form", app.uris["Approved"]), [waiting]),
-        (("--person", "Bob@Example.org"), [server]),
-        (("--person", BOB, "--state", "awaiting_approval"), []),
-        (("--limit", "1"), [server]),
-    ):
-        found = keystead("order", "list", "--json", *narrowed)
-        assert [order["id"] for order in json.loads(found.stdout)] == ids, narrowed
-    assert "No requests.\n" in keystead("order", "list", "--state", "failed").stdout
-    unknown = keystead("order", "list", "--form", "Serverz")
-    assert unknown.exit_code == 3
-    assert "error: There is no form “Serverz”.\nhint: There are “Approved”, " in unknown.stderr
-    assert keystead("order", "list", "--state", "lost").exit_code == 2
-
-
-def test_a_request_is_shown_with_its_history(app: EnrollApp, keystead: Keystead) -> None:
-    _, order_id, agent, job = issued(app)
-    assert agent.report(agent.installed_report(job)).status_code == 200
-    shown = keystead("order", "show", order_id).stdout
-    (row,) = app.certificates()
-    for part in (order_id, ADA, "Staff, account Staff", "laptop by link", row.serial, "installed", "csr accepted"):
-        assert part in shown
-    told = json.loads(keystead("order", "show", "--json", order_id).stdout)
-    assert (told["state"], told["serial"], told["names"][-1]) == ("installed", row.serial, ADA)
-    assert [step["state"] for step in told["history"]][-1] == "installed"
-    assert keystead("order", "show", "0" * 32).exit_code == 3
-
-
-def test_a_decision_is_told_and_a_second_one_is_refused_with_the_state(app: EnrollApp, keystead: Keystead) -> None:
-    browser = app.browser("Approved")
-    order_id, other = browser.order(), browser.order()
-    assert f"asked for by {ADA}. They get a letter." in keystead("order", "approve", order_id).stdout
-    refused = keystead("order", "reject", order_id, "--reason", "no")
-    assert refused.exit_code == 3
-    assert "error: The request does not wait for approval: it is offered since 20" in refused.stderr
-    assert "hint: Its history tells what happened to it.\n" in refused.stderr
-    assert keystead("order", "reject", other, "--reason", "Ask Grace.").exit_code == 0
-    assert "  rejected: Ask Grace.\n" in keystead("order", "show", other).stdout
-    unknown = keystead("order", "approve", "0" * 32)
-    assert unknown.exit_code == 3 and "error: There is no such request." in unknown.stderr
-
-
 def test_help_tells_the_exit_codes() -> None:
     told = runner({}).invoke(main, ["--help"]).stdout
-    for meaning in ("0 done", "1 failed", "2 usage", "3 refused", "4 database not reachable"):
+    told = " ".join(told.split())
+    for meaning in ("0 done", "1 failed", "2 usage", "3 refused", "4 server or database not reachable"):
         assert meaning in told
 
 
@@ -264,7 +213,7 @@ def test_the_token_key_is_made_once_and_where_the_settings_say(tmp_path: Path) -
     assert told == [f"made {key}\n", f"kept {key}\n"]
 
 
-PEOPLE = {
+PEOPLE: dict[str, list[dict[str, Any]]] = {
     "organizations": [{"name": "Example Hospital", "email_domains": ["example.org"], "departments": ["Radiology"]}],
     "administrators": [
         {"email": "Grace@example.org", "name": "Grace", "grants": [{"role": "mrao"}]},
@@ -339,12 +288,12 @@ def test_a_declaration_does_not_take_the_last_master_away(
 
 
 def test_the_first_administrator_and_a_token_are_made_on_the_server(app: EnrollApp, keystead: Keystead) -> None:
-    made = keystead("administrator", "create", "Grace@example.org", "--name", "Grace Hopper")
+    made = keystead("bootstrap", "administrator", "Grace@example.org", "--name", "Grace Hopper")
     assert made.exit_code == 0, made.stderr
     assert "/console" in made.output
     (fact,) = app.facts("administrator_published")
     assert (fact["email"], fact["invitation"]) == ("grace@example.org", 1)
-    token = keystead("token", "create", "--administrator", "grace@example.org", "--name", "job", "--days", "3")
+    token = keystead("bootstrap", "token", "--administrator", "grace@example.org", "--name", "job", "--days", "3")
     secret = token.stdout.strip()
     me = app.client().get("/api/v1/me", headers={"authorization": f"Bearer {secret}"})
     assert [grant["role"] for grant in me.json()["grants"]] == ["mrao"]
@@ -356,14 +305,14 @@ def test_the_first_administrator_and_a_token_are_made_on_the_server(app: EnrollA
 
 def test_an_officer_is_made_by_the_name_of_their_place(app: EnrollApp, keystead: Keystead) -> None:
     place = ("--organization", "Example Hospital", "--department", "Radiology")
-    made = keystead("administrator", "create", ADA, "--name", "Ada", "--role", "drao", *place, "--json")
+    made = keystead("bootstrap", "administrator", ADA, "--name", "Ada", "--role", "drao", *place, "--json")
     assert json.loads(made.stdout)["email"] == ADA
-    wrong = keystead("administrator", "create", BOB, "--name", "Bob", "--role", "rao", "--organization", "Nowhere")
+    wrong = keystead("bootstrap", "administrator", BOB, "--name", "Bob", "--role", "rao", "--organization", "Nowhere")
     assert (wrong.exit_code, "Nowhere" in wrong.stderr) == (2, True)
-    assert keystead("administrator", "create", BOB, "--name", "Bob", "--role", "rao").exit_code == 2
-    assert keystead("administrator", "create", ADA, "--name", "Ada").exit_code == 2
+    assert keystead("bootstrap", "administrator", BOB, "--name", "Bob", "--role", "rao").exit_code == 2
+    assert keystead("bootstrap", "administrator", ADA, "--name", "Ada").exit_code == 2
 
 
 def test_nobody_gets_a_token_who_is_no_administrator(app: EnrollApp, keystead: Keystead) -> None:
-    refused = keystead("token", "create", "--administrator", "nobody@example.org", "--name", "x")
+    refused = keystead("bootstrap", "token", "--administrator", "nobody@example.org", "--name", "x")
     assert (refused.exit_code, refused.stdout) == (3, "")

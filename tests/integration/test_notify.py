@@ -223,7 +223,14 @@ def test_development_shows_every_letter_and_production_none(sqlite_url: str, red
     assert client.get("/health/ready").status_code == 200
     assert "keystead_letters_waiting" in client.get("/metrics").text
     index = client.get("/preview")
-    for kind in ("login_requested", "certificate_installed", "enrollment_failed", "order_approved", "order_rejected"):
+    for kind in (
+        "login_requested",
+        "certificate_installed",
+        "certificate_issued",
+        "enrollment_failed",
+        "order_approved",
+        "order_rejected",
+    ):
         assert f"/preview/{kind}.html" in index.text
         page = client.get(f"/preview/{kind}.html")
         assert page.status_code == 200 and "sandbox" in page.headers["content-security-policy"]

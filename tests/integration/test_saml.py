@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from keystead_auth.domain.providers import Arrival, Purpose
 from keystead_auth.domain.saml.names import POST
 from keystead_auth.web import saml
 from keystead_auth.web.answers import Answers
+from keystead_auth.web.comers import Comers
 from keystead_contracts.identity import SignInMethod
 from keystead_kit.pages import Pages
 
@@ -167,8 +169,8 @@ def test_an_administrator_who_comes_back_is_handed_on_and_has_no_session_here(
         return Response("the console")
 
     assert auth.parts.saml
-    console = FastAPI()
-    console.include_router(saml.router(auth.parts, auth.parts.saml, Answers(auth.parts, Pages()), enter))
+    console, answers = FastAPI(), Answers(auth.parts, Pages())
+    console.include_router(saml.router(auth.parts, auth.parts.saml, Comers(auth.parts, answers, enter), answers))
     address = browser.get("/auth/saml/idp1/sign-in?purpose=administrator").headers["location"]
     on = bring(auth, idp.sign_in(address, "ada")).headers["location"]
     door = client_of(console)
@@ -241,6 +243,17 @@ def test_an_answer_works_once(auth: Auth, idp: IdentityProvider, browser: Browse
     assert browser.get(on).status_code == 303
     assert browser.get(on).status_code == 403
     assert auth.count(tables.sessions) == 1
+
+
+def test_an_answer_works_once_though_it_comes_many_times_at_once(
+    auth: Auth, idp: IdentityProvider, browser: Browser
+) -> None:
+    introduce(auth, idp)
+    fields = idp.sign_in(begin(browser), "ada")
+    with ThreadPoolExecutor(4) as pool:
+        answers = [each.status_code for each in pool.map(lambda _: bring(auth, fields), range(4))]
+    assert sorted(answers) == [303, 403, 403, 403]
+    assert auth.count(tables.idp_arrivals) == 1
 
 
 def test_an_answer_to_one_request_does_not_answer_another(auth: Auth, idp: IdentityProvider, browser: Browser) -> None:

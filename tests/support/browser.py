@@ -202,7 +202,7 @@ class Visitor:
     def sign_in(self, word: str = "Staff") -> None:
         """From the form's address through the letter to the page behind the button."""
         self.page.goto(self.form(word))
-        self.page.get_by_label("e-mail address").fill(self.email)
+        self.page.get_by_label("e-mail address at").fill(self.email)
         self.press("Send me a link")
         self.sees("Check your mail")
         self.page.goto(self.wait_for_link())

@@ -9,6 +9,7 @@ from tests.support.page_samples import NOW, ROOT
 from keystead_contracts.base import AssuranceLevel, CertificateType
 from keystead_contracts.events import (
     CertificateInstalled,
+    CertificateIssued,
     EnrollmentFailed,
     LoginRequested,
     OrderApproved,
@@ -22,6 +23,7 @@ LETTERS = ROOT / "services/notify/src/keystead_notify/adapters/templates"
 Letter = (
     LoginRequested
     | CertificateInstalled
+    | CertificateIssued
     | EnrollmentFailed
     | OrderApproved
     | OrderRejected
@@ -54,6 +56,19 @@ FACTS: dict[str, Letter] = {
         assurance=AssuranceLevel.ATTESTED,
         installed_at=NOW,
         portal_link="https://enroll.example.org/e/Zx8/certificates/1",
+    ),
+    "certificate_issued": CertificateIssued(
+        email="ada.lovelace@example.org",
+        organization="Northwind University",
+        form_name="Server certificates",
+        order_id="01JD8Z3",
+        certificate_type=CertificateType.SSL,
+        subject="www.example.org",
+        issuer="Northwind Issuing CA 1",
+        serial="3A7F19C2E4D05B8866A1F0C39D2E7B42",
+        not_after=NOW + timedelta(days=90),
+        issued_at=NOW,
+        portal_link="https://enroll.example.org/e/Zx8/orders/2",
     ),
     "enrollment_failed": EnrollmentFailed(
         email="ada.lovelace@example.org",

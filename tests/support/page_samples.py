@@ -177,6 +177,8 @@ CERTIFICATE: dict[str, Any] = {
         {"passed": True, "text": "The stored certificate signed our test with that key."},
         {"passed": False, "text": "The TPM’s maker was not checked: no manufacturer roots are configured."},
     ],
+    "revoked_at": None,
+    "revoked_because": "",
     "pem_url": "/download/certificate.pem",
     "chain_url": "/download/chain.pem",
     "root_url": "/download/root.pem",
@@ -222,6 +224,8 @@ REQUEST: dict[str, Any] = SIGNED_IN | {
     "profiles": PROFILES[:1],
     "profile": ONE_WAY,
     "domains": [],
+    "provided": False,
+    "renews": None,
     "devices": [],
     "licence": None,
     "values": {},
@@ -395,6 +399,23 @@ def request_pages() -> Iterator[Sample]:
         },
     )
     yield sample(
+        "request-provided",
+        "request.html",
+        REQUEST,
+        provided=True,
+        certificate_type=CertificateType.SSL,
+        subject=[("Organization", "Northwind University")],
+        profile=MANY_WAYS,
+        domains=["northwind.example.org"],
+        renews={
+            "subject": "www.northwind.example.org",
+            "not_after": NOW + timedelta(days=20),
+            "url": "/certificate-server.html",
+        },
+        values={"dns_names": "www.northwind.example.org", "renew": "1"},
+        errors={"csr": "The request is not exactly one PEM block CERTIFICATE REQUEST."},
+    )
+    yield sample(
         "request-device",
         "request.html",
         REQUEST,
@@ -444,6 +465,12 @@ def order_pages() -> Iterator[Sample]:
     yield sample("order-approval", "approval", {"cancel_url": "/e/x/orders/1/cancel"})
     for state in ("failed", "rejected", "cancelled"):
         yield sample(f"order-{state}", state)
+    lines = {"lines": [REQUEST_DONE, line("issued", "active", None, "The certificate is being signed.")]}
+    signing = {"state": "signing", "failure": None, "terminal": False} | lines
+    yield sample("order-provided", "working", {"cancel_url": "/e/x/orders/1/cancel"}, progress=signing)
+    ready = {"state": "issued", "terminal": True, "lines": [REQUEST_DONE, line("issued", "done", 3)]}
+    own = CERTIFICATE | {"machine": "", "store": "", "assurance": AssuranceLevel.SOFTWARE}
+    yield sample("order-provided-ready", "working", progress=signing | ready, certificate=own)
     yield sample("order-installed", "installed", {"machine": "laptop-042"}, certificate=CERTIFICATE)
 
 
@@ -479,7 +506,7 @@ def certificate_pages() -> Iterator[Sample]:
         **listing | {"earlier": earlier},
     )
     yield sample("certificates-none", "certificates.html", certificates=[], orders=[], notice=None, **listing)
-    shown = {"list_url": "/certificates.html", "add_url": "/request.html"}
+    shown = {"list_url": "/certificates.html", "renew_url": "/request.html", "revoke_url": "/certificate-revoke.html"}
     yield sample("certificate", "certificate.html", certificate=CERTIFICATE, **shown)
     yield sample("certificate-server", "certificate.html", certificate=SERVER_CERTIFICATE, **shown)
     for assurance in (AssuranceLevel.SOFTWARE, AssuranceLevel.CLAIMED, AssuranceLevel.LISTED, AssuranceLevel.VENDOR):
@@ -488,7 +515,41 @@ def certificate_pages() -> Iterator[Sample]:
         )
     for state in ("expiring", "expired", "revoked", "on_hold"):
         lapsed = CERTIFICATE | {"state": state, "not_after": NOW - timedelta(days=3)}
+        if state == "revoked":
+            lapsed |= {"revoked_at": NOW, "revoked_because": "another certificate has taken its place"}
         yield sample(f"certificate-{state}", "certificate.html", certificate=lapsed, **shown)
+    yield sample(
+        "certificate-provided",
+        "certificate.html",
+        certificate=CERTIFICATE
+        | {
+            "machine": "",
+            "store": "",
+            "assurance": AssuranceLevel.SOFTWARE,
+        },
+        **shown,
+    )
+    yield sample(
+        "certificate-revoke",
+        "certificate_revoke.html",
+        certificate={
+            "subject": "Ada Lovelace",
+            "profile": "Staff",
+            "serial": "3a7f19c2",
+            "machine": "laptop-042",
+            "not_after": NOW + timedelta(days=90),
+            "url": "/certificate.html",
+        },
+        reasons=[
+            {"value": "superseded", "label": "Another certificate has taken its place", "note": ""},
+            {"value": "key_compromise", "label": "Somebody else may have the key", "note": ""},
+        ],
+        device="laptop-042",
+        renew_url="/request.html",
+        action="/e/x/certificates/1/revoke",
+        values={},
+        errors={},
+    )
     yield sample(
         "message",
         "message.html",

@@ -16,7 +16,7 @@ def main() -> None:
     demo.add_argument("--folder", type=Path, default=ROOT / "var/demo")
     up = commands.add_parser("up", help="start everything and keep it running until Ctrl-C")
     up.add_argument("--folder", type=Path, default=ROOT / "var/up")
-    up.add_argument("--port", type=int, default=8080)
+    up.add_argument("--port", default="8080")
     up.add_argument("--agent", action=argparse.BooleanOptionalAction, default=True, help="also run a registered agent")
     arguments = parser.parse_args()
     if arguments.command == "demo":

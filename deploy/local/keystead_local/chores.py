@@ -23,7 +23,7 @@ import click
 COMMANDS = {
     "keystead": ("keystead_enroll.cli", "main"),
     "keystead-auth": ("keystead_auth.cli", "main"),
-    "keystead-enroll": ("keystead_enroll.cli", "service"),
+    "keystead-enroll": ("keystead_enroll.cli_server", "service"),
     "keystead-notify": ("keystead_notify.cli", "main"),
 }
 

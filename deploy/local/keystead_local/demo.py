@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,9 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from keystead_contracts.base import serial_hex
+from keystead_local.administration import bearer, token_file
 from keystead_local.browser import Browser, PageUnexpected
 from keystead_local.chores import ChoreFailed
 from keystead_local.journey import Journey, Person
+from keystead_local.once import FolderInUse, holding
 from keystead_local.processes import StartFailed
 from keystead_local.stack import SEED, Stack, executable
 from keystead_local.steps import StepFailed, Steps
@@ -33,16 +36,29 @@ STALE_WORK = ("data", "redis", "mailbox", "agent", "log")
 
 def demo(folder: Path) -> int:
     """Runs it in `folder`; the exit code."""
-    steps, started = Steps(), time.perf_counter()
+    steps = Steps()
+    try:
+        with holding(folder, str(os.getpid())):
+            return _run(steps, folder)
+    except FolderInUse as holder:
+        steps.say(f"error: `make demo` runs in {_shown(folder)}/ already, as process {holder}")
+        steps.say("hint: it is done within a minute; then run this again")
+        return 1
+
+
+def _run(steps: Steps, folder: Path) -> int:
+    started = time.perf_counter()
     steps.say("Keystead demo: a person enrolls for a certificate whose key is made in a TPM and stays there.", "1")
     for name in STALE_WORK:
         shutil.rmtree(folder / name, ignore_errors=True)
     stack = Stack(folder, seed=SEED, tpm=True, grace_seconds=3.0)
     try:
         with steps.step("Start services, Redis, nginx, mailbox, TPM") as step:
-            stack.start_all()
+            with stack.one_interpreter():
+                stack.start_all()
+                token = token_file(stack)
             step.note = f"{len(stack.supervisor.names)} processes at {stack.origin}"
-        _enroll(stack, steps)
+        _enroll(stack, steps, token)
         with steps.step("Stop everything"):
             stack.close()
     except (StepFailed, StartFailed, ChoreFailed, PageUnexpected, httpx.HTTPError) as error:
@@ -59,7 +75,7 @@ def demo(folder: Path) -> int:
     return 0
 
 
-def _enroll(stack: Stack, steps: Steps) -> None:
+def _enroll(stack: Stack, steps: Steps, token: Path) -> None:
     person = Person(stack.forms[FORM], EMAIL, ACCESS_CODE)
     browser = Browser(stack.origin)
 
@@ -74,6 +90,7 @@ def _enroll(stack: Stack, steps: Steps) -> None:
     journey.collect()
     evidence = _prove(stack, steps, journey)
     journey.confirmation()
+    _look_up(stack, steps, token, evidence["certificate"]["serial_number"])
     evidence["milliseconds"] = steps.milliseconds
     (stack.folder / "evidence.json").write_text(json.dumps(evidence, indent=2, ensure_ascii=False) + "\n")
     browser.close()
@@ -145,6 +162,20 @@ def _prove(stack: Stack, steps: Steps, journey: Journey) -> dict[str, Any]:
         "checks": ["openssl verify", "agent signing test", "TPM public key equals certificate's", "probe signature"],
         "progress": outcome.progress,
     }
+
+
+def _look_up(stack: Stack, steps: Steps, token: Path, serial: str) -> None:
+    """The certificate as an administrator finds it."""
+    with steps.step("An administrator finds it through the API") as step:
+        answer = httpx.get(
+            f"{stack.origin}/api/v1/certificates",
+            params={"q": f"serial:{serial}"},
+            headers=bearer(token),
+        )
+        found = answer.json().get("items", [])
+        if len(found) != 1:
+            raise StepFailed("the API does not list the certificate", log=answer.text)
+        step.note = f"{found[0]['state']}, {found[0]['assurance']}"
 
 
 def openssl_verify(folder: Path) -> None:

@@ -68,7 +68,7 @@ def _wrong_command(name: str, words: list[str]) -> Iterator[str]:
     command: click.Command = getattr(import_module(module), attribute)
     shown = name
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        found = command.commands.get(words[0])
+        found = command.get_command(click.Context(command), words[0])
         if found is None:
             yield f"there is no `{shown} {words[0]}`"
             return

@@ -10,16 +10,21 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGKILL, Signals
 from types import TracebackType
 from typing import Self
 
+from sqlalchemy import text
+
+from keystead_kit.db import Database
 from keystead_local import proxy
 from keystead_local.chores import Chores
 from keystead_local.material import make_secrets, write_secret
 from keystead_local.net import LOOPBACK, answers, free_ports, has_ipv6, is_free, listens
+from keystead_local.once import Once
 from keystead_local.processes import POLL_SECONDS, Program, StartFailed, Supervisor
 
 SEED = Path(__file__).parent.parent / "seed.yaml"
@@ -34,8 +39,9 @@ class Stack:
 
     `port` and `mailbox_port` are the public ones (0: a free one), `host` is their name in addresses. `databases` maps
     a service to its SQLAlchemy URL (SQLite files by default), `heartbeat` is in seconds, `environment` adds variables
-    to every service's own, `seed` is a file for `keystead apply` (`forms` has the addresses then), `tpm` adds a
-    software TPM, `grace_seconds` is how long a process may take to end.
+    to every service's own, `seed` is a file for `keystead apply`, applied to new data and when it has changed since
+    (`forms` has the addresses of all active forms then), `tpm` adds a software TPM, `grace_seconds` is how long a
+    process may take to end.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class Stack:
     ) -> None:
         self.folder = folder.resolve()
         self.forms: dict[str, str] = {}
+        self.seed_applied = False
         self.seconds_to_ready = 0.0
         self._databases, self._heartbeat = dict(databases or {}), heartbeat
         self._extra, self._seed, self._tpm, self._grace = dict(environment or {}), seed, tpm, grace_seconds
@@ -101,18 +108,35 @@ class Stack:
         write_secret(self.folder / "secrets/redis-url", f"redis://:{password}@{LOOPBACK}:{self.ports['redis']}/0")
         self._supervisor = Supervisor(self.folder / "log", self._grace)
         self._supervisor.add(*self._infrastructure())
-        with Chores(base_environment()) as chores:
-            self._chores = chores
+        with self.one_interpreter():
             for service in ("notify", "auth", "enroll"):
                 self._prepare(service)
                 self.run(f"keystead-{service}", "migrate")
                 self._supervisor.add(*(self._service(service, part) for part in ("web", "worker")))
             if self._seed:
-                self.forms = self.apply(self._seed)
-        self._chores = None
+                self._apply_once(self._seed)
+                self.forms = self._active_forms()
         self._supervisor.wait_ready()
-        for address in self.forms.values():
-            self._wait_until_published(address.rsplit("/", 1)[-1])
+        if self.seed_applied:
+            for address in self.forms.values():
+                self._wait_until_published(address.rsplit("/", 1)[-1])
+
+    def _apply_once(self, seed: Path) -> None:
+        """What somebody changed since in the console stays as it is."""
+        once = Once(self.folder / "data/seed.applied", seed)
+        if once.is_due:
+            self.apply(seed)
+            self.seed_applied = True
+            once.done()
+
+    def _active_forms(self) -> dict[str, str]:
+        """Form name → address, as the database has them now."""
+        database = Database(self.database_url("enroll"))
+        with database.read() as session:
+            rows = session.execute(text("SELECT name, uri_extension FROM enrollment_forms WHERE active ORDER BY name"))
+            forms = {name: f"{self.origin}/e/{uri}" for name, uri in rows}
+        database.close()
+        return forms
 
     def _wait_until_published(self, uri: str) -> None:
         """A form can be used once auth has taken in the fact that it was published."""
@@ -193,6 +217,18 @@ class Stack:
             return self._chores.run(self.environment(service), command)
         with Chores(base_environment()) as chores:
             return chores.run(self.environment(service), command)
+
+    @contextmanager
+    def one_interpreter(self) -> Iterator[None]:
+        """The block's commands run in one interpreter: each after the first takes no second to start."""
+        if self._chores:
+            yield
+            return
+        with Chores(base_environment()) as self._chores:
+            try:
+                yield
+            finally:
+                self._chores = None
 
     # -- what each process gets ----------------------------------------------------------------------------------
 

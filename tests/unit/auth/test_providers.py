@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.unit.auth.fakes import START, FakeClock, FakeRandomness, FakeTransactions
 
 from keystead_auth.adapters.fetch import HttpFetcher
+from keystead_auth.adapters.oidc import SecretFolder
 from keystead_auth.domain.attributes import MOST_OCTETS, Sent, canonical, person
 from keystead_auth.domain.errors import MethodNotOffered
 from keystead_auth.domain.idp_errors import FetchFailed, MailMissing, ProviderNotReady, ProviderUnknown
@@ -22,7 +24,7 @@ from keystead_auth.domain.networks import may_connect
 from keystead_auth.domain.providers import IdentityProvider, Purpose, offered, usable
 from keystead_auth.domain.saml.metadata import MetadataRefused, SamlEntity, read_metadata
 from keystead_auth.domain.sign_in import Form
-from keystead_auth.usecases.check_provider import check_provider
+from keystead_auth.usecases.check_provider import Sources, check_provider
 from keystead_contracts.identity import SignInMethod
 from keystead_contracts.people import IdentityProviderKind, IdentityProviderState
 
@@ -304,11 +306,22 @@ class Documents:
             raise FetchFailed("The address answers 500.")
         return self.document
 
+    def send(
+        self, method: str, url: str, data: Mapping[str, str] | None = None, authorization: str | None = None
+    ) -> bytes:
+        raise NotImplementedError
+
 
 def check(transactions: FakeTransactions, document: bytes | None, clock: FakeClock, **unsupported: str) -> object:
     reasons = {IdentityProviderKind(kind): why for kind, why in unsupported.items()}
     return check_provider(
-        transactions, Documents(document), FakeRandomness(), clock, secure=True, unsupported=reasons, trace_id="a" * 32
+        transactions,
+        Sources(Documents(document), SecretFolder(None)),
+        FakeRandomness(),
+        clock,
+        secure=True,
+        unsupported=reasons,
+        trace_id="a" * 32,
     )
 
 

@@ -11,6 +11,7 @@ from keystead_contracts.agent import FailureCode
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_enroll.domain.agent_failures import AGENT_FAILURES, agent_failure
 from keystead_enroll.domain.certificate_record import Certificate, certificate_state, renewal_time
+from keystead_enroll.domain.enrollment import CsrGenerationMethod
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.progress import progress_of
 from keystead_enroll.domain.refusals import OrderClosed
@@ -34,6 +35,18 @@ ALLOWED = {
     (S.ISSUED, S.INSTALLED),
     (S.ISSUED, S.FAILED),
     (S.ISSUED, S.CANCELLED),
+}
+PROVIDED = {
+    (S.SUBMITTED, S.AWAITING_APPROVAL),
+    (S.SUBMITTED, S.CSR_ACCEPTED),
+    (S.AWAITING_APPROVAL, S.CSR_ACCEPTED),
+    (S.AWAITING_APPROVAL, S.REJECTED),
+    (S.AWAITING_APPROVAL, S.CANCELLED),
+    (S.CSR_ACCEPTED, S.SIGNING),
+    (S.CSR_ACCEPTED, S.FAILED),
+    (S.CSR_ACCEPTED, S.CANCELLED),
+    (S.SIGNING, S.ISSUED),
+    (S.SIGNING, S.FAILED),
 }
 PATHS = {
     S.SUBMITTED: [],
@@ -90,6 +103,34 @@ def test_an_order_takes_exactly_the_steps_of_the_table(source: OrderState, targe
         with pytest.raises(OrderClosed):
             order.advance(target, AT + timedelta(hours=1))
         assert (order.state, len(order.log)) == (source, before)
+
+
+@pytest.mark.parametrize(("source", "target"), list(product(S, S)), ids=lambda state: state.value)
+def test_an_order_with_its_own_request_takes_exactly_the_steps_of_its_table(
+    source: OrderState, target: OrderState
+) -> None:
+    order = order_in(S.SUBMITTED)
+    order.csr_method, order.state = CsrGenerationMethod.PROVIDED, source
+    assert order.over == (not any(before is source for before, _ in PROVIDED))
+    if (source, target) in PROVIDED:
+        order.advance(target, AT)
+        assert order.state is target
+    else:
+        with pytest.raises(OrderClosed):
+            order.advance(target, AT)
+
+
+@pytest.mark.parametrize(("state", "lines"), [(S.CSR_ACCEPTED, "done active"), (S.ISSUED, "done done")])
+def test_an_order_with_its_own_request_has_two_lines(state: OrderState, lines: str) -> None:
+    order = order_in(S.SUBMITTED)
+    order.csr_method = CsrGenerationMethod.PROVIDED
+    for step in (S.CSR_ACCEPTED, S.SIGNING, S.ISSUED):
+        if order.state is not state:
+            order.advance(step, AT)
+    progress = progress_of(order)
+    assert [line.key for line in progress.lines] == ["request", "issued"]
+    assert " ".join(line.state for line in progress.lines) == lines
+    assert progress.terminal == (state is S.ISSUED)
 
 
 @pytest.mark.parametrize("state", list(S), ids=lambda state: state.value)

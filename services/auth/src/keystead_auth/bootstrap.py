@@ -13,6 +13,7 @@ from keystead_auth.adapters import tables
 from keystead_auth.adapters.attempts import Limits, RedisAttempts
 from keystead_auth.adapters.fetch import HttpFetcher
 from keystead_auth.adapters.idp_store import SqlProviders
+from keystead_auth.adapters.oidc import AuthlibMessages, JoseIdTokens, SecretFolder
 from keystead_auth.adapters.one_time_codes import TotpCodes
 from keystead_auth.adapters.person_store import SqlPersons
 from keystead_auth.adapters.randomness import SystemRandomness
@@ -21,11 +22,13 @@ from keystead_auth.adapters.store import SqlForms, SqlTransaction, SqlTransactio
 from keystead_auth.adapters.xmlsec import XmlSec, find_xmlsec
 from keystead_auth.settings import AuthSettings, AuthWebSettings
 from keystead_auth.usecases.administrator_desk import AdministratorDesk
+from keystead_auth.usecases.check_provider import Sources
 from keystead_auth.usecases.invite_administrator import LinkFor
 from keystead_auth.usecases.project_administrator import project_administrator
 from keystead_auth.usecases.project_form import project_form
 from keystead_auth.usecases.project_person import project_person
 from keystead_auth.usecases.project_provider import project_provider
+from keystead_auth.usecases.take_oidc_answer import OidcTools
 from keystead_contracts.events import Envelope, Fact, FormPublished
 from keystead_contracts.people import (
     AdministratorPublished,
@@ -87,10 +90,12 @@ class Parts:
             self.transactions, self.attempts, self.signer, self.randomness, self.clock, self.codes, self.settings.rules
         )
 
+    oidc: OidcTools
+
     @property
     def kinds(self) -> list[IdentityProviderKind]:
         """The kinds of identity providers that people can sign in through here."""
-        return [IdentityProviderKind.SAML] if self.saml else []
+        return [IdentityProviderKind.OIDC, *([IdentityProviderKind.SAML] if self.saml else [])]
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ class WorkerParts:
     transactions: ports.Transactions
     randomness: ports.Randomness
     clock: Clock
-    fetcher: ports.Fetcher
+    sources: Sources
     unsupported: Mapping[IdentityProviderKind, str]
 
 
@@ -146,7 +151,18 @@ def web_parts(settings: AuthWebSettings, clock: Clock | None = None) -> Parts:
         saml=saml(settings),
         codes=TotpCodes(settings.totp_key.get_secret_value().encode()),
         known_browsers=KnownBrowsers(key, cookies),
+        oidc=OidcTools(
+            AuthlibMessages(settings.public_origin),
+            fetcher(settings),
+            JoseIdTokens(),
+            SecretFolder(settings.oidc_secrets),
+        ),
     )
+
+
+def fetcher(settings: AuthSettings) -> HttpFetcher:
+    """How documents of identity providers are had."""
+    return HttpFetcher(development=settings.mode is Mode.DEVELOPMENT, networks=settings.networks)
 
 
 def saml(settings: AuthSettings) -> Saml | None:
@@ -165,7 +181,6 @@ def unsupported(settings: AuthSettings) -> dict[IdentityProviderKind, str]:
         reasons[IdentityProviderKind.SAML] = NO_SAML_KEY
     elif find_xmlsec() is None:
         reasons[IdentityProviderKind.SAML] = NO_XMLSEC
-    reasons[IdentityProviderKind.OIDC] = "This server does not speak OpenID Connect yet."
     return reasons
 
 
@@ -187,7 +202,7 @@ def worker_parts(settings: AuthSettings, clock: Clock | None = None) -> WorkerPa
         transactions=SqlTransactions(database),
         randomness=randomness,
         clock=clock,
-        fetcher=HttpFetcher(development=settings.mode is Mode.DEVELOPMENT, networks=settings.networks),
+        sources=Sources(fetcher(settings), SecretFolder(settings.oidc_secrets)),
         unsupported=unsupported(settings),
     )
 

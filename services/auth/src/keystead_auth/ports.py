@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,7 @@ from keystead_auth.domain.administrators import (
     Invitation,
     ResetRequest,
 )
+from keystead_auth.domain.oidc import OidcEntity
 from keystead_auth.domain.persons import KnownPerson
 from keystead_auth.domain.providers import Arrival, Attempt, IdentityProvider
 from keystead_auth.domain.saml.metadata import SamlEntity
@@ -532,6 +533,12 @@ class Fetcher(Protocol):
         """The document. Raises domain.idp_errors.FetchFailed with words for an administrator."""
         ...
 
+    def send(
+        self, method: str, url: str, data: Mapping[str, str] | None = None, authorization: str | None = None
+    ) -> bytes:
+        """The body of the answer. Raises FetchFailed."""
+        ...
+
 
 @dataclass(frozen=True)
 class SamlRequest:
@@ -560,4 +567,50 @@ class SamlMessages(Protocol):
 
     def metadata(self) -> bytes:
         """Our own metadata."""
+        ...
+
+
+class ClientSecrets(Protocol):
+    """Our secrets at OpenID providers."""
+
+    def get(self, name: str) -> str:
+        """The secret. Raises domain.idp_errors.SecretMissing."""
+        ...
+
+
+class IdTokens(Protocol):
+    """Reads ID tokens."""
+
+    def claims(self, token: str, keys: Sequence[Mapping[str, Any]], algorithms: Sequence[str]) -> dict[str, Any]:
+        """The claims, if one of the keys signed them by one of the algorithms.
+
+        Raises domain.idp_errors.KeyUnknown if none of them could have, else IdTokenWrong.
+        """
+        ...
+
+
+class OidcMessages(Protocol):
+    """What we write in OpenID Connect."""
+
+    def redirect_uri(self, provider: str) -> str:
+        """Where answers of this provider come."""
+        ...
+
+    def request(
+        self, entity: OidcEntity, client_id: str, *, redirect_uri: str, state: str, nonce: str, code_verifier: str
+    ) -> str:
+        """The address of an authentication request, with PKCE."""
+        ...
+
+    def token_request(
+        self,
+        entity: OidcEntity,
+        client_id: str,
+        secret: str | None,
+        *,
+        redirect_uri: str,
+        code: str,
+        code_verifier: str,
+    ) -> tuple[dict[str, str], str | None]:
+        """The fields that turn a code into tokens, and the Authorization header, if one goes along."""
         ...

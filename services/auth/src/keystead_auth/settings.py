@@ -6,7 +6,7 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 
-from pydantic import Field, FilePath, ValidationInfo, field_validator, model_validator
+from pydantic import DirectoryPath, Field, FilePath, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from keystead_auth.adapters.saml_keys import SamlKey
@@ -46,6 +46,7 @@ class AuthSettings(ServiceSettings):
     saml_certificate_file: FilePath | None = Field(None, description=f"its certificate, PEM; {_SAML}")
     saml_next_key_file: FilePath | None = Field(None, description="the key that is to follow: it decrypts already")
     saml_next_certificate_file: FilePath | None = Field(None, description="its certificate: it is told already")
+    oidc_secrets: DirectoryPath | None = Field(None, description="folder of client secrets of OpenID providers")
     idp_networks: str = Field("", description="private networks with identity providers: 10.1.0.0/16, fd00::/8")
     mailbox_url: DevelopmentMailbox | None = Field(None, description="the development mailbox, for 'check your mail'")
 

@@ -45,7 +45,7 @@ def duties(parts: WorkerParts) -> Mapping[str, Duty]:
     def look_at_providers() -> int:
         checked = check_provider(
             parts.transactions,
-            parts.fetcher,
+            parts.sources,
             parts.randomness,
             parts.clock,
             secure=parts.settings.secure,

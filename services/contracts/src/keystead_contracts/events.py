@@ -87,6 +87,25 @@ class CertificateInstalled(Message):
     language: LanguageTag = ""
 
 
+class CertificateIssued(Message):
+    """enroll → notify: a certificate was issued for a request that the person provided; they install it themselves."""
+
+    type: Literal["certificate_issued"] = "certificate_issued"
+    email: EmailAddress
+    organization: str
+    form_name: str
+    order_id: str
+    certificate_type: CertificateType
+    subject: str
+    issuer: str
+    serial: str
+    not_after: AwareDatetime
+    issued_at: AwareDatetime
+    portal_link: str
+    help_link: str | None = None
+    language: LanguageTag = ""
+
+
 class EnrollmentFailed(Message):
     """enroll → notify: an order ended without a certificate that works; `advice` says what the person can do."""
 
@@ -140,6 +159,7 @@ Fact = Annotated[
     FormPublished
     | LoginRequested
     | CertificateInstalled
+    | CertificateIssued
     | EnrollmentFailed
     | OrderApproved
     | OrderRejected

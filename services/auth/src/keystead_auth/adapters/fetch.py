@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
@@ -29,29 +30,40 @@ def resolve(host: str, port: int) -> list[str]:
 class HttpFetcher:
     """`ports.Fetcher`: https alone (`development`: http and the own machine too), bounded in time and size, and never
     to an address inside, wherever a name points: the address that was judged is the one that is connected to.
-    Redirects are not followed. `networks`: those inside where identity providers may be."""
+    Redirects are not followed. `networks`: those inside where identity providers may be. `tls`: whom to trust, by
+    default whom the operating system trusts."""
 
-    def __init__(self, *, development: bool, networks: tuple[Network, ...] = (), resolver: Resolve = resolve) -> None:
+    def __init__(
+        self,
+        *,
+        development: bool,
+        networks: tuple[Network, ...] = (),
+        resolver: Resolve = resolve,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._development, self._networks, self._resolve = development, networks, resolver
+        self._tls = tls or ssl.create_default_context()
 
     def get(self, url: str) -> bytes:
         """See the port."""
         return self.send("GET", url)
 
-    def send(self, method: str, url: str, data: dict[str, str] | None = None, auth: httpx.Auth | None = None) -> bytes:
+    def send(
+        self, method: str, url: str, data: Mapping[str, str] | None = None, authorization: str | None = None
+    ) -> bytes:
         """The body of a good answer. Raises FetchFailed."""
         target, headers, host = self._target(url)
+        if authorization is not None:
+            headers["authorization"] = authorization
         try:
             with (
-                httpx.Client(timeout=SECONDS, follow_redirects=False, trust_env=False) as client,
-                client.stream(
-                    method, target, headers=headers, data=data, auth=auth, extensions={"sni_hostname": host}
-                ) as answer,
+                httpx.Client(verify=self._tls, timeout=SECONDS, follow_redirects=False, trust_env=False) as client,
+                client.stream(method, target, headers=headers, data=data, extensions={"sni_hostname": host}) as answer,
             ):
                 if answer.is_redirect:
                     raise FetchFailed("The address leads on to another one. Give the one where it ends.")
                 if answer.status_code != 200:
-                    raise FetchFailed(f"The address answers {answer.status_code}.")
+                    raise FetchFailed(f"The address answers {answer.status_code}.", answer.status_code)
                 return _bounded(answer)
         except httpx.TimeoutException as error:
             raise FetchFailed("The address does not answer in time.") from error

@@ -29,10 +29,11 @@ def find_xmlsec() -> str | None:
 
 
 class XmlSec:
-    """`ports.SignatureVerifier`, and signing. `keys`: PEM files of ours, the current one first."""
+    """`ports.SignatureVerifier`, and signing. `keys`: PEM files of ours, the current one first; `seconds` is the most
+    that one call may take."""
 
-    def __init__(self, program: str, keys: tuple[Path, ...]) -> None:
-        self._backend = _Bounded(program)
+    def __init__(self, program: str, keys: tuple[Path, ...], seconds: float = SECONDS) -> None:
+        self._backend = _Bounded(program, seconds)
         self._keys = keys
 
     def verify(self, document: bytes, element: str, id: str, certificate: str) -> bool:
@@ -65,7 +66,11 @@ class XmlSec:
 
 
 class _Bounded(CryptoBackendXmlSec1):  # type: ignore[misc] # pysaml2 has no types
-    """pysaml2's way of calling xmlsec1, with limits, and without the network."""
+    """pysaml2's way of calling xmlsec1, with limits."""
+
+    def __init__(self, program: str, seconds: float) -> None:
+        super().__init__(program)
+        self._seconds = seconds
 
     @cached_property
     def version(self) -> str:
@@ -81,7 +86,7 @@ class _Bounded(CryptoBackendXmlSec1):  # type: ignore[misc] # pysaml2 has no typ
                 command.append("--lax-key-search")
             try:
                 done = subprocess.run(
-                    [*command, *extra_args], stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS
+                    [*command, *extra_args], stdin=subprocess.DEVNULL, capture_output=True, timeout=self._seconds
                 )
             except subprocess.TimeoutExpired as error:
                 raise XmlsecError("xmlsec1 took too long") from error

@@ -24,17 +24,18 @@ _USUAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "cn": ("urn:oid:2.5.4.3", "urn:mace:dir:attribute-def:cn", "http://schemas.xmlsoap.org/claims/commonname"),
         "displayname": (
             "urn:oid:2.16.840.1.113730.3.1.241", "urn:mace:dir:attribute-def:displayname",
-            f"{_MICROSOFT}identity/claims/displayname",
+            f"{_MICROSOFT}identity/claims/displayname", "name",
         ),
         "entitlement": (
             "edupersonentitlement", "urn:oid:1.3.6.1.4.1.5923.1.1.1.7",
-            "urn:mace:dir:attribute-def:edupersonentitlement",
+            "urn:mace:dir:attribute-def:edupersonentitlement", "eduperson_entitlement",
         ),
         "eppn": (
             "edupersonprincipalname", "urn:oid:1.3.6.1.4.1.5923.1.1.1.6",
             "urn:mace:dir:attribute-def:edupersonprincipalname", f"{_CLAIMS}upn", "upn", f"{_CLAIMS}name",
+            "eduperson_principal_name",
         ),
-        "givenname": ("urn:oid:2.5.4.42", "urn:mace:dir:attribute-def:givenname", f"{_CLAIMS}givenname"),
+        "givenname": ("urn:oid:2.5.4.42", "urn:mace:dir:attribute-def:givenname", f"{_CLAIMS}givenname", "given_name"),
         "groups": (
             "ismemberof", "memberof", "urn:oid:1.3.6.1.4.1.5923.1.5.1.1",
             f"{_MICROSOFT}ws/2008/06/identity/claims/groups",
@@ -46,13 +47,14 @@ _USUAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "schachomeorganization": (
             "urn:oid:1.3.6.1.4.1.25178.1.2.9", "urn:mace:terena.org:attribute-def:schachomeorganization",
-            "urn:schac:attribute-def:schachomeorganization",
+            "urn:schac:attribute-def:schachomeorganization", "schac_home_organization",
         ),
-        "sn": ("surname", "urn:oid:2.5.4.4", "urn:mace:dir:attribute-def:sn", f"{_CLAIMS}surname"),
-        "uid": ("urn:oid:0.9.2342.19200300.100.1.1", "urn:mace:dir:attribute-def:uid"),
+        "sn": ("surname", "urn:oid:2.5.4.4", "urn:mace:dir:attribute-def:sn", f"{_CLAIMS}surname", "family_name"),
+        "uid": ("urn:oid:0.9.2342.19200300.100.1.1", "urn:mace:dir:attribute-def:uid", "preferred_username"),
     }
 )  # fmt: skip
-"""Canonical name → what else it is called: eduPerson, SCHAC and X.500 names and OIDs, ADFS and Entra claim types."""
+"""Canonical name → what else it is called: names and OIDs of eduPerson, SCHAC and X.500, claim types of ADFS and Entra,
+claims of OpenID Connect."""
 
 
 @dataclass(frozen=True)

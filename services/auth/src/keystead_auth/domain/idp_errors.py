@@ -12,9 +12,9 @@ AnswerRefused
 │                       ConfirmationMissing, BrowserWrong, FormUnnamed
 ├── NotNow              NotYetValid, TooLate, AlreadyUsed
 ├── StatusFailed
-├── IdTokenWrong
-└── MailMissing
-ProviderUnknown, ProviderNotReady, FetchFailed
+├── CodeRefused, IdTokenWrong (KeyUnknown)
+└── MailMissing, MailUnverified
+ProviderUnknown, ProviderNotReady, FetchFailed, SecretMissing
 ```
 """
 
@@ -282,6 +282,18 @@ class IdTokenWrong(AnswerRefused):
     reason = "id_token_wrong"
 
 
+class KeyUnknown(IdTokenWrong):
+    """The provider has named no such key (yet)."""
+
+    reason = "key_unknown"
+
+
+class CodeRefused(AnswerRefused):
+    """The provider did not take its own code back from us: it is another person's or another sign-in's."""
+
+    reason = "code_refused"
+
+
 class MailMissing(AnswerRefused):
     """The person is known, their address is not."""
 
@@ -292,6 +304,14 @@ class MailMissing(AnswerRefused):
     default_advice = (
         "Ask your organization's IT desk to release the attribute `mail` to this service, and tell them the reference."
     )
+
+
+class MailUnverified(AnswerRefused):
+    """The provider itself does not know whether the person reads that address."""
+
+    reason = "mail_unverified"
+    default_detail = "Your sign-in service has not verified your e-mail address yet, so you are not signed in."
+    default_advice = "Verify your e-mail address there, then start again from the sign-in page."
 
 
 class ProviderUnknown(Refusal):
@@ -311,6 +331,17 @@ class ProviderNotReady(Refusal):
 
 
 class FetchFailed(Refusal):
-    """A provider's document could not be had. `detail` is for an administrator."""
+    """A provider's document could not be had. `detail` is for an administrator; `status` is what the provider
+    answered, None if nothing."""
+
+    code = "unavailable"
+
+    def __init__(self, detail: str, status: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class SecretMissing(Refusal):
+    """Our secret at an OpenID provider is not among this server's secrets. `detail` is for an administrator."""
 
     code = "unavailable"

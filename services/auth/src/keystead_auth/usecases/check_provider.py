@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from keystead_auth.domain.errors import Refusal
+from keystead_auth.domain.oidc import LOOK_AGAIN, discovery_address, read_discovery, read_keys
 from keystead_auth.domain.providers import IdentityProvider
 from keystead_auth.domain.saml.metadata import read_metadata
-from keystead_auth.ports import Fetcher, Randomness, Transactions
+from keystead_auth.ports import ClientSecrets, Fetcher, Randomness, Transactions
 from keystead_contracts.people import IdentityProviderChecked, IdentityProviderKind, IdentityProviderState
 from keystead_kit.clock import Clock
 
@@ -31,9 +32,17 @@ class Reading:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Where what is read comes from."""
+
+    fetcher: Fetcher
+    secrets: ClientSecrets
+
+
 def check_provider(
     transactions: Transactions,
-    fetcher: Fetcher,
+    sources: Sources,
     randomness: Randomness,
     clock: Clock,
     *,
@@ -54,7 +63,7 @@ def check_provider(
     try:
         if provider.kind in unsupported:
             raise Refusal(unsupported[provider.kind])
-        reading = _read(provider, fetcher, now, secure)
+        reading = _read(provider, sources, now, secure)
     except Refusal as refusal:
         checked = provider if provider.kind not in unsupported else replace(provider, material=None)
         told = _failed(checked, refusal.detail, now)
@@ -71,7 +80,23 @@ def check_provider(
     return told
 
 
-def _read(provider: IdentityProvider, fetcher: Fetcher, now: datetime, secure: bool) -> Reading:
+def _read(provider: IdentityProvider, sources: Sources, now: datetime, secure: bool) -> Reading:
+    if provider.kind is IdentityProviderKind.OIDC:
+        return _read_oidc(provider, sources, secure)
+    return _read_saml(provider, sources.fetcher, now, secure)
+
+
+def _read_oidc(provider: IdentityProvider, sources: Sources, secure: bool) -> Reading:
+    if not provider.issuer or not provider.client_id:
+        raise Refusal("It has no issuer, or no client id.")
+    if provider.client_secret_name:
+        sources.secrets.get(provider.client_secret_name)
+    entity = read_discovery(sources.fetcher.get(discovery_address(provider.issuer)), provider.issuer, secure=secure)
+    entity = replace(entity, keys=read_keys(sources.fetcher.get(entity.jwks_uri)))
+    return Reading(entity.material(), entity.issuer, usable_until=None, ends=None, look_again=LOOK_AGAIN)
+
+
+def _read_saml(provider: IdentityProvider, fetcher: Fetcher, now: datetime, secure: bool) -> Reading:
     if provider.metadata_xml is not None:
         document = provider.metadata_xml.encode()
     elif provider.metadata_url is not None:

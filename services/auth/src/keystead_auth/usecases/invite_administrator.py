@@ -76,7 +76,7 @@ def find_administrator(transactions: Transactions, email: str) -> Administrator:
     if administrator is None or not administrator.may_sign_in_by(AdministratorMethod.PASSWORD):
         raise AdministratorUnknown(
             f"No active administrator who signs in by password has the address {email} here.",
-            "Make one first: keystead administrator create. The worker takes it in within seconds.",
+            "Make one first: keystead bootstrap administrator. The worker takes it in within seconds.",
         )
     return administrator
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from keystead_auth.domain.attributes import Person, canonical, person
-from keystead_auth.domain.errors import TooManyAttempts
 from keystead_auth.domain.idp_errors import (
     AlreadyUsed,
-    AnswerRefused,
     FormUnnamed,
     IssuerWrong,
     NotWellFormed,
@@ -38,6 +34,7 @@ from keystead_auth.ports import (
     Transaction,
     Transactions,
 )
+from keystead_auth.usecases.idp_steps import blaming, counting_refusals
 from keystead_contracts.people import IdentityProviderKind
 from keystead_kit.clock import Clock
 from keystead_kit.secrets import same, token_digest
@@ -114,29 +111,6 @@ def take_saml_answer(
                     )
                 )
     return Taken(token, provider.id, attempt.trace_id if attempt else brought.trace_id, who.cut)
-
-
-@contextmanager
-def counting_refusals(attempts: Attempts, client: str) -> Iterator[None]:
-    """Counts an AnswerRefused that the block raises. Raises TooManyAttempts, without running it, after too many."""
-    wait = attempts.idp_answer(client)
-    if wait is not None:
-        raise TooManyAttempts(wait)
-    try:
-        yield
-    except AnswerRefused:
-        attempts.idp_refused(client)
-        raise
-
-
-@contextmanager
-def blaming(form: str | None) -> Iterator[None]:
-    """Has a refusal know the form to go back to."""
-    try:
-        yield
-    except AnswerRefused as refusal:
-        refusal.form = refusal.form or form
-        raise
 
 
 def _decoded(text: str) -> bytes:

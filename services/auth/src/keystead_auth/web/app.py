@@ -10,8 +10,18 @@ from keystead_auth.bootstrap import SERVICE, Parts
 from keystead_auth.domain.administrator_errors import InvitationInvalid
 from keystead_auth.domain.errors import LinkInvalid, Refusal, TooManyAttempts
 from keystead_auth.domain.idp_errors import AnswerRefused
-from keystead_auth.web import administrator_passwords, administrators, confirm, saml, secret_id, sign_in, sign_out
+from keystead_auth.web import (
+    administrator_passwords,
+    administrators,
+    confirm,
+    oidc,
+    saml,
+    secret_id,
+    sign_in,
+    sign_out,
+)
 from keystead_auth.web.answers import Answers
+from keystead_auth.web.comers import Comers
 from keystead_contracts.problems import ProblemCode
 from keystead_contracts.words import Words
 from keystead_kit.http import ProblemException, new_app, problem_response, wants_page
@@ -44,9 +54,10 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(sign_in.router(parts, answers))
     app.include_router(confirm.router(parts, answers))
     app.include_router(sign_out.router(parts, answers))
+    comers = Comers(parts, answers, administrators.Desk(parts, answers).enter_console)
+    app.include_router(oidc.router(parts, comers))
     if parts.saml:
-        enter_console = administrators.Desk(parts, answers).enter_console
-        app.include_router(saml.router(parts, parts.saml, answers, enter_console))
+        app.include_router(saml.router(parts, parts.saml, comers, answers))
     app.include_router(secret_id.router(parts, answers))
     app.include_router(administrators.router(parts, answers))
     app.include_router(administrator_passwords.router(parts, answers))

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, Text, cast, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Select, Text, and_, cast, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, class_mapper
 
@@ -21,6 +21,7 @@ from keystead_enroll.domain.administration_refusals import KeyReused
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
     CertificateProfile,
+    CsrGenerationMethod,
     Department,
     EnrollmentForm,
     LicenceTerms,
@@ -31,7 +32,15 @@ from keystead_enroll.domain.enrollment import (
 from keystead_enroll.domain.figures import Figures
 from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.jobs import Job, JobState
-from keystead_enroll.domain.orders import PRESENCE_LIFE, Claim, Device, Order, OrderState
+from keystead_enroll.domain.orders import (
+    PRESENCE_LIFE,
+    PROVIDED_TRANSITIONS,
+    TRANSITIONS,
+    Claim,
+    Device,
+    Order,
+    OrderState,
+)
 from keystead_enroll.domain.persons import Person
 from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Search
 from keystead_enroll.domain.visits import PortalSession
@@ -43,7 +52,16 @@ from keystead_kit.trace import current_trace_id
 
 T = TypeVar("T")
 IDEMPOTENCY_KEPT = timedelta(days=2)
-_OPEN = t.orders.c.state.in_([state for state in OrderState if not state.terminal])
+_OPEN = or_(
+    and_(
+        t.orders.c.csr_method != CsrGenerationMethod.PROVIDED,
+        t.orders.c.state.in_([state for state, steps in TRANSITIONS.items() if steps]),
+    ),
+    and_(
+        t.orders.c.csr_method == CsrGenerationMethod.PROVIDED,
+        t.orders.c.state.in_([state for state, steps in PROVIDED_TRANSITIONS.items() if steps]),
+    ),
+)
 
 
 def _locked(query: Select[T]) -> Select[T]:

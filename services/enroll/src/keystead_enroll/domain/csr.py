@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -22,11 +23,13 @@ from keystead_enroll.domain.errors import (
     CsrSignatureInvalid,
     KeyAlgorithmNotAllowed,
     NameNotAllowed,
+    Refusal,
 )
 from keystead_enroll.domain.keys import PublicKey, check_key_policy, spki_sha256, supported_key
 from keystead_enroll.domain.names import CertificateNames, check_dns_name, check_email, short_name_of, subject_set
 
 MAX_CSR_CHARACTERS = 16384
+_TOLD, _LONGEST_SHOWN = 3, 64
 _PEM = re.compile(
     r"\s*-----BEGIN (?P<label>(?:NEW )?CERTIFICATE REQUEST)-----[ \t]*\r?\n"
     r"(?P<body>[A-Za-z0-9+/=\r\n]+)"
@@ -49,7 +52,9 @@ class CheckedCsr:
     der: bytes
 
 
-def check_csr(pem: str, expected: CertificateNames, allowed: KeyAlgorithm) -> CheckedCsr:
+def check_csr(
+    pem: str, expected: CertificateNames, allowed: KeyAlgorithm, *, subject_counts: bool = True
+) -> CheckedCsr:
     """The key of the request `pem`, if the request is sound and asks for nothing beyond the order.
 
     - exactly one PEM block (RFC 7468), at most 16384 characters, DER without trailing bytes: else CsrMalformed;
@@ -57,7 +62,8 @@ def check_csr(pem: str, expected: CertificateNames, allowed: KeyAlgorithm) -> Ch
     - signed by that key with SHA-256 or stronger: else CsrSignatureInvalid;
     - the subject has the attributes of `expected`, no more and no fewer, in any order and string type (software
       reorders RDNs and changes string types, and the certificate's come from the order anyway), and every requested
-      SAN is one of `expected`: else CsrNamesDiffer.
+      SAN is one of `expected`: else CsrNamesDiffer. Without `subject_counts` any subject will do: people's tools put
+      one in.
 
     Other requested extensions are ignored: a request cannot ask for a CA certificate, because nothing is copied.
     """
@@ -70,9 +76,50 @@ def check_csr(pem: str, expected: CertificateNames, allowed: KeyAlgorithm) -> Ch
             Words("The order asks for {allowed}.", allowed=allowed),
         )
     _check_possession(csr)
-    _check_subject(csr, expected)
+    if subject_counts:
+        _check_subject(csr, expected)
     _check_alternative_names(csr, expected)
     return CheckedCsr(public_key, algorithm, spki_sha256(public_key), der)
+
+
+def examine_csr(
+    pem: str, expected: CertificateNames | None, allowed: Collection[KeyAlgorithm]
+) -> tuple[CheckedCsr | None, list[Refusal]]:
+    """What a person's own request comes to: all that is wrong with it, or else its key.
+
+    As `check_csr` with any of the algorithms `allowed` and without a look at the subject. `expected` is None if the
+    order's names are not known: then those of the request are not compared.
+    """
+    try:
+        csr, der = _parse(pem)
+    except Refusal as refusal:
+        return None, [refusal]
+    wrong: list[Refusal] = []
+    found: list[tuple[PublicKey, KeyAlgorithm]] = []
+
+    def key() -> None:
+        public_key = _public_key(csr)
+        algorithm = check_key_policy(public_key)
+        if algorithm not in allowed:
+            raise KeyAlgorithmNotAllowed(
+                Words("the request's key is {algorithm}", algorithm=algorithm),
+                Words("This certificate takes: {algorithms}.", algorithms=", ".join(allowed)),
+            )
+        found.append((public_key, algorithm))
+
+    def names() -> None:
+        if expected is not None:
+            _check_alternative_names(csr, expected)
+
+    for check in (key, lambda: _check_possession(csr), names):
+        try:
+            check()
+        except Refusal as refusal:
+            wrong.append(refusal)
+    if wrong:
+        return None, wrong
+    [(public_key, algorithm)] = found
+    return CheckedCsr(public_key, algorithm, spki_sha256(public_key), der), []
 
 
 def _parse(pem: str) -> tuple[x509.CertificateSigningRequest, bytes]:
@@ -129,8 +176,19 @@ def _check_alternative_names(csr: x509.CertificateSigningRequest, expected: Cert
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise CsrMalformed(Words("the request's extensions are malformed")) from None
     ordered = set(expected.general_names())
-    if any(_normalized(name) not in ordered for name in requested):
-        raise CsrNamesDiffer(Words("the request asks for an alternative name that the order does not have"))
+    strangers = [_shown(name) for name in requested if _normalized(name) not in ordered]
+    if strangers:
+        raise CsrNamesDiffer(
+            Words(
+                "the request asks for an alternative name that the order does not have: {names}",
+                names=", ".join(strangers[:_TOLD]),
+            )
+        )
+
+
+def _shown(name: x509.GeneralName) -> str:
+    text = name.value if isinstance(name.value, str) else type(name).__name__
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _normalized(name: x509.GeneralName) -> x509.GeneralName:

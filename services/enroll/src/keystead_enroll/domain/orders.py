@@ -35,7 +35,7 @@ class OrderState(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether nothing follows."""
+        """Whether nothing follows, however the request is made."""
         return not TRANSITIONS[self]
 
 
@@ -54,7 +54,17 @@ TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = MappingProxyType(
         _S.CANCELLED: frozenset(),
     }
 )
-"""Every step an order may take; anything else is refused."""
+"""Every step an order may take whose request an agent makes; anything else is refused."""
+PROVIDED_TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = MappingProxyType(
+    dict.fromkeys(_S, frozenset[OrderState]())
+    | {
+        _S.SUBMITTED: frozenset({_S.AWAITING_APPROVAL, _S.CSR_ACCEPTED}),
+        _S.AWAITING_APPROVAL: frozenset({_S.CSR_ACCEPTED, _S.REJECTED, _S.CANCELLED}),
+        _S.CSR_ACCEPTED: frozenset({_S.SIGNING, _S.FAILED, _S.CANCELLED}),
+        _S.SIGNING: frozenset({_S.ISSUED, _S.FAILED}),
+    }
+)
+"""The same for an order whose request the person provided: nobody installs, so it is over once issued."""
 
 
 @dataclass(eq=False)
@@ -125,9 +135,25 @@ class Order:
         except NameNotAllowed:
             return ""
 
+    @property
+    def steps(self) -> frozenset[OrderState]:
+        """Where it may go from here."""
+        provided = self.csr_method is CsrGenerationMethod.PROVIDED
+        return (PROVIDED_TRANSITIONS if provided else TRANSITIONS)[self.state]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing follows."""
+        return not self.steps
+
+    @property
+    def fruitful(self) -> bool:
+        """Whether it is over and came to its certificate."""
+        return self.over and self.state in (OrderState.ISSUED, OrderState.INSTALLED)
+
     def advance(self, target: OrderState, now: datetime, note: str = "") -> None:
         """Takes the order to `target` and logs it. Raises OrderClosed if the table has no such step."""
-        if target not in TRANSITIONS[self.state]:
+        if target not in self.steps:
             raise OrderClosed(f"The request is {self.state.value.replace('_', ' ')}; it cannot become {target.value}.")
         self.log.append(OrderTransition(self.id, len(self.log), self.state, target, now, note))
         self.state, self.state_at = target, now

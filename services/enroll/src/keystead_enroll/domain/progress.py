@@ -1,4 +1,5 @@
-"""What a waiting person sees: five lines, six where somebody approves, derived from the order and nothing else."""
+"""What a waiting person sees: five lines, or two where they provided the request, and one more where somebody approves;
+derived from the order and nothing else."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from datetime import datetime
 
 from keystead_contracts.base import AssuranceLevel
 from keystead_contracts.words import Words, from_plain
+from keystead_enroll.domain.enrollment import CsrGenerationMethod
 from keystead_enroll.domain.orders import Order, OrderState
 
 _S = OrderState
@@ -51,15 +53,7 @@ class Progress:
 
 def progress_of(order: Order) -> Progress:
     """The lines for `order`."""
-    times: list[tuple[str, datetime | None]] = [
-        ("agent", order.agent_seen_at or order.reached(_S.CSR_ACCEPTED)),
-        ("key", order.reached(_S.CSR_ACCEPTED)),
-        ("request", order.reached(_S.CSR_ACCEPTED)),
-        ("issued", order.reached(_S.ISSUED)),
-        ("installed", order.reached(_S.INSTALLED)),
-    ]
-    if order.reached(_S.AWAITING_APPROVAL):
-        times.insert(0, ("approval", order.reached(_S.OFFERED)))
+    times = _provided_times(order) if order.csr_method is CsrGenerationMethod.PROVIDED else _agent_times(order)
     lines = []
     active_given = False
     for key, at in times:
@@ -67,10 +61,29 @@ def progress_of(order: Order) -> Progress:
         if at is None and not active_given:
             active_given = True
             state, text, at = _active(order, key)
-        elif at is None and order.state.terminal:
+        elif at is None and order.over:
             state = "skipped"
         lines.append(ProgressLine(key, state, _iso(at), text, _label(order, key)))
-    return Progress(order.state.value, tuple(lines), _failure(order), order.state.terminal)
+    return Progress(order.state.value, tuple(lines), _failure(order), order.over)
+
+
+def _agent_times(order: Order) -> list[tuple[str, datetime | None]]:
+    accepted = order.reached(_S.CSR_ACCEPTED)
+    approval = [("approval", order.reached(_S.OFFERED))] if order.reached(_S.AWAITING_APPROVAL) else []
+    return [
+        *approval,
+        ("agent", order.agent_seen_at or accepted),
+        ("key", accepted),
+        ("request", accepted),
+        ("issued", order.reached(_S.ISSUED)),
+        ("installed", order.reached(_S.INSTALLED)),
+    ]
+
+
+def _provided_times(order: Order) -> list[tuple[str, datetime | None]]:
+    """The request was checked before it was taken."""
+    approval = [("approval", order.reached(_S.CSR_ACCEPTED))] if order.reached(_S.AWAITING_APPROVAL) else []
+    return [("request", order.created_at), *approval, ("issued", order.reached(_S.ISSUED))]
 
 
 def _failure(order: Order) -> Failure | None:

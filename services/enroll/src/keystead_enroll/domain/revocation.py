@@ -27,7 +27,20 @@ class RevocationReason(StrEnum):
         """The reason in the middle of a sentence."""
         return _WORDS[self]
 
+    @property
+    def label(self) -> str:
+        """The reason as an answer to "Why?"."""
+        return _LABELS[self]
 
+
+_LABELS = {
+    RevocationReason.UNSPECIFIED: Words("No particular reason"),
+    RevocationReason.KEY_COMPROMISE: Words("Somebody else may have the key, or the computer is lost"),
+    RevocationReason.AFFILIATION_CHANGED: Words("The names in it are no longer right"),
+    RevocationReason.SUPERSEDED: Words("Another certificate has taken its place"),
+    RevocationReason.CESSATION_OF_OPERATION: Words("It is no longer needed"),
+    RevocationReason.PRIVILEGE_WITHDRAWN: Words("Its owner may no longer have it"),
+}
 _WORDS = {
     RevocationReason.UNSPECIFIED: Words("no particular reason"),
     RevocationReason.KEY_COMPROMISE: Words("somebody else may have the key"),

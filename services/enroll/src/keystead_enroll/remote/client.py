@@ -139,7 +139,7 @@ class Remote:
             page = self.call("GET", path, params={**params, "limit": limit} | ({"after": after} if after else {}))
             yield from page["items"]
             left = None if left is None else left - len(page["items"])
-            after = page["next"]
+            after = page.get("next")
             if after is None:
                 return
 

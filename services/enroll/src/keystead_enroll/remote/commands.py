@@ -63,12 +63,12 @@ class NounGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The verbs, in a person's order."""
-        return list(self._makers)
+        return [*self._makers, *self.commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb's command."""
         maker = self._makers.get(cmd_name)
-        return maker() if maker else None
+        return maker() if maker else super().get_command(ctx, cmd_name)
 
 
 def noun_groups() -> list[click.Group]:
@@ -77,7 +77,9 @@ def noun_groups() -> list[click.Group]:
 
 
 def _makers(noun: Noun) -> dict[str, Callable[[], click.Command]]:
-    makers: dict[str, Callable[[], click.Command]] = {"list": lambda: _list(noun), "show": lambda: _show(noun)}
+    makers: dict[str, Callable[[], click.Command]] = {"list": lambda: _list(noun)}
+    if noun.show:
+        makers["show"] = lambda: _show(noun)
     if noun.create:
         makers["create"] = lambda: _create(noun)
     if noun.change:
@@ -140,7 +142,7 @@ def _create(noun: Noun) -> click.Command:
         if as_json:
             show_json(made)
             return
-        click.echo(f"created {made['id']}")
+        click.echo(f"created {made[noun.made]}")
         if noun.secret:
             secret = made.get(noun.secret)
             click.echo(secret if secret else "It was made before; what it opens was told then, once.")

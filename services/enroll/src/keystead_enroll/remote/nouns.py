@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 INPUTS, PEOPLE = "keystead_enroll.domain.inputs", "keystead_enroll.domain.people_inputs"
+ENROLLMENT = "keystead_enroll.domain.enrollment_inputs"
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,13 @@ class Noun:
     """The example of a search."""
     named: str = "name"
     given: str = ""
+    show: bool = True
     create: bool = True
     change: bool = True
     delete: bool = True
     verbs: tuple[Verb, ...] = ()
+    made: str = "id"
+    """The field of a creation's answer that names it."""
     secret: str = ""
     """The field of a creation's answer that is told once."""
 
@@ -65,6 +69,29 @@ NOUNS: tuple[Noun, ...] = (
     Noun(
         "department", "/departments", "Departments of organizations.",
         ("name", "email_domains", "dns_domains", "id"), 'org:"Example Hospital"', given=f"{INPUTS}:DepartmentInput",
+    ),
+    Noun(
+        "profile", "/profiles", "Certificate profiles: what a certificate will be.",
+        ("name", "certificate_type", "key_algorithms", "term_days", "minimum_assurance", "active", "id"), "type:device",
+        given=f"{ENROLLMENT}:ProfileInput",
+    ),
+    Noun(
+        "form", "/forms", "Enrollment forms: the pages that people open.",
+        ("name", "certificate_type", "methods", "active", "url", "id"), "type:client active:yes",
+        given=f"{ENROLLMENT}:FormInput",
+        verbs=(
+            Verb("generate", "/uri-extension", "Generate a new address for the form.",
+                 asks="The address it has now will lead nowhere."),
+        ),
+    ),
+    Noun(
+        "account", "/accounts", "Web form accounts: for whom a form is, and what it asks for.",
+        ("name", "authorization", "csr_method", "automatic_approval", "active", "form_id", "id"),
+        'org:"Example Hospital"', given=f"{ENROLLMENT}:AccountInput",
+    ),
+    Noun(
+        "licence", "/licences", "Licence terms that people accept.", ("version", "current", "published_at"), "",
+        named="", given=f"{ENROLLMENT}:LicenceInput", show=False, change=False, delete=False, made="version",
     ),
     Noun(
         "person", "/persons", "People known by name, and their Secret IDs.",

@@ -14,7 +14,7 @@ from keystead_enroll.domain.refusals import OrderClosed, OrderUnknown
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import Target, note, person_actor, reach
 from keystead_enroll.usecases.end_order import take_back, tell_person
-from keystead_enroll.usecases.links import add_link, offer
+from keystead_enroll.usecases.links import add_link, proceed
 from keystead_enroll.usecases.visit import Visit, find_visit
 
 BY_PERSON = "by the person"
@@ -84,7 +84,7 @@ def end_by_administrator(tx: Transaction, order: Order, now: datetime, remark: s
 def _cancel(tx: Transaction, order: Order, now: datetime, note: str, reason: str) -> None:
     if order.state is OrderState.SIGNING:
         raise OrderClosed(Words("The certificate is being signed at this moment."), Words("Try again in a minute."))
-    if order.state.terminal:
+    if order.over:
         raise OrderClosed(Words("The request has ended already, or its certificate is installed."))
     order.advance(OrderState.CANCELLED, now, note)
     take_back(tx, order, now, reason)
@@ -125,7 +125,7 @@ def decide_order(
                 "Its history tells what happened to it.",
             )
         if approve:
-            offer(tx, order, now)
+            proceed(tx, order, now)
         else:
             order.advance(OrderState.REJECTED, now, remark)
             order.failure_advice = remark or "Ask your administrator why."

@@ -16,6 +16,7 @@ from cryptography import x509
 
 from keystead_contracts.agent import Install
 from keystead_contracts.base import serial_hex
+from keystead_contracts.events import CertificateIssued
 from keystead_contracts.problems import ProblemCode
 from keystead_contracts.words import Words
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent, renewal_time
@@ -30,6 +31,7 @@ from keystead_enroll.domain.certificates import (
     validity,
 )
 from keystead_enroll.domain.csr import check_csr
+from keystead_enroll.domain.enrollment import CsrGenerationMethod
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.lint import refuse_findings
 from keystead_enroll.domain.names import CertificateNames
@@ -126,7 +128,8 @@ def _plan(tx: Transaction, order: Order, issuer: Issuer, now: datetime) -> x509.
     if profile is None or order.csr_pem is None:
         raise LookupError(f"order {order.id} has no profile or no request")
     names = CertificateNames.from_plain(order.names)
-    checked = check_csr(order.csr_pem, names, order.key_algorithm)
+    own = order.csr_method is CsrGenerationMethod.PROVIDED
+    checked = check_csr(order.csr_pem, names, order.key_algorithm, subject_counts=not own)
     valid = validity(now, timedelta(days=order.term_days), SKEW, issuer.issuer_certificate)
     plan = plan_for(profile, names, checked.public_key, new_serial(randomness.token_bytes), valid)
     return precertify(plan, issuer.issuer_certificate)
@@ -158,7 +161,10 @@ def _store(tx: Transaction, order_id: str, result: bytes | Refusal, issuer: Issu
         certificate = _record(tx, order, result, issuer, now)
         tx.add(certificate)
         order.advance(OrderState.ISSUED, now)
-        _offer_installation(tx, order, certificate, now)
+        if order.over:
+            tx.record(_issued(tx, order, certificate, now, origin), destination="notify", trace_id=order.trace_id)
+        else:
+            _offer_installation(tx, order, certificate, now)
         tx.wake(f"order:{order.id}")
         _log.info("certificate issued", order_id=order_id, serial=certificate.serial)
 
@@ -197,6 +203,25 @@ def _record(tx: Transaction, order: Order, signed: bytes, issuer: Issuer, now: d
         issued_at=now,
         machine=order.machine,
         reasons=list(reasons),
+    )
+
+
+def _issued(tx: Transaction, order: Order, certificate: Certificate, now: datetime, origin: str) -> CertificateIssued:
+    form = tx.form(order.form_id)
+    return CertificateIssued(
+        email=order.person_email,
+        organization=tx.organization(order.organization_id).name,
+        form_name=form.name,
+        order_id=order.id,
+        certificate_type=certificate.certificate_type,
+        subject=certificate.subject,
+        issuer=certificate.issuer,
+        serial=certificate.serial,
+        not_after=certificate.not_after,
+        issued_at=now,
+        portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
+        help_link=form.help_link,
+        language=order.language,
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from keystead_contracts.agent import MakeKeyAndCsr
 from keystead_contracts.base import AssuranceLevel
+from keystead_enroll.domain.enrollment import CsrGenerationMethod
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Claim, Order, OrderState
 from keystead_enroll.ports import Secrets, Transaction
@@ -26,6 +27,16 @@ def add_link(tx: Transaction, secrets: Secrets, order: Order, now: datetime) -> 
         if tx.claim_of(job.recipient) is not None:
             job.recipient = order.recipient
     return claim
+
+
+def proceed(tx: Transaction, order: Order, now: datetime) -> None:
+    """Lets an order that was submitted or approved go on: to its agent, or to issuance if the request is there."""
+    if order.csr_method is not CsrGenerationMethod.PROVIDED:
+        offer(tx, order, now)
+        return
+    order.advance(OrderState.CSR_ACCEPTED, now)
+    tx.ring()
+    tx.wake(f"order:{order.id}")
 
 
 def offer(tx: Transaction, order: Order, now: datetime) -> None:

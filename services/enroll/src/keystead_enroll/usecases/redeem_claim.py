@@ -26,7 +26,7 @@ def redeem_claim(transactions: Transactions, clock: Clock, secrets: Secrets, req
             raise ClaimInvalid("This link is not valid any more.")
         secret = token_digest(request.agent_secret)
         if claim.agent_secret_digest is None:
-            if claim.expires_at <= now or order.state.terminal:
+            if claim.expires_at <= now or order.over:
                 raise ClaimInvalid("This link is not valid any more.")
             claim.agent_secret_digest, claim.redeemed_at, claim.resumable_until = secret, now, now + RESUMABLE
             order.machine, order.agent_seen_at = request.machine.hostname, now

@@ -37,7 +37,7 @@ def revoke(
     if not certificate.revoke(reason, now, remark):
         return
     told = Words("The certificate was revoked: {reason}.", reason=reason.words)
-    if order.state.terminal:
+    if order.over:
         withdraw(tx, order, now, told)
     else:
         order.advance(OrderState.CANCELLED, now, "certificate revoked")

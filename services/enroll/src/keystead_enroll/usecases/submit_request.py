@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from keystead_contracts.base import CertificateType, KeyAlgorithm
+from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_contracts.words import Sentences, Words
+from keystead_enroll.domain.csr import CheckedCsr
 from keystead_enroll.domain.device_name_pattern import DeviceNamePattern
-from keystead_enroll.domain.enrollment import CertificateProfile, Organization, WebFormAccount
+from keystead_enroll.domain.enrollment import CertificateProfile, CsrGenerationMethod, Organization, WebFormAccount
 from keystead_enroll.domain.errors import NameNotAllowed
 from keystead_enroll.domain.name_templates import NameTemplate, build_names
 from keystead_enroll.domain.names import (
@@ -23,11 +24,12 @@ from keystead_enroll.domain.names import (
     shown,
 )
 from keystead_enroll.domain.orders import Order, OrderState
+from keystead_enroll.domain.provided_csr import KEY_IN_USE, evidence_of_provided_key, judge_provided_csr
 from keystead_enroll.domain.refusals import RequestRefused, SessionExpired, TooManyOpenOrders
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import note, person_actor
 from keystead_enroll.usecases.change_order import order_target
-from keystead_enroll.usecases.links import add_link, offer
+from keystead_enroll.usecases.links import add_link, proceed
 from keystead_enroll.usecases.visit import Visit, find_visit
 from keystead_kit.secrets import new_id, token_digest
 from keystead_kit.trace import current_trace_id
@@ -52,6 +54,8 @@ class RequestAnswers:
     dns_names: str = ""
     device_name: str = ""
     serial_number: str = ""
+    csr: str = ""
+    """The person's own request, where the account takes one; PEM."""
 
 
 @dataclass
@@ -86,7 +90,7 @@ def submit_request(
     """
     now = clock.now()
     with transactions.read() as tx:
-        order = _order(tx, find_visit(tx, clock, uri_extension, token), answers, now)
+        order, csr = _order(tx, find_visit(tx, clock, uri_extension, token), answers, now)
     order.request_digest, order.language = _request_digest(order, page_key, answers), language
     with transactions.write() as tx:
         account = _open_visit(find_visit(tx, clock, uri_extension, token, lock=True))[0]
@@ -105,10 +109,13 @@ def submit_request(
                 raise LookupError(f"order {order.id} could not be stored")
             return earlier.id
         note(tx, person_actor(order.person_email, address), now, "request.submit", order_target(order))
-        if not order.recipient:
+        if csr is not None:
+            if not tx.give_key(order, csr.spki_sha256):
+                raise RequestRefused({"csr": KEY_IN_USE})
+        elif not order.recipient:
             add_link(tx, secrets, order, now)
         if account.automatic_approval:
-            offer(tx, order, now)
+            proceed(tx, order, now)
         else:
             order.advance(OrderState.AWAITING_APPROVAL, now)
     return order.id
@@ -120,24 +127,32 @@ def _open_visit(visit: Visit) -> tuple[WebFormAccount, Organization]:
     return visit.account, visit.organization
 
 
-def _order(tx: Transaction, visit: Visit, answers: RequestAnswers, now: datetime) -> Order:
-    """The order that the answers ask for, not stored. Raises RequestRefused, SessionExpired."""
+def _order(tx: Transaction, visit: Visit, answers: RequestAnswers, now: datetime) -> tuple[Order, CheckedCsr | None]:
+    """The order that the answers ask for, not stored, and the person's own request where the account takes one.
+    Raises RequestRefused, SessionExpired."""
     account, organization = _open_visit(visit)
     mistakes = _Mistakes()
     profile = _profile(visit, answers, mistakes)
-    algorithm = _choice(answers.key_algorithm, profile.key_algorithms, "key_algorithm", mistakes)
+    provided = account.csr_method is CsrGenerationMethod.PROVIDED
     term = _choice(answers.term_days, profile.term_days, "term_days", mistakes)
     names = _names(visit, profile, answers, mistakes)
     licence_version = _accepted_licence(tx, answers, mistakes)
-    device = None
-    if answers.target != BY_LINK:
+    device = csr = None
+    if provided:
+        csr, wrong = judge_provided_csr(profile, names, answers.csr)
+        if wrong:
+            mistakes.add("csr", wrong)
+        algorithm = str(csr.key_algorithm if csr else profile.key_algorithms[0])
+    else:
+        algorithm = _choice(answers.key_algorithm, profile.key_algorithms, "key_algorithm", mistakes)
+    if not provided and answers.target != BY_LINK:
         devices = tx.devices_of(visit.session.email, organization.id)
         device = next((d for d in devices if d.id == answers.target), None)
         if device is None:
             mistakes.add("target", Words("That computer is not registered for you any more. Choose one of these."))
     if mistakes.fields or names is None:
         raise RequestRefused(mistakes.fields)
-    return Order(
+    order = Order(
         id=new_id(),
         form_id=visit.form.id,
         account_id=account.id,
@@ -155,7 +170,12 @@ def _order(tx: Transaction, visit: Visit, answers: RequestAnswers, now: datetime
         created_at=now,
         licence_version=licence_version,
         machine=device.name if device else "",
+        csr_method=account.csr_method,
     )
+    if csr is not None:
+        order.csr_pem, order.assurance = answers.csr.strip(), AssuranceLevel.SOFTWARE
+        order.evidence = evidence_of_provided_key()
+    return order, csr
 
 
 def _request_digest(order: Order, page_key: str, answers: RequestAnswers) -> str | None:

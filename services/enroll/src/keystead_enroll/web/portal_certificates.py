@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from starlette.responses import RedirectResponse
 
 from keystead_contracts.words import Words
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.certificates import pem_from_der
-from keystead_enroll.domain.refusals import CertificateUnknown
+from keystead_enroll.domain.refusals import CertificateUnknown, RequestRefused
+from keystead_enroll.domain.revocation import OWNERS_REASONS
 from keystead_enroll.ports import Transaction
+from keystead_enroll.usecases.end_order import device_of
+from keystead_enroll.usecases.own_certificates import own_certificate, revoke_own_certificate
 from keystead_enroll.usecases.visit import Visit, find_visit
-from keystead_enroll.web.context import WebContext
+from keystead_enroll.web.context import FormToken, WebContext
 from keystead_enroll.web.views import (
     base,
     certificate_row,
@@ -20,6 +26,8 @@ from keystead_enroll.web.views import (
     unfinished,
     visit_view,
 )
+from keystead_kit.drafts import Draft
+from keystead_kit.http import client_address
 
 MOST_EARLIER = 20
 
@@ -47,29 +55,64 @@ def router(context: WebContext) -> APIRouter:
             certificates=rows, orders=under_way, earlier=earlier, notice=None,
         )  # fmt: skip
 
-    def own_certificate(tx: Transaction, request: Request, uri: str, certificate_id: str) -> tuple[Visit, Certificate]:
+    def found_own(tx: Transaction, request: Request, uri: str, certificate_id: str) -> tuple[Visit, Certificate]:
         visit = find_visit(tx, enroll.clock, uri, context.session_token(request))
-        certificate = tx.certificate(certificate_id)
-        if certificate is None or certificate.form_id != visit.form.id or certificate.owner != visit.session.email:
-            raise CertificateUnknown(Words("There is no such certificate."))
-        return visit, certificate
+        return visit, own_certificate(tx, visit, certificate_id)
 
     @pages.get("/{certificate_id}")
     def certificate(request: Request, uri: str, certificate_id: str) -> Response:
         with enroll.transactions.read() as tx:
-            visit, found = own_certificate(tx, request, uri, certificate_id)
+            visit, found = found_own(tx, request, uri, certificate_id)
             profile = tx.profile(found.profile_id)
         card = certificate_view(found, profile.name if profile else "", visit.form, enroll.clock.now())
-        ended = card["state"] in ("expired", "revoked")
         return context.render(
             request, "certificate.html", **visit_view(visit), certificate=card,
-            list_url=f"{base(visit.form)}/certificates", add_url=f"{base(visit.form)}/request" if ended else None,
+            list_url=f"{base(visit.form)}/certificates", renew_url=_renew_url(visit, found),
+            revoke_url=None if card["state"] in ("expired", "revoked") else f"{_address(visit, found)}/revoke",
         )  # fmt: skip
+
+    @pages.get("/{certificate_id}/revoke")
+    def ask(request: Request, uri: str, certificate_id: str) -> Response:
+        with enroll.transactions.read() as tx:
+            visit, found = found_own(tx, request, uri, certificate_id)
+            if found.revoked_at is not None:
+                return RedirectResponse(_address(visit, found), 303)
+            profile, order = tx.profile(found.profile_id), tx.order(found.order_id)
+            device = device_of(tx, order.recipient) if order else None
+        draft = context.drafts.get(request)
+        return context.render(
+            request, "certificate_revoke.html", **visit_view(visit),
+            certificate={
+                "subject": found.subject, "profile": profile.name if profile else "", "serial": found.serial,
+                "not_after": found.not_after, "machine": found.machine, "url": _address(visit, found),
+            },
+            reasons=[{"value": r.value, "label": r.label, "note": ""} for r in OWNERS_REASONS],
+            device=device.name if device else "", renew_url=_renew_url(visit, found),
+            action=f"{_address(visit, found)}/revoke", values=draft.values, errors=draft.errors,
+        )  # fmt: skip
+
+    @pages.post("/{certificate_id}/revoke")
+    def revoke(
+        request: Request,
+        uri: str,
+        certificate_id: str,
+        form_token: FormToken = "",
+        reason: Annotated[str, Form(max_length=32)] = "",
+    ) -> Response:
+        context.guard.check(request, form_token)
+        try:
+            revoke_own_certificate(
+                enroll.transactions, enroll.clock, uri, context.session_token(request), certificate_id, reason,
+                client_address(request),
+            )  # fmt: skip
+        except RequestRefused as refusal:
+            return context.drafts.send_back(request, Draft({"reason": reason}, refusal.fields))
+        return context.taken(request, f"/e/{uri}/certificates/{certificate_id}")
 
     @pages.get("/{certificate_id}/{name}.pem")
     def download(request: Request, uri: str, certificate_id: str, name: str) -> Response:
         with enroll.transactions.read() as tx:
-            _, found = own_certificate(tx, request, uri, certificate_id)
+            _, found = found_own(tx, request, uri, certificate_id)
         content = {
             "certificate": lambda: pem_from_der(found.der),
             "chain": lambda: "".join(found.chain_pem),
@@ -81,3 +124,11 @@ def router(context: WebContext) -> APIRouter:
         return Response(content(), media_type="application/x-pem-file", headers=headers)
 
     return pages
+
+
+def _address(visit: Visit, certificate: Certificate) -> str:
+    return f"{base(visit.form)}/certificates/{certificate.id}"
+
+
+def _renew_url(visit: Visit, certificate: Certificate) -> str:
+    return f"{base(visit.form)}/request?renew={certificate.id}"

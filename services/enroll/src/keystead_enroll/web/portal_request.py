@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Request, Response, UploadFile
 from starlette.responses import RedirectResponse
 
 from keystead_contracts.base import CertificateType
 from keystead_contracts.words import Words
-from keystead_enroll.domain.enrollment import CertificateProfile
+from keystead_enroll.domain.csr import MAX_CSR_CHARACTERS
+from keystead_enroll.domain.enrollment import CertificateProfile, CsrGenerationMethod
 from keystead_enroll.domain.refusals import RequestRefused
 from keystead_enroll.ports import Transaction
+from keystead_enroll.usecases.own_certificates import own_certificate, renewal_answers
 from keystead_enroll.usecases.submit_request import RequestAnswers, subject_facts, submit_request
 from keystead_enroll.usecases.visit import Visit, find_visit
 from keystead_enroll.web.context import FormToken, WebContext
@@ -36,13 +38,14 @@ def router(context: WebContext) -> APIRouter:
     enroll, guard = context.enroll, context.guard
 
     @pages.get("")
-    def request_page(request: Request, uri: str, profile: str = "") -> Response:
+    def request_page(request: Request, uri: str, profile: str = "", renew: str = "") -> Response:
         with enroll.transactions.read() as tx:
             visit = find_visit(tx, enroll.clock, uri, context.session_token(request))
             if visit.account is None or visit.locked:
                 return RedirectResponse(next_page(tx, visit), 303)
             draft = context.drafts.get(request)
-            return _request_page(request, tx, visit, draft.values or {"profile": profile}, draft.errors)
+            asked = renewal_answers(tx, visit, renew) if renew else {"profile": profile}
+            return _request_page(request, tx, visit, draft.values or asked, draft.errors)
 
     def _request_page(
         request: Request, tx: Transaction, visit: Visit, values: dict[str, str], errors: dict[str, str]
@@ -66,11 +69,20 @@ def router(context: WebContext) -> APIRouter:
             "profiles": [profile_view(p) for p in profiles],
             "profile": profile_view(chosen) if chosen else None,
             "domains": list(visit.dns_domains) if visit.form.certificate_type is not CertificateType.CLIENT else [],
+            "provided": visit.account is not None and visit.account.csr_method is CsrGenerationMethod.PROVIDED,
+            "renews": _renewed(tx, visit, values.get("renew", "")),
             "devices": _devices(tx, visit),
             "licence": {"version": licence.version, "text": licence.text} if licence else None,
             "values": {name: value for name, value in values.items() if value},
         }
         return context.render(request, "request.html", **page, errors=mistakes_view(page, errors))
+
+    def _renewed(tx: Transaction, visit: Visit, certificate_id: str) -> Context | None:
+        found = own_certificate(tx, visit, certificate_id) if certificate_id else None
+        if found is None:
+            return None
+        address = f"{base(visit.form)}/certificates/{found.id}"
+        return {"subject": found.subject, "not_after": found.not_after, "url": address}
 
     def _devices(tx: Transaction, visit: Visit) -> list[Context]:
         if visit.organization is None:
@@ -92,12 +104,16 @@ def router(context: WebContext) -> APIRouter:
         device_name: Annotated[str, Form(max_length=253)] = "",
         serial_number: Annotated[str, Form(max_length=64)] = "",
         page_key: Annotated[str, Form(max_length=64)] = "",
+        renew: Annotated[str, Form(max_length=32)] = "",
+        csr: Annotated[str, Form(max_length=2 * MAX_CSR_CHARACTERS)] = "",
+        csr_file: UploadFile | None = None,
     ) -> Response:
         guard.check(request, form_token)
+        csr = _uploaded(csr_file) or csr
         answers = RequestAnswers(
             profile=profile, key_algorithm=key_algorithm, term_days=term_days, target=target,
             licence_version=licence_version, licence_accepted=licence == "on", dns_names=dns_names,
-            device_name=device_name, serial_number=serial_number,
+            device_name=device_name, serial_number=serial_number, csr=csr,
         )  # fmt: skip
         try:
             order_id = submit_request(
@@ -109,12 +125,20 @@ def router(context: WebContext) -> APIRouter:
             values = {
                 "profile": profile, "key_algorithm": key_algorithm, "term_days": term_days, "target": target,
                 "licence": licence, "licence_version": licence_version, "dns_names": dns_names,
-                "device_name": device_name, "serial_number": serial_number,
+                "device_name": device_name, "serial_number": serial_number, "renew": renew,
+                "csr": "" if "PRIVATE KEY" in csr else csr,
             }  # fmt: skip
             return context.drafts.send_back(request, Draft(values, refusal.fields))
         return context.taken(request, f"/e/{uri}/orders/{order_id}")
 
     return pages
+
+
+def _uploaded(file: UploadFile | None) -> str:
+    """The text of a file that was chosen; what is no text is left to the check of the request."""
+    if file is None or not file.size:
+        return ""
+    return file.file.read(MAX_CSR_CHARACTERS + 1).decode("ascii", "replace")
 
 
 def _subject(visit: Visit, profile: CertificateProfile | None) -> list[tuple[str, str]]:

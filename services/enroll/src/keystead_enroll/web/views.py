@@ -12,6 +12,7 @@ from keystead_contracts.words import Words
 from keystead_enroll.domain.certificate_record import Certificate, certificate_state
 from keystead_enroll.domain.enrollment import CertificateProfile, EnrollmentForm, Organization
 from keystead_enroll.domain.orders import Claim, Device, Order, OrderState
+from keystead_enroll.domain.revocation import RevocationReason
 from keystead_enroll.usecases.visit import Visit
 
 Context = dict[str, Any]
@@ -61,8 +62,9 @@ def mistakes_view(page: Context, errors: dict[str, str]) -> dict[str, str]:
     asked = {"profile": profile is None}
     if profile:
         asked |= {
-            "target": bool(page["devices"]),
-            "key_algorithm": len(profile["key_algorithms"]) > 1,
+            "target": bool(page["devices"]) and not page["provided"],
+            "key_algorithm": len(profile["key_algorithms"]) > 1 and not page["provided"],
+            "csr": page["provided"],
             "term_days": len(profile["terms"]) > 1,
             "licence": page["licence"] is not None,
         }
@@ -106,6 +108,8 @@ def certificate_view(certificate: Certificate, profile_name: str, form: Enrollme
         "not_before": certificate.not_before,
         "not_after": certificate.not_after,
         "renews_at": certificate.renews_at,
+        "revoked_at": certificate.revoked_at,
+        "revoked_because": _because(certificate),
         "machine": certificate.machine,
         "store": certificate.location,
         "assurance": certificate.assurance.value,
@@ -114,6 +118,12 @@ def certificate_view(certificate: Certificate, profile_name: str, form: Enrollme
         "chain_url": f"{address}/chain.pem",
         "root_url": f"{address}/root.pem",
     }
+
+
+def _because(certificate: Certificate) -> str:
+    if certificate.revoked_at is None:
+        return ""
+    return RevocationReason(certificate.revocation_reason or RevocationReason.UNSPECIFIED).words
 
 
 def certificate_row(certificate: Certificate, profile_name: str, form: EnrollmentForm, now: datetime) -> Context:
@@ -135,7 +145,7 @@ def order_row(order: Order, profile_name: str, form: EnrollmentForm) -> Context:
         "profile": profile_name,
         "url": f"{base(form)}/orders/{order.id}",
         "created_at": order.created_at,
-        "ended_at": order.state_at if order.state.terminal else None,
+        "ended_at": order.state_at if order.over else None,
         "state": order.state.value,
     }
 
@@ -164,15 +174,15 @@ def order_view(
         "done_url": address,
         "again_url": f"{base(form)}/request",
         "list_url": f"{base(form)}/certificates",
-        "cancel_url": None if order.state.terminal else f"{address}/cancel",
+        "cancel_url": None if order.over else f"{address}/cancel",
     }
 
 
 def unfinished(orders: Sequence[Order]) -> list[Order]:
     """Orders that still go on."""
-    return [order for order in orders if not order.state.terminal]
+    return [order for order in orders if not order.over]
 
 
 def fruitless(orders: Sequence[Order]) -> list[Order]:
     """Orders that ended without a certificate."""
-    return [order for order in orders if order.state.terminal and order.state is not OrderState.INSTALLED]
+    return [order for order in orders if order.over and not order.fruitful]

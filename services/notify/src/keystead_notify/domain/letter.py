@@ -12,6 +12,7 @@ from typing import Any
 
 from keystead_contracts.events import (
     CertificateInstalled,
+    CertificateIssued,
     EnrollmentFailed,
     Fact,
     LoginRequested,
@@ -23,6 +24,7 @@ from keystead_contracts.people import AdministratorInvited, PersonInvited
 LetterFact = (
     LoginRequested
     | CertificateInstalled
+    | CertificateIssued
     | EnrollmentFailed
     | OrderApproved
     | OrderRejected

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from keystead_contracts.base import AssuranceLevel, CertificateType
 from keystead_contracts.events import (
     CertificateInstalled,
+    CertificateIssued,
     EnrollmentFailed,
     LoginRequested,
     OrderApproved,
@@ -46,6 +47,20 @@ def samples(origin: str) -> dict[str, LetterFact]:
             machine="ada-laptop",
             assurance=AssuranceLevel.ATTESTED,
             installed_at=_WHEN,
+            portal_link=f"{origin}/e/sample",
+            help_link=_HELP,
+        ),
+        CertificateIssued(
+            email="ada@example.org",
+            organization="Northwind University",
+            form_name="Server certificates",
+            order_id=_ORDER,
+            certificate_type=CertificateType.SSL,
+            subject="www.example.org",
+            issuer="CN=Northwind Issuing CA 1",
+            serial="5f3a90c4e1b7d2886a02",
+            not_after=_WHEN + timedelta(days=90),
+            issued_at=_WHEN,
             portal_link=f"{origin}/e/sample",
             help_link=_HELP,
         ),

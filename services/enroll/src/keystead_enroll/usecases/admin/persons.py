@@ -15,7 +15,7 @@ from keystead_contracts.identity import SignInMethod
 from keystead_contracts.people import PersonInvited, PersonPublished
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed
-from keystead_enroll.domain.enrollment import Authorization, Department, Organization
+from keystead_enroll.domain.enrollment import Authorization, Department, EnrollmentForm, Organization, WebFormAccount
 from keystead_enroll.domain.lists import DEPARTMENTS, FORMS, ORGANIZATIONS, PERSONS
 from keystead_enroll.domain.people_inputs import InvitationInput, PersonInput
 from keystead_enroll.domain.persons import Person
@@ -113,6 +113,15 @@ def give_secret_id(
     return secret_id
 
 
+def take_secret_id(transactions: Transactions, clock: Clock, actor: Actor, person_id: str) -> None:
+    """Takes the person's Secret ID away. Raises ThingUnknown."""
+    with transactions.write() as tx:
+        person = reach_person(tx, actor, person_id)
+        if person.secret_id_hash is not None:
+            person.secret_id_hash = None
+            settle(tx, actor, clock.now(), person, {"secret_id": False})
+
+
 def invite_person(
     transactions: Transactions,
     clock: Clock,
@@ -132,13 +141,7 @@ def invite_person(
         form = tx.in_reach(FORMS, actor.scope, wanted.form_id)
         if form is None or not form.active:
             raise InputRefused({"form_id": "There is no such form."})
-        accounts = [
-            account
-            for account in tx.accounts(form.id)
-            if account.active
-            and account.organization_id == person.organization_id
-            and account.department_id in (None, person.department_id)
-        ]
+        accounts = usable_accounts(tx, form, person)
         if not accounts:
             raise InputRefused({"form_id": f"“{form.name}” has no account that {person.name} could use."})
         organization = tx.organization(person.organization_id)
@@ -160,6 +163,17 @@ def invite_person(
         )
         tx.record(invitation, destination="notify")
         note(tx, actor, now, "person.invite", target(person), {"form_id": form.id, "form": form.name})
+
+
+def usable_accounts(tx: Transaction, form: EnrollmentForm, person: Person) -> list[WebFormAccount]:
+    """The form's accounts that are for the person's place."""
+    return [
+        account
+        for account in tx.accounts(form.id)
+        if account.active
+        and account.organization_id == person.organization_id
+        and account.department_id in (None, person.department_id)
+    ]
 
 
 # What the import of many does too

@@ -9,7 +9,7 @@ from keystead_enroll.domain.administration import Actor, ActorKind, Administrato
 from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed, ThingUnknown, TokenRefused
 from keystead_enroll.domain.inputs import TokenInput
 from keystead_enroll.domain.lists import API_TOKENS
-from keystead_enroll.ports import Clock, Transactions
+from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import Once, Target, note, reach
 from keystead_kit.secrets import new_id, new_token, token_digest
 
@@ -87,12 +87,18 @@ def revoke_token(transactions: Transactions, clock: Clock, actor: Actor, token_i
     """Ends a token at once. Its owner may, and whoever rules the owner. Raises ThingUnknown."""
     now = clock.now()
     with transactions.write() as tx:
-        token = tx.get(ApiToken, token_id)
-        if token is None or token.administrator_id != actor.id:
-            token = reach(tx, API_TOKENS, actor, token_id, "API token")
+        token = reach_token(tx, actor, token_id)
         if token.revoked_at is None:
             token.revoked_at = now
             note(tx, actor, now, "token.revoke", Target(token.id, token.name))
+
+
+def reach_token(tx: Transaction, actor: Actor, token_id: str) -> ApiToken:
+    """The token, if it is the actor's own or of somebody in their scope. Raises ThingUnknown."""
+    token = tx.get(ApiToken, token_id)
+    if token is not None and token.administrator_id == actor.id:
+        return token
+    return reach(tx, API_TOKENS, actor, token_id, "API token")
 
 
 def actor_of_token(transactions: Transactions, clock: Clock, secret: str, address: str) -> Actor:

@@ -177,7 +177,7 @@ def router(tools: ApiTools) -> APIRouter:
         tools,
         Resource(
             path="/devices", kind="device", definition=DEVICES, shown=DeviceOut, given=RegistrationTokenInput,
-            show=shown,
+            show=shown, one=False,
         ),
     )  # fmt: skip
     add_routes(

@@ -28,7 +28,7 @@ class Resource(Generic[T]):
     """A kind of thing at `path` (`/organizations`); `kind` is its name in words ("organization").
 
     `show` makes what is answered of an entity; `as_input` what a change begins with, by default the fields of `given`
-    as they are shown. A verb that is None has no route.
+    as they are shown. A verb that is None has no route; `one`: whether there is the usual route that shows one.
     """
 
     path: str
@@ -41,6 +41,7 @@ class Resource(Generic[T]):
     change: Change | None = None
     delete: Delete | None = None
     tag: str = ""
+    one: bool = True
 
     def as_input(self, shown: BaseModel) -> dict[str, Any]:
         """What a change begins with."""
@@ -64,10 +65,12 @@ def add_routes(api: APIRouter, tools: ApiTools, resource: Resource[Any]) -> None
             page = tx.page(resource.definition, actor.scope, wanted)
             return PageOf(items=[resource.show(tx, actor, item) for item in page.items], next=page.next)
 
-    @api.get(one, operation_id=f"show_{name}", summary=f"Show one {kind}", **common)
     def show(actor: Asker, id: str) -> Shown:  # type: ignore[valid-type]
         with transactions.read() as tx:
             return resource.show(tx, actor, reach(tx, resource.definition, actor, id, kind))
+
+    if resource.one:
+        api.get(one, operation_id=f"show_{name}", summary=f"Show one {kind}", **common)(show)
 
     create, change, delete = resource.create, resource.change, resource.delete
     if create is not None:

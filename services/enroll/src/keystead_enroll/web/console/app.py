@@ -5,12 +5,36 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 
 from keystead_enroll.domain.administration_refusals import ConsoleClosed
-from keystead_enroll.web.console import arrival, organizations
+from keystead_enroll.web.console import (
+    administrators,
+    arrival,
+    audit,
+    certificates,
+    dashboard,
+    devices,
+    identity_providers,
+    organizations,
+    persons,
+    requests,
+    tokens,
+)
 from keystead_enroll.web.console.tools import ConsoleTools
 from keystead_enroll.web.problems import as_problem
 from keystead_kit.http import problem_response, wants_page
 
-ROUTERS = (arrival.router, organizations.router)
+ROUTERS = (
+    arrival.router,
+    dashboard.router,
+    certificates.router,
+    requests.router,
+    devices.router,
+    organizations.router,
+    persons.router,
+    administrators.router,
+    identity_providers.router,
+    tokens.router,
+    audit.router,
+)
 
 
 def add_console(app: FastAPI, tools: ConsoleTools) -> None:

@@ -18,6 +18,12 @@ _VERBS = {
     "delete": Words("Deleted"),
     "revoke": Words("Revoked"),
     "invite": Words("Invited"),
+    "submit": Words("Asked for"),
+    "approve": Words("Approved"),
+    "reject": Words("Declined"),
+    "cancel": Words("Cancelled"),
+    "remove": Words("Removed"),
+    "install": Words("Installed"),
 }
 
 

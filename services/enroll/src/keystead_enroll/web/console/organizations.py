@@ -53,7 +53,7 @@ _FIELDS = (
         "textarea",
         required=False,
         code=True,
-        hint=Words("One a line. With `*.` in front, a line stands for every domain below it."),
+        hint=Words("One a line. With “*.” in front, a line stands for every domain below it."),
     ),
     FormField(
         "dns_domains",

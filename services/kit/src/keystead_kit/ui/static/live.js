@@ -32,7 +32,7 @@ function launchAgent() {
 }
 
 function agentAnswered() {
-  const state = live.querySelector("[data-key=agent]").dataset.state;
+  const state = live.querySelector("[data-key=agent]")?.dataset.state; // none where the person provided the request
   return state !== "waiting" && state !== "active";
 }
 

@@ -1,0 +1,340 @@
+"""Identity providers in the console, for masters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from fastapi import APIRouter, Request
+
+from keystead_contracts.identity import ATTRIBUTES
+from keystead_contracts.people import IdentityProviderKind, IdentityProviderState
+from keystead_enroll.domain.administration import Actor
+from keystead_enroll.domain.administration_refusals import InputRefused
+from keystead_enroll.domain.enrollment import Organization
+from keystead_enroll.domain.identity_providers import IdentityProvider
+from keystead_enroll.domain.lists import IDENTITY_PROVIDERS
+from keystead_enroll.domain.people_inputs import IdentityProviderInput
+from keystead_enroll.ports import Transaction
+from keystead_enroll.usecases.admin import identity_providers as verbs
+from keystead_enroll.usecases.admin.console import Visitor
+from keystead_enroll.web.console.cells import Cell, code, copy, moment, several, tag, text
+from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage, Option
+from keystead_enroll.web.console.history import timeline_of
+from keystead_enroll.web.console.lists import Listing
+from keystead_enroll.web.console.navigation import HOME
+from keystead_enroll.web.console.resources import Place, add_pages
+from keystead_enroll.web.console.tools import ConsoleTools, Posted
+from keystead_enroll.web.console.widgets import (
+    Action,
+    Column,
+    Crumb,
+    DetailPage,
+    Empty,
+    Fact,
+    ListPage,
+    Notice,
+    Row,
+    Section,
+)
+from keystead_kit.drafts import Draft
+
+NAV, BASE = "providers", f"{HOME}/identity-providers"
+TOP = Crumb("Identity providers", BASE)
+SOON = timedelta(days=30)
+KIND_WORDS = {IdentityProviderKind.SAML: "SAML 2.0", IdentityProviderKind.OIDC: "OpenID Connect"}
+_COLUMNS = (
+    Column("name", "Name"),
+    Column("kind", "Protocol", narrow=True),
+    Column("for", "For"),
+    Column("state", "State", narrow=True),
+    Column("valid", "Metadata valid until", narrow=True),
+)
+_FLAGS = {
+    "for_persons": "People who enroll",
+    "for_administrators": "Administrators",
+    "idp_initiated": "May begin a sign-in by itself (IdP-initiated, SAML only)",
+}
+
+
+def router(tools: ConsoleTools) -> APIRouter:
+    """The pages."""
+    pages = APIRouter(include_in_schema=False)
+    origin = tools.enroll.settings.public_origin
+    add_pages(
+        pages,
+        tools,
+        Place(
+            base=BASE,
+            nav=NAV,
+            kind=verbs.KIND,
+            definition=IDENTITY_PROVIDERS,
+            given=IdentityProviderInput,
+            values=_values,
+            listing=_listing,
+            detail=lambda tx, actor, provider, _request: _detail(tx, actor, provider, origin, tools.clock.now()),
+            new=_new,
+            change=_change,
+            delete=_delete,
+            create_verb=verbs.create_identity_provider,
+            change_verb=verbs.change_identity_provider,
+            delete_verb=verbs.delete_identity_provider,
+        ),
+    )
+    return pages
+
+
+def _listing(_visitor: Visitor) -> Listing[IdentityProvider]:
+    create = Action("New identity provider", f"{BASE}/new", "primary", icon="add")
+    return Listing(
+        IDENTITY_PROVIDERS,
+        ListPage(
+            title="Identity providers",
+            intro="Who vouches for people that sign in: your organization's own sign-in page.",
+            columns=_COLUMNS,
+            rows=(),
+            create=create,
+            empty=Empty("No identity providers yet", "Without one, people sign in by e-mail or Secret ID.", create),
+        ),
+        lambda _tx, provider: _row(provider),
+        BASE,
+    )
+
+
+def _row(provider: IdentityProvider) -> Row:
+    audience = [words for name, words in list(_FLAGS.items())[:2] if getattr(provider, name)]
+    return Row(
+        f"{BASE}/{provider.id}",
+        (
+            text(provider.name),
+            text(KIND_WORDS[provider.kind]),
+            several(audience),
+            _state(provider),
+            moment(provider.valid_until, relative=True),
+        ),
+    )
+
+
+def _state(provider: IdentityProvider) -> Cell:
+    if not provider.active:
+        return tag("calm", "Not active")
+    if provider.state is None:
+        return tag("warn", "Not looked at")
+    return tag("good", "Ready") if provider.state is IdentityProviderState.READY else tag("bad", "Does not work")
+
+
+def _notices(provider: IdentityProvider, now: datetime) -> tuple[Notice, ...]:
+    if not provider.active:
+        return ()
+    if provider.state is IdentityProviderState.FAILED:
+        return (Notice(f"Nobody can sign in through it: {provider.state_detail}", "bad"),)
+    if provider.state is None:
+        return (Notice("It has not been looked at yet. Open this page again in a minute.", "calm"),)
+    if provider.valid_until is not None and provider.valid_until - now < SOON:
+        return (Notice("Its metadata or its signing certificate ends soon. Ask whoever runs it.", "warn"),)
+    return ()
+
+
+def _detail(tx: Transaction, actor: Actor, provider: IdentityProvider, origin: str, now: datetime) -> DetailPage:
+    saml = provider.kind is IdentityProviderKind.SAML
+    organizations = [tx.get(Organization, organization_id) for organization_id in provider.organization_ids]
+    told = (
+        (Fact("Our metadata", copy(f"{origin}/auth/saml/metadata", "address of our metadata")),)
+        if saml
+        else (Fact("Redirect address", copy(f"{origin}/auth/oidc/{provider.id}/callback", "redirect address")),)
+    )
+    own_facts = (
+        (
+            Fact("Metadata address", code(provider.metadata_url) if provider.metadata_url else text("Given as text")),
+            Fact("Entity id", code(provider.entity_id)),
+        )
+        if saml
+        else (
+            Fact("Issuer", code(provider.issuer or "")),
+            Fact("Client id", code(provider.client_id or "")),
+            Fact("Name of the client secret", code(provider.client_secret_name or "")),
+        )
+    )
+    names = [code(f"{field} = {name}") for field, name in sorted(provider.attributes.items())]
+    may = [words for name, words in _FLAGS.items() if getattr(provider, name)]
+    speaks_for = [organization.name for organization in organizations if organization]
+    return DetailPage(
+        title=provider.name,
+        subtitle=KIND_WORDS[provider.kind],
+        tag=_state(provider),
+        crumbs=(TOP,),
+        actions=(Action("Change", f"{BASE}/{provider.id}/change"),),
+        notices=_notices(provider, now),
+        sections=(
+            Section("What it needs from us", facts=told),
+            Section(
+                "What we know of it",
+                facts=(
+                    *own_facts,
+                    Fact("Attribute names", several(names), "" if names else "The usual ones."),
+                    Fact("Valid until", moment(provider.valid_until, relative=True)),
+                    Fact("Last looked at", moment(provider.checked_at, "datetime", relative=True)),
+                ),
+            ),
+            Section(
+                "What it may do",
+                facts=(
+                    Fact("Signs in", several(may)),
+                    Fact("Speaks for", several(speaks_for), "" if provider.organization_ids else "Every organization."),
+                ),
+            ),
+        ),
+        timeline=timeline_of(tx, actor, provider.id),
+    )
+
+
+def _fieldsets(tx: Transaction) -> tuple[Fieldset, ...]:
+    kinds = tuple(Option(kind.value, words) for kind, words in KIND_WORDS.items())
+    flags = tuple(Option(name, words) for name, words in _FLAGS.items())
+    organizations = tuple(Option(o.id, o.name) for o in tx.organizations())
+    plain = {"autocomplete": "off", "spellcheck": "false"}
+    return (
+        Fieldset(
+            (
+                FormField("name", "Name", hint="People read it on the sign-in page.", more={"maxlength": 128}),
+                FormField("kind", "Protocol", "radios", options=kinds),
+                FormField("may", "For", "checks", required=False, options=flags),
+                FormField("active", "In use", "checks", required=False, options=(Option("yes", "People may use it"),)),
+            )
+        ),
+        Fieldset(
+            (
+                FormField("metadata_url", "Address of its metadata", "url", required=False, hint="With https://"),
+                FormField("metadata_file", "Or a file with its metadata", "file", required=False),
+                FormField("metadata_xml", "Or the metadata itself", "textarea", required=False, rows=6, code=True),
+            ),
+            legend="SAML 2.0",
+            intro="One of the three. From an address it is read again regularly.",
+        ),
+        Fieldset(
+            (
+                FormField("issuer", "Issuer", "url", required=False, hint="With https://"),
+                FormField("client_id", "Client id", required=False, code=True, more=plain),
+                FormField(
+                    "client_secret_name",
+                    "Name of the client secret",
+                    required=False,
+                    code=True,
+                    hint="The secret itself is in the settings of the sign-in service, under this name.",
+                    more=plain,
+                ),
+            ),
+            legend="OpenID Connect",
+        ),
+        Fieldset(
+            (
+                FormField(
+                    "organization_ids",
+                    "Speaks for",
+                    "checks",
+                    required=False,
+                    options=organizations,
+                    hint="Without a choice, for every organization.",
+                ),
+                FormField(
+                    "attributes",
+                    "Attribute names",
+                    "textarea",
+                    required=False,
+                    code=True,
+                    hint=f"One a line, such as `mail = emailaddress`, where they are not the usual ones. "
+                    f"There are {', '.join(ATTRIBUTES)}.",
+                ),
+            ),
+            legend="What it says",
+        ),
+    )
+
+
+def _answers(draft: Draft, stored: Mapping[str, str | Sequence[str]]) -> dict[str, str | Sequence[str]]:
+    if not draft.values:
+        return dict(stored)
+    checks = {name: draft.values.get(name, "").splitlines() for name in ("may", "organization_ids", "active")}
+    return {**draft.values, **checks}
+
+
+def _new(tx: Transaction, _actor: Actor, draft: Draft, _request: Request) -> FormPage:
+    usual = {"kind": IdentityProviderKind.SAML.value, "may": ["for_persons"], "active": ["yes"]}
+    return FormPage(
+        title="New identity provider",
+        action=f"{BASE}/new",
+        fieldsets=_fieldsets(tx),
+        submit="Set it up",
+        cancel_url=BASE,
+        values=_answers(draft, usual),
+        errors=draft.errors,
+        crumbs=(TOP,),
+    )
+
+
+def _change(tx: Transaction, _actor: Actor, provider: IdentityProvider, draft: Draft) -> FormPage:
+    own = f"{BASE}/{provider.id}"
+    stored: dict[str, str | Sequence[str]] = {
+        "name": provider.name,
+        "kind": provider.kind.value,
+        "may": [name for name in _FLAGS if getattr(provider, name)],
+        "active": ["yes"] if provider.active else [],
+        "organization_ids": provider.organization_ids,
+        "attributes": "\n".join(f"{field} = {name}" for field, name in sorted(provider.attributes.items())),
+        **{name: getattr(provider, name) or "" for name in verbs.DESCRIBED if name != "kind"},
+    }
+    return FormPage(
+        title="Change the identity provider",
+        subtitle=provider.name,
+        action=f"{own}/change",
+        fieldsets=_fieldsets(tx),
+        submit="Save",
+        cancel_url=own,
+        values=_answers(draft, stored),
+        errors=draft.errors,
+        crumbs=(TOP, Crumb(provider.name, own)),
+        danger=Action("Delete this identity provider", f"{own}/delete", "danger"),
+    )
+
+
+def _delete(_tx: Transaction, _actor: Actor, provider: IdentityProvider) -> ConfirmPage:
+    own = f"{BASE}/{provider.id}"
+    return ConfirmPage(
+        title="Delete this identity provider",
+        verb="Delete this identity provider",
+        action=f"{own}/delete",
+        cancel_url=own,
+        question=f"Delete “{provider.name}”?",
+        consequences=("Nobody can sign in through it any more.", "This cannot be undone."),
+        crumbs=(TOP, Crumb(provider.name, own)),
+    )
+
+
+def _values(posted: Posted, _provider: IdentityProvider | None) -> dict[str, object]:
+    return {
+        "name": posted.text("name"),
+        "kind": posted.text("kind"),
+        "metadata_url": posted.optional("metadata_url"),
+        "metadata_xml": _file(posted) or posted.optional("metadata_xml"),
+        "issuer": posted.optional("issuer"),
+        "client_id": posted.optional("client_id"),
+        "client_secret_name": posted.optional("client_secret_name"),
+        "attributes": _attributes(posted.lines("attributes")),
+        "organization_ids": posted.many("organization_ids"),
+        "active": posted.flag("active"),
+        **{name: name in posted.many("may") for name in _FLAGS},
+    }
+
+
+def _file(posted: Posted) -> str:
+    try:
+        return posted.files.get("metadata_file", b"").decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputRefused({"metadata_file": "The file is not text in UTF-8."}) from error
+
+
+def _attributes(lines: Sequence[str]) -> dict[str, str]:
+    pairs = [line.partition("=") for line in lines]
+    if any(not separator for _, separator, _ in pairs):
+        raise InputRefused({"attributes": "Write each line as `mail = emailaddress`."})
+    return {field.strip(): name.strip() for field, _, name in pairs}

@@ -1,0 +1,246 @@
+"""What can be done with persons besides: import, export, Secret IDs, invitations.
+
+This module evaluates its annotations when pages are added, because they name what is at hand: no `from __future__
+import annotations` here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from keystead_enroll.csv_text import CsvRefused
+from keystead_enroll.domain.administration import Actor
+from keystead_enroll.domain.administration_refusals import InputRefused
+from keystead_enroll.domain.lists import FORMS, PERSONS
+from keystead_enroll.domain.people_inputs import InvitationInput
+from keystead_enroll.domain.persons import Person
+from keystead_enroll.domain.search import PageWanted, parse_search
+from keystead_enroll.ports import Transaction
+from keystead_enroll.usecases.admin import persons as verbs
+from keystead_enroll.usecases.admin.console import Visitor
+from keystead_enroll.usecases.admin.person_import import MOST_OCTETS, Imported, import_persons
+from keystead_enroll.web.api.persons import EXPORTED, exported
+from keystead_enroll.web.console.cells import text
+from keystead_enroll.web.console.form_widgets import ConfirmPage, FieldButton, Fieldset, FormField, FormPage, Option
+from keystead_enroll.web.console.navigation import HOME
+from keystead_enroll.web.console.once import shown_once
+from keystead_enroll.web.console.tools import ConsoleTools, Posted
+from keystead_enroll.web.console.widgets import (
+    Action,
+    Column,
+    Crumb,
+    DetailPage,
+    Fact,
+    Notice,
+    Row,
+    Section,
+    Table,
+)
+from keystead_enroll.web.csv_download import csv_of_list
+from keystead_enroll.web.input_errors import checked
+from keystead_kit.drafts import Draft
+
+NAV, BASE = "persons", f"{HOME}/persons"
+TOP = Crumb("Persons", BASE)
+_SHOWN_MISTAKES = 200
+NO_ERRORS: Mapping[str, str] = MappingProxyType({})
+
+
+def add_list_pages(pages: APIRouter, tools: ConsoleTools) -> None:
+    """The pages about all persons; they come before those about one."""
+    Here = Annotated[Visitor, Depends(tools.visitor)]
+    Sent = Annotated[Posted, Depends(tools.posted)]
+
+    @pages.get(f"{BASE}/export.csv")
+    def export(visitor: Here, q: str = "") -> Response:
+        wanted = PageWanted(parse_search(q, PERSONS.fields, tools.clock.now()))
+        return csv_of_list(tools.transactions, PERSONS, visitor.actor, wanted, EXPORTED, exported)
+
+    @pages.get(f"{BASE}/import")
+    def show_import(request: Request, visitor: Here) -> Response:
+        return tools.render(request, visitor, _import_page(), NAV)
+
+    @pages.post(f"{BASE}/import")
+    def take_import(request: Request, visitor: Here, posted: Sent) -> Response:
+        content = posted.files.get("file", b"")
+        try:
+            if not content:
+                raise InputRefused({"file": "Choose a file."})
+            if len(content) > MOST_OCTETS:
+                raise InputRefused({"file": "The file has more than 5 MiB. Split it."})
+            done = import_persons(
+                tools.transactions,
+                tools.clock,
+                visitor.actor,
+                content,
+                passwords=tools.enroll.passwords,
+                dry_run=posted.flag("check"),
+            )
+        except CsvRefused as refusal:
+            page = _import_page({"file": f"{refusal.detail} {refusal.advice}"})
+            return tools.render(request, visitor, page, NAV, status=422)
+        except InputRefused as refusal:
+            return tools.render(request, visitor, _import_page(refusal.fields), NAV, status=422)
+        return tools.render(request, visitor, _imported_page(done), NAV)
+
+
+def add_person_pages(pages: APIRouter, tools: ConsoleTools) -> None:
+    """The pages about one person."""
+    Here = Annotated[Visitor, Depends(tools.visitor)]
+    Sent = Annotated[Posted, Depends(tools.posted)]
+
+    def confirmed(request: Request, visitor: Visitor, id: str, page: ConfirmPage) -> Response:
+        with tools.transactions.read() as tx:
+            person = verbs.reach_person(tx, visitor.actor, id)
+        own = f"{BASE}/{id}"
+        placed = replace(page, cancel_url=own, crumbs=(TOP, Crumb(person.name, own)), objects=(text(_named(person)),))
+        return tools.render(request, visitor, placed, NAV)
+
+    @pages.get(f"{BASE}/{{id}}/secret-id")
+    def show_give(request: Request, visitor: Here, id: str) -> Response:
+        consequences = (
+            "The Secret ID is shown on the next page, this once. Give it to them by a way that only they can read.",
+            "A Secret ID that they had before no longer works.",
+        )
+        page = ConfirmPage(
+            "Make a Secret ID", "Make a Secret ID", f"{BASE}/{id}/secret-id", "", consequences=consequences,
+            danger=False,
+        )  # fmt: skip
+        return confirmed(request, visitor, id, page)
+
+    @pages.post(f"{BASE}/{{id}}/secret-id")
+    def give(request: Request, visitor: Here, _posted: Sent, id: str) -> Response:
+        secret_id = verbs.give_secret_id(
+            tools.transactions, tools.clock, visitor.actor, id, passwords=tools.enroll.passwords
+        )
+        with tools.transactions.read() as tx:
+            person = verbs.reach_person(tx, visitor.actor, id)
+        own = f"{BASE}/{id}"
+        advice = f"Give it to {person.name} by a way that only they can read."
+        crumbs = (TOP, Crumb(person.name, own))
+        made = shown_once("The new Secret ID", secret_id, "Secret ID", advice, own, crumbs)
+        return tools.render(request, visitor, made, NAV)
+
+    @pages.get(f"{BASE}/{{id}}/secret-id/remove")
+    def show_take(request: Request, visitor: Here, id: str) -> Response:
+        verb = "Take the Secret ID away"
+        page = ConfirmPage(
+            verb, verb, f"{BASE}/{id}/secret-id/remove", "", consequences=("They can no longer sign in with it.",)
+        )
+        return confirmed(request, visitor, id, page)
+
+    @pages.post(f"{BASE}/{{id}}/secret-id/remove")
+    def take(request: Request, visitor: Here, _posted: Sent, id: str) -> Response:
+        verbs.take_secret_id(tools.transactions, tools.clock, visitor.actor, id)
+        return tools.done(request, f"{BASE}/{id}", "saved")
+
+    def invite_page(request: Request, visitor: Visitor, id: str, draft: Draft) -> Response:
+        with tools.transactions.read() as tx:
+            person = verbs.reach_person(tx, visitor.actor, id)
+            page = _invite_page(tx, visitor.actor, person, draft)
+        return tools.render(request, visitor, page, NAV)
+
+    @pages.get(f"{BASE}/{{id}}/invite")
+    def show_invite(request: Request, visitor: Here, id: str) -> Response:
+        return invite_page(request, visitor, id, tools.draft(request))
+
+    @pages.post(f"{BASE}/{{id}}/invite")
+    def invite(request: Request, visitor: Here, posted: Sent, id: str) -> Response:
+        origin = tools.enroll.settings.public_origin
+        try:
+            wanted = checked(InvitationInput, {"form_id": posted.text("form_id")})
+            verbs.invite_person(tools.transactions, tools.clock, visitor.actor, id, wanted, origin=origin)
+        except InputRefused as refusal:
+            return tools.again(request, posted, refusal, lambda draft: invite_page(request, visitor, id, draft))
+        return tools.done(request, f"{BASE}/{id}", "invited")
+
+
+def _named(person: Person) -> str:
+    return f"{person.name} <{person.email}>"
+
+
+def _invite_page(tx: Transaction, actor: Actor, person: Person, draft: Draft) -> FormPage:
+    own = f"{BASE}/{person.id}"
+    forms = tx.page(FORMS, actor.scope, PageWanted(limit=200)).items
+    options = tuple(
+        Option(form.id, form.name) for form in forms if form.active and verbs.usable_accounts(tx, form, person)
+    )
+    return FormPage(
+        title="Invite to a form",
+        subtitle=_named(person),
+        action=f"{own}/invite",
+        intro="They get a letter with the form's address.",
+        fieldsets=(Fieldset((FormField("form_id", "Enrollment form", "select", options=options),)),),
+        submit="Send the invitation",
+        cancel_url=own,
+        values=draft.values,
+        errors=draft.errors,
+        crumbs=(TOP, Crumb(person.name, own)),
+    )
+
+
+def _import_page(errors: Mapping[str, str] = NO_ERRORS) -> FormPage:
+    return FormPage(
+        title="Import persons",
+        action=f"{BASE}/import",
+        intro=(
+            "A CSV file in UTF-8, with a first line that names its columns, in any order: email, name, organization, "
+            "and if you like department, upn, secret_id. Who is there already is changed, nobody is deleted. A column "
+            "that is not in the file, and an empty Secret ID, leave things as they are."
+        ),
+        fieldsets=(
+            Fieldset(
+                (
+                    FormField(
+                        "file",
+                        "File",
+                        "file",
+                        hint="At most 5 MiB and 10,000 rows. Check it first to see what would happen.",
+                        more={"accept": ".csv,text/csv"},
+                        button=FieldButton("check", "Check only"),
+                    ),
+                )
+            ),
+        ),
+        submit="Import",
+        cancel_url=BASE,
+        errors=errors,
+        crumbs=(TOP,),
+    )
+
+
+def _imported_page(done: Imported) -> DetailPage:
+    """What was done, or would be."""
+    own = f"{BASE}/import"
+    again = Action("Import it: choose the file again" if done.dry_run else "Import another file", own, "primary")
+    counts = tuple(
+        Fact(label, text(number))
+        for label, number in (
+            ("Added", done.created),
+            ("Changed", done.changed),
+            ("As they are already", done.unchanged),
+            ("Left out", done.refused),
+        )
+    )
+    good = "Nothing was changed: this is what would happen." if done.dry_run else "The file was imported."
+    notice = Notice(good, "warn" if done.refused else "good")
+    return DetailPage(
+        title="Check of the file" if done.dry_run else "Import of the file",
+        crumbs=(TOP, Crumb("Import persons", own)),
+        actions=(again, Action("All persons", BASE)),
+        notices=(notice,),
+        sections=(Section("Rows", facts=counts), *_mistakes(done)),
+    )
+
+
+def _mistakes(done: Imported) -> tuple[Section, ...]:
+    if not done.mistakes:
+        return ()
+    shown = done.mistakes[:_SHOWN_MISTAKES]
+    rows = tuple(Row("", (text(each.line), text(each.field or "the row"), text(each.reason))) for each in shown)
+    columns = (Column("line", "Line", narrow=True), Column("field", "Column", narrow=True), Column("reason", "Reason"))
+    more = "" if len(shown) == len(done.mistakes) else f"The first {_SHOWN_MISTAKES} of them."
+    return (Section("What is wrong with those that were left out", table=Table(columns, rows), intro=more),)
