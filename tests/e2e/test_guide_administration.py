@@ -177,7 +177,7 @@ def test_a_form_is_made_configured_and_its_address_is_copied(
     page.get_by_label("Secret ID").check()
     page.get_by_label("Help text").fill("For everyone with a badge.")
     grace.press("Create the form")
-    assert grace.error_beside("methods")  # Secret ID is for client forms
+    expect(page.locator("#f-methods-error")).to_contain_text("client forms only")
     seen.look(page, "form-wrong")
     page.get_by_label("Client", exact=True).check()
     grace.press("Create the form")
