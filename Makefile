@@ -2,15 +2,15 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo up test test-unit test-integration test-e2e check format format-check lint types \
-	imports migrations translations translations-check readme bench requirements clean
+.PHONY: help setup setup-run demo up test test-unit test-integration test-e2e test-browsers \
+	check format format-check lint types imports migrations translations translations-check readme bench requirements clean
 
 BIN := .venv/bin
 LOCAL := PYTHONPATH=deploy/local $(BIN)/python -m keystead_local
 # T narrows the tests: T=tests/unit, T="tests/e2e -k kill"
 T ?= tests
 # two at once, each file's tests in one process: files share servers, processes do not
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/browsers
 PORT ?= 8080
 
 help: ## list the targets
@@ -39,6 +39,10 @@ test-integration: setup ## run the tests on real Redis, PostgreSQL, SMTP, swtpm
 
 test-e2e: setup ## run the tests over processes and in Chromium
 	@$(PYTEST) tests/e2e
+
+test-browsers: ## run the way to a certificate in Firefox too; not in `make test`: it builds geckodriver once
+	@deploy/local/setup.sh browsers
+	@$(BIN)/python -m pytest tests/browsers
 
 check: setup format-check lint types imports migrations translations-check readme test ## everything that CI runs
 

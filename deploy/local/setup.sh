@@ -4,9 +4,11 @@
 #
 #   setup.sh        what `make demo` and `make up` need
 #   setup.sh all    and what the tests and checks need
+#   setup.sh browsers    and Firefox, with geckodriver built from its crate
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 what=${1:-run}
+geckodriver=0.37.1 oldest_cargo=1.85
 python=${PYTHON:-python3}
 
 say() { printf '%s\n' "setup: $*" >&2; }
@@ -18,6 +20,7 @@ missing=()
 # need PACKAGE COMMAND...: PACKAGE is missing unless COMMAND succeeds
 need() { "${@:2}" >/dev/null 2>&1 || missing+=("$1"); }
 library() { ldconfig -p | grep -F "$1" || PATH=$PATH:/sbin:/usr/sbin ldconfig -p | grep -F "$1"; }
+new_cargo() { printf '%s\n' "$oldest_cargo" "$(cargo --version | cut -d' ' -f2)" | sort -CV; }
 any_file() { compgen -G "$1"; }
 
 PATH=$PATH:/usr/sbin:/sbin
@@ -35,7 +38,7 @@ need libtss2-tcti-swtpm0 library libtss2-tcti-swtpm.so.0
 need libtss2-tcti-device0 library libtss2-tcti-device.so.0
 need python3-venv "$python" -c 'import ensurepip, venv'
 need python3-dev "$python" -c 'import pathlib, sysconfig; (pathlib.Path(sysconfig.get_path("include")) / "Python.h").stat()'
-if [ "$what" = all ]; then
+if [ "$what" != run ]; then
   need git command -v git
   need postgresql any_file '/usr/lib/postgresql/*/bin/postgres'
   need chromium command -v chromium
@@ -46,7 +49,13 @@ if [ "$what" = all ]; then
   need php-cli command -v php
   need php-xml php -r 'exit(class_exists("DOMDocument") ? 0 : 1);'
   need php-mbstring php -r 'exit(function_exists("mb_strlen") ? 0 : 1);'
+  need nodejs command -v node
+  need npm command -v npm
   need simplesamlphp test -d /usr/share/simplesamlphp/www
+fi
+if [ "$what" = browsers ]; then
+  need firefox-esr command -v firefox-esr
+  need cargo-web new_cargo
 fi
 
 install_packages() {
@@ -120,3 +129,14 @@ editable=()
 for package in "${packages[@]}"; do editable+=(-e "$package"); done
 once dependencies "$(digest requirements/dev.txt)" installer --require-hashes -r requirements/dev.txt
 once workspace "$(digest "${packages[@]/%//pyproject.toml}")" installer --no-deps --no-build-isolation "${editable[@]}"
+
+# --- geckodriver: Debian has none ----------------------------------------------------------------------------------
+
+if [ "$what" = browsers ]; then
+  built=${XDG_CACHE_HOME:-$HOME/.cache}/keystead/geckodriver-$geckodriver
+  if [ ! -x "$built/bin/geckodriver" ]; then
+    say "building geckodriver $geckodriver, once; it takes minutes"
+    nice cargo install --quiet --locked --root "$built" "geckodriver@$geckodriver"
+  fi
+  ln -sf "$built/bin/geckodriver" .venv/bin/geckodriver
+fi

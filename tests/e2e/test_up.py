@@ -109,6 +109,7 @@ def test_the_printed_secret_id_signs_in_at_the_staffs_form(running: Up) -> None:
 def test_the_administrators_shell_has_a_token_for_the_api(running: Up) -> None:
     names = {person["name"] for person in running.api("GET", "/persons").json()["items"]}
     assert {"Ada Lovelace", "Florence Nightingale"} <= names
+    assert "Grace Hopper" in running.shell("admin.env", "keystead me")
 
 
 def test_the_agents_shell_names_the_tpm(running: Up) -> None:

@@ -5,13 +5,11 @@ Leaves a picture of each page, wide and narrow, light and dark, in var/screensho
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from tests.support import page_audit
 from tests.support.console_samples import SAMPLES, ConsoleSample, render
@@ -21,7 +19,6 @@ from tests.support.preview_pages import ARGUMENTS, CHROMIUM, served
 pytestmark = pytest.mark.browser
 PICTURES = Path(__file__).parents[2] / "var/screenshots"
 WIDE, NARROW = 1280, 360
-SERIOUS = {"serious", "critical"}
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +49,6 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def axe(page: Page) -> list[str]:
-    """What axe-core finds serious."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{each['id']}: {json.dumps([node['html'][:120] for node in each['nodes'][:3]])}"
-        for each in found
-        if each["impact"] in SERIOUS
-    ]
-
-
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 def test_a_page_can_be_read_and_used_by_everybody(sample: ConsoleSample, page: Page, origin: str) -> None:
     faults: list[str] = []
@@ -76,7 +63,7 @@ def test_a_page_can_be_read_and_used_by_everybody(sample: ConsoleSample, page: P
     for width in (WIDE, NARROW):
         page.set_viewport_size({"width": width, "height": 900})
         mistakes[f"sideways at {width}"] = page_audit.sideways(page)
-        mistakes[f"axe at {width}"] = axe(page)
+        mistakes[f"axe at {width}"] = page_audit.axe_mistakes(page)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
             mistakes[f"{scheme} at {width}"] = page_audit.weak_contrasts(page)

@@ -27,6 +27,8 @@ def test_a_person_revokes_their_own_certificate(app: EnrollApp) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, f"/e/{browser.uri}/certificates/{made}")
     shown = browser.get(f"/certificates/{made}").text
     assert "Revoked" in shown and "Somebody else may have the key" in shown and "/revoke" not in shown
+    asked = browser.get(f"/orders/{app.certificates()[0].order_id}").text
+    assert "Your certificate was revoked</h1>" in asked and "It works on" not in asked
     line = audited(app, made)[-1]
     assert (line.action, line.actor_kind, line.actor, line.details["reason"]) == (
         "certificate.revoke", "person", ADA, "key_compromise",

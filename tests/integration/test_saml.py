@@ -282,12 +282,14 @@ def test_a_sign_in_begun_at_the_provider_asks_who_one_is(auth: Auth, idp: Identi
     assert claims(auth, browser).sub == "ada@example.org"
 
 
-@pytest.mark.parametrize("relay", ["", "https://evil.example/", "//evil.example", "../../elsewhere", "no-such-form"])
+@pytest.mark.parametrize(
+    "relay", ["", "https://evil.example/", "//evil.example", "../../elsewhere", "no-such-form", "\0", "x" * 5000]
+)
 def test_a_sign_in_begun_at_the_provider_leads_to_a_form_or_nowhere(
     auth: Auth, idp: IdentityProvider, relay: str
 ) -> None:
     introduce(auth, idp, provider_fact(metadata_url=idp.metadata_url, idp_initiated=True))
-    page = bring(auth, idp.unasked(SP, "ada", relay))
+    page = bring(auth, idp.unasked(SP, "ada", relay) | {"RelayState": relay})
     assert page.status_code == 403
     assert "saying which enrollment form" in page.text and "evil" not in page.text
 

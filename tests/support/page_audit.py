@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page
 
 CONTROLS = frozenset(
@@ -22,6 +24,7 @@ CONTROLS = frozenset(
 )
 LANDMARKS = ("banner", "main", "contentinfo")
 MOST_BYTES = 150_000
+SERIOUS = frozenset({"serious", "critical"})
 LEAST_CONTRAST = 4.5
 """WCAG 2.2, 1.4.3; asked of large text too, which the guideline would let off with 3."""
 
@@ -98,6 +101,11 @@ _BYTES = """() => {
   return loaded.reduce((sum, each) => sum + each.decodedBodySize, 0);
 }"""
 
+_LOADED = """() => {
+  const [page] = performance.getEntriesByType("navigation");
+  return Math.round(page.loadEventEnd - page.startTime);
+}"""
+
 _FOCUS = """() => {
   const style = getComputedStyle(document.activeElement);
   return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
@@ -136,6 +144,20 @@ def sideways(page: Page) -> list[str]:
 def weight(page: Page) -> int:
     """Bytes of the page and all that it loaded, uncompressed, the cached too."""
     return int(page.evaluate(_BYTES))
+
+
+def axe_mistakes(page: Page) -> list[str]:
+    """What axe-core finds serious or critical."""
+    return [
+        f"{each['id']}: {json.dumps([node['html'][:120] for node in each['nodes'][:3]])}"
+        for each in Axe().run(page).response["violations"]
+        if each["impact"] in SERIOUS
+    ]
+
+
+def load_milliseconds(page: Page) -> int:
+    """From the navigation to the end of the page's load event."""
+    return int(page.evaluate(_LOADED))
 
 
 def focus_is_visible(page: Page) -> bool:

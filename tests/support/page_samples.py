@@ -471,6 +471,8 @@ def order_pages() -> Iterator[Sample]:
     ready = {"state": "issued", "terminal": True, "lines": [REQUEST_DONE, line("issued", "done", 3)]}
     own = CERTIFICATE | {"machine": "", "store": "", "assurance": AssuranceLevel.SOFTWARE}
     yield sample("order-provided-ready", "working", progress=signing | ready, certificate=own)
+    revoked = CERTIFICATE | {"state": "revoked", "revoked_at": NOW, "revoked_because": "it is no longer needed"}
+    yield sample("order-revoked", "installed", {"machine": "laptop-042"}, certificate=revoked)
     yield sample("order-installed", "installed", {"machine": "laptop-042"}, certificate=CERTIFICATE)
 
 

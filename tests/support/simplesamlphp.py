@@ -28,6 +28,11 @@ USERS: dict[str, dict[str, list[str]]] = {
         "schacHomeOrganization": ["northwind.example"],
         "isMemberOf": ["staff", "mathematics"],
     },
+    "guest": {
+        "mail": ["guest@example.org"],
+        "schacHomeOrganization": ["northwind.example"],
+        "isMemberOf": ["visitors"],
+    },
     "nameless": {"uid": ["nameless"]},
     "entra": {
         "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress": ["grace@example.org"],

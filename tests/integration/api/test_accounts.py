@@ -302,14 +302,15 @@ def test_all_that_a_set_up_says_of_forms_is_applied(app: EnrollApp) -> None:
         "csr_method": "provided_csr", "authorization": "idp_mapping", "idp_rules": [rule], "active": False,
     }  # fmt: skip
     more = {
-        "extended_key_usages": ["clientAuth"], "idp_groups": ["Staff"], "notice_days": [10], "organizations": ["Physics"],
+        "extended_key_usages": ["clientAuth"], "idp_groups": ["Staff"], "notice_days": [10],
+        "organizations": ["Physics"],
     }  # fmt: skip
-    form = {"name": "Badges", "type": "client", "methods": ["idp"], "accounts": [account]}
+    form = {"name": "Badges", "type": "client", "methods": ["idp"]}
     app.apply(
         {
             "organizations": [physics | {"home_organization": "Physics.Example", "departments": [optics]}],
             "profiles": [SETUP["profiles"][0] | more | {"name": "Badge"}],
-            "forms": [form | {"organizations": ["Physics"]}],
+            "forms": [form | {"organizations": ["Physics"], "accounts": [account]}],
         }
     )
     api = master(app)

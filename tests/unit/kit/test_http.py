@@ -50,7 +50,7 @@ def sample(*, secure: bool = True, ready: bool = True) -> FastAPI:
             raise ConnectionError("tell-nobody")
 
     large = {"/large": 2 * MOST_BODY_BYTES}
-    app = new_app("sample", "Sample", pages=Pages(), ready={"thing": check}, secure=secure, large_bodies=large)
+    app = new_app("sample", "Sample", pages=Pages(), ready={"thing": check}, secure=secure, larger_bodies=large)
     guard = FormGuard(b"k" * 32, Cookies("sample", secure), ORIGIN)
 
     @app.get("/boom")

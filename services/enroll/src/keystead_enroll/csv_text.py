@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import Refusal
 
 MEDIA_TYPE = "text/csv; charset=utf-8"
@@ -26,7 +27,7 @@ LONGEST_CELL = 4096
 class CsvRefused(Refusal):
     """The file as a whole cannot be used."""
 
-    default_advice = "Save it as “CSV UTF-8” with one line of column names, and send it again."
+    default_advice = Words("Save it as “CSV UTF-8” with one line of column names, and send it again.")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def read_csv(
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise CsvRefused("The file is not text in UTF-8.") from error
+        raise CsvRefused(Words("The file is not text in UTF-8.")) from error
     first = text.split("\n", 1)[0]
     separator = max(_SEPARATORS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -75,14 +76,19 @@ def _rows(lines: Iterator[tuple[int, list[str]]], header: list[str], columns: fr
     for number, (line, cells) in enumerate(lines, 1):
         if number > MOST_ROWS:
             raise CsvRefused(
-                f"The file has more than {MOST_ROWS} rows.", "Split it, and send one part after the other."
+                Words("The file has more than {number} rows.", number=MOST_ROWS),
+                Words("Split it, and send one part after the other."),
             )
         named = {name: _bare(cell) for name, cell in zip(header, cells, strict=False) if name in columns}
         mistake = ""
         if len(cells) > len(header):
-            mistake = f"The row has {len(cells)} cells and the first line names {len(header)} columns."
+            mistake = Words(
+                "The row has {cells} cells and the first line names {columns} columns.",
+                cells=len(cells),
+                columns=len(header),
+            )
         elif any(len(cell) > LONGEST_CELL for cell in cells):
-            mistake = f"A cell has more than {LONGEST_CELL} characters."
+            mistake = Words("A cell has more than {number} characters.", number=LONGEST_CELL)
         yield CsvRow(line, named, mistake)
 
 
@@ -95,7 +101,9 @@ def _read(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise CsvRefused(f"The row that begins on line {line} cannot be read: {error}.") from error
+            raise CsvRefused(
+                Words("The row that begins on line {line} cannot be read: {why}.", line=line, why=str(error))
+            ) from error
         if any(cell.strip() for cell in cells):
             yield line, cells
         line = reader.line_num + 1  # type: ignore[attr-defined]
@@ -108,15 +116,21 @@ def _column(name: str) -> str:
 def _check_header(
     header: list[str], columns: Collection[str], required: Collection[str], ignored: Collection[str]
 ) -> None:
-    known = f"The columns are: {', '.join(columns)}. There must be: {', '.join(required)}."
+    known = Words(
+        "The columns are: {columns}. There must be: {required}.",
+        columns=", ".join(columns),
+        required=", ".join(required),
+    )
     lacking = [name for name in required if name not in header]
     if lacking:
-        raise CsvRefused(f"The first line does not name the column {' and '.join(lacking)}.", known)
+        raise CsvRefused(Words("The first line does not name: {columns}.", columns=", ".join(lacking)), known)
     strange = [name or "(without a name)" for name in header if name not in columns and name not in ignored]
     if strange:
-        raise CsvRefused(f"The first line has a column that is not known: {', '.join(strange)[:200]}.", known)
+        raise CsvRefused(
+            Words("The first line has a column that is not known: {names}.", names=", ".join(strange)[:200]), known
+        )
     if len(set(header)) != len(header):
-        raise CsvRefused("The first line names a column twice.", known)
+        raise CsvRefused(Words("The first line names a column twice."), known)
 
 
 def _guarded(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -28,7 +29,8 @@ PREFIX = "/auth/saml"
 ACS = f"{PREFIX}/acs"
 MOST_BODY_BYTES = MOST_CHARACTERS * 11 // 10 + 8192
 """Of an answer in a form, where every + and / takes three octets."""
-LONGEST_RELAY_STATE = 256
+_RELAY_STATE = re.compile(r"[A-Za-z0-9_-]{0,64}")
+"""A token of ours or a form's URI extension; anything else means neither."""
 _log = get_logger()
 
 
@@ -71,9 +73,8 @@ def router(parts: Parts, saml: Saml, comers: Comers, answers: Answers) -> APIRou
     ) -> Response:
         """Takes the answer. The provider's page sends it, so the browser keeps our cookies to itself: what it brought
         is judged here, and whose browser it is when it comes back by itself, with them."""
-        brought = BroughtAnswer(
-            response, relay_state[:LONGEST_RELAY_STATE], client_address(request), current_trace_id()
-        )
+        relayed = relay_state if _RELAY_STATE.fullmatch(relay_state) else ""
+        brought = BroughtAnswer(response, relayed, client_address(request), current_trace_id())
         with counted(KIND):
             taken = take_saml_answer(
                 parts.transactions, parts.attempts, saml.verifier, saml.messages, parts.randomness, parts.clock, brought

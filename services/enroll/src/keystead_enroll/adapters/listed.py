@@ -18,8 +18,8 @@ from keystead_enroll.domain.administration import Role, Scope
 from keystead_enroll.domain.search import Comparison, Criterion
 
 Condition = ColumnElement[bool]
-Translate = Callable[[Criterion, datetime], Condition]
-"""Makes the condition of a field that is no plain column; negation is added to it."""
+Translate = Callable[[Criterion, datetime, Scope], Condition]
+"""Makes the condition of a field that is no plain column, of what the scope may know; negation is added to it."""
 
 
 @dataclass(frozen=True)
@@ -61,28 +61,28 @@ def contains(column: ColumnElement[Any], text: str) -> Condition:
 def _name_of(table: Table, reference: ColumnElement[Any], column: str = "name") -> Translate:
     """A text of the row of another table that `reference` refers to."""
 
-    def translate(criterion: Criterion, _now: datetime) -> Condition:
+    def translate(criterion: Criterion, _now: datetime, _scope: Scope) -> Condition:
         return exists().where(table.c.id == reference, contains(table.c[column], str(criterion.value)))
 
     return translate
 
 
 def _is_set(column: ColumnElement[Any]) -> Translate:
-    def translate(criterion: Criterion, _now: datetime) -> Condition:
+    def translate(criterion: Criterion, _now: datetime, _scope: Scope) -> Condition:
         return column.is_not(None) if criterion.value else column.is_(None)
 
     return translate
 
 
 def _is_not_set(column: ColumnElement[Any]) -> Translate:
-    def translate(criterion: Criterion, _now: datetime) -> Condition:
+    def translate(criterion: Criterion, _now: datetime, _scope: Scope) -> Condition:
         return column.is_(None) if criterion.value else column.is_not(None)
 
     return translate
 
 
 def _hex(column: ColumnElement[Any]) -> Translate:
-    def translate(criterion: Criterion, _now: datetime) -> Condition:
+    def translate(criterion: Criterion, _now: datetime, _scope: Scope) -> Condition:
         digits = str(criterion.value).replace(":", "")
         return column.in_([digits.lower(), digits.upper()])
 
@@ -90,14 +90,14 @@ def _hex(column: ColumnElement[Any]) -> Translate:
 
 
 def _domain(table: Table) -> Translate:
-    def translate(criterion: Criterion, _now: datetime) -> Condition:
+    def translate(criterion: Criterion, _now: datetime, _scope: Scope) -> Condition:
         text = str(criterion.value)
         return or_(contains(table.c.email_domains, text), contains(table.c.dns_domains, text))
 
     return translate
 
 
-def _certificate_state(criterion: Criterion, now: datetime) -> Condition:
+def _certificate_state(criterion: Criterion, now: datetime, _scope: Scope) -> Condition:
     """As `certificate_state` says, in SQL."""
     c = t.certificates.c
     valid_now = and_(c.revoked_at.is_(None), c.not_after > now)
@@ -109,11 +109,16 @@ def _certificate_state(criterion: Criterion, now: datetime) -> Condition:
     }[str(criterion.value)]
 
 
-def _role(criterion: Criterion, _now: datetime) -> Condition:
-    return contains(a.administrators.c.grants, f'"role": "{criterion.value}"')
+def _role(criterion: Criterion, _now: datetime, scope: Scope) -> Condition:
+    """Officers look for roles in organizations that are theirs; what somebody is elsewhere is not for them to know."""
+    role = f'"role": "{criterion.value}"'
+    if scope.everything:
+        return contains(a.administrators.c.grants, role)
+    inside = [contains(a.administrators.c.grants, f'{role}, "organization_id": "{place}"') for place in _ruled(scope)]
+    return or_(literal(False), *inside)
 
 
-def _seen(criterion: Criterion, _now: datetime) -> Condition:
+def _seen(criterion: Criterion, _now: datetime, _scope: Scope) -> Condition:
     c = t.devices.c
     return or_(compare(c.last_seen_at, criterion), compare(c.stream_seen_at, criterion))
 
@@ -138,12 +143,7 @@ def _accounts(scope: Scope) -> Condition:
 
 def _audit(scope: Scope) -> Condition:
     c = a.audit_entries.c
-    return and_(
-        in_scope(scope, c.organization_id, c.department_id),
-        true()
-        if scope.everything
-        else or_(c.certificate_type.is_(None), c.certificate_type.in_(scope.certificate_types)),
-    )
+    return in_scope(scope, c.organization_id, c.department_id, c.certificate_type, untyped=True)
 
 
 def _administrators(scope: Scope) -> Condition:
@@ -152,11 +152,15 @@ def _administrators(scope: Scope) -> Condition:
     if scope.everything:
         return true()
     grants = cast(a.administrators.c.grants, Text)
-    ruled = sorted(str(grant.organization_id) for grant in scope.grants if grant.role is Role.RAO)
     inside = or_(
-        literal(False), *(grants.contains(f'"organization_id": "{place}"', autoescape=True) for place in ruled)
+        literal(False), *(grants.contains(f'"organization_id": "{place}"', autoescape=True) for place in _ruled(scope))
     )
     return and_(inside, not_(grants.contains('"role": "mrao"', autoescape=True)))
+
+
+def _ruled(scope: Scope) -> list[str]:
+    """The organizations that are wholly an officer's."""
+    return sorted(str(grant.organization_id) for grant in scope.grants if grant.role is Role.RAO)
 
 
 def _tokens(scope: Scope) -> Condition:

@@ -66,13 +66,13 @@ def in_reach(session: Session, definition: ListDefinition[T], scope: Scope, enti
 def _conditions(listed: Listed, scope: Scope, search: Search, now: datetime) -> list[Condition]:
     conditions = [listed.scope(scope)]
     conditions += [or_(*(contains(column, word) for column in listed.words)) for word in search.words]
-    conditions += [_criterion(listed, criterion, now) for criterion in search.criteria]
+    conditions += [_criterion(listed, scope, criterion, now) for criterion in search.criteria]
     return conditions
 
 
-def _criterion(listed: Listed, criterion: Criterion, now: datetime) -> Condition:
+def _criterion(listed: Listed, scope: Scope, criterion: Criterion, now: datetime) -> Condition:
     target = listed.fields[criterion.field]
-    condition = compare(target, criterion) if isinstance(target, ColumnElement) else target(criterion, now)
+    condition = compare(target, criterion) if isinstance(target, ColumnElement) else target(criterion, now, scope)
     return not_(func.coalesce(condition, False)) if criterion.negated else condition
 
 

@@ -17,8 +17,11 @@ def in_scope(
     organization: ColumnElement[Any],
     department: ColumnElement[Any] | None,
     certificate_type: ColumnElement[Any] | None = None,
+    *,
+    untyped: bool = False,
 ) -> Condition:
-    """Rows of which `Scope.has` is true. `department` None: the rows belong to whole organizations."""
+    """Rows of which `Scope.has` is true. `department` None: the rows belong to whole organizations. `untyped`: those
+    without a certificate type are of any."""
     if scope.everything:
         return true()
     fitting: list[Condition] = []
@@ -29,7 +32,8 @@ def in_scope(
                 continue
             conditions.append(department == grant.department_id)
         if certificate_type is not None and grant.certificate_types != ALL_TYPES:
-            conditions.append(certificate_type.in_(grant.certificate_types))
+            of_a_type = certificate_type.in_(grant.certificate_types)
+            conditions.append(or_(of_a_type, certificate_type.is_(None)) if untyped else of_a_type)
         fitting.append(and_(*conditions))
     return or_(*fitting) if fitting else false()
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 
 from keystead_contracts.identity import ATTRIBUTES
 from keystead_contracts.people import AdministratorMethod, IdentityProviderKind
+from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.inputs import GrantInput, Input, Name, at_odds, words_of
 from keystead_enroll.domain.names import check_email, check_upn
@@ -115,21 +116,24 @@ class IdentityProviderInput(Input):
     def _fits_its_kind(self) -> Self:
         for name in self.attributes:
             if name not in ATTRIBUTES:
-                raise at_odds(f"has “{name[:64]}”; the fields are {', '.join(ATTRIBUTES)}", "attributes")
+                raise at_odds(
+                    Words("has “{name}”; the fields are {names}", name=name[:64], names=", ".join(ATTRIBUTES)),
+                    "attributes",
+                )
         oidc = {name: getattr(self, name) for name in ("issuer", "client_id", "client_secret_name")}
         if self.kind is IdentityProviderKind.SAML:
             if (self.metadata_url is None) == (self.metadata_xml is None):
-                raise at_odds("Give either the metadata's address or its text", "metadata_url", "metadata_xml")
+                raise at_odds(Words("Give either the metadata's address or its text"), "metadata_url", "metadata_xml")
             for name, value in oidc.items():
                 if value is not None:
-                    raise at_odds("is for OpenID Connect only", name)
+                    raise at_odds(Words("is for OpenID Connect only"), name)
             return self
         for name, value in oidc.items():
             if value is None:
-                raise at_odds("is needed for OpenID Connect", name)
+                raise at_odds(Words("is needed for OpenID Connect"), name)
         for name in ("metadata_url", "metadata_xml"):
             if getattr(self, name) is not None:
-                raise at_odds("is for SAML only", name)
+                raise at_odds(Words("is for SAML only"), name)
         if self.idp_initiated:
-            raise at_odds("is for SAML only", "idp_initiated")
+            raise at_odds(Words("is for SAML only"), "idp_initiated")
         return self

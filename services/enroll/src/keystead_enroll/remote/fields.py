@@ -126,7 +126,7 @@ def _rule(text: str) -> dict[str, Any]:
     if len(parts) != 3:
         raise click.BadParameter(f"“{text}” is no rule. Write it like: groups MATCHES staff|students")
     key, operator, values = parts
-    return {"key": key.lower(), "operator": operator.lower(), "values": values.split("|")}
+    return {"key": key.lower(), "match_type": operator.upper(), "values": values.split("|")}
 
 
 def _pair(text: str) -> tuple[str, str]:

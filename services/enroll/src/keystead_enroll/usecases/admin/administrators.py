@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from keystead_contracts.people import AdministratorMethod, AdministratorPublished
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import (
     Actor,
     ActorKind,
@@ -27,9 +28,9 @@ from keystead_enroll.usecases.admin.common import Once, Target, note, put, reach
 from keystead_kit.secrets import new_id
 
 KIND = "administrator"
-EMAIL_TAKEN = "An administrator has this address already."
-LAST_MASTER = "This is the last active master administrator."
-LAST_MASTER_ADVICE = "Make another one first."
+EMAIL_TAKEN = Words("An administrator has this address already.")
+LAST_MASTER = Words("This is the last active master administrator.")
+LAST_MASTER_ADVICE = Words("Make another one first.")
 
 
 def create_administrator(
@@ -75,9 +76,11 @@ def change_administrator(
         regranted = set(grants) != set(_read(administrator.grants))
         if administrator.id == _own_id(tx, actor):
             if regranted:
-                raise NotAllowed("Nobody changes what they may do themselves.", "Ask another administrator.")
+                raise NotAllowed(
+                    Words("Nobody changes what they may do themselves."), Words("Ask another administrator.")
+                )
             if not wanted.active:
-                raise NotAllowed("Nobody deactivates themselves.", "Ask another administrator.")
+                raise NotAllowed(Words("Nobody deactivates themselves."), Words("Ask another administrator."))
         if regranted:
             _check_grants(tx, actor, grants)
         refuse_to_lose_the_last_master(tx, administrator, grants if wanted.active else [])
@@ -115,8 +118,8 @@ def invite_administrator(
             return
         if not administrator.active or AdministratorMethod.PASSWORD not in administrator.methods:
             raise StillInUse(
-                f"{administrator.name} does not sign in with a password.",
-                "Make them active, with the method “password”, first.",
+                Words("{name} does not sign in with a password.", name=administrator.name),
+                Words("Make them active, with the method “password”, first."),
             )
         administrator.invitation += 1
         administrator.version += 1
@@ -183,24 +186,24 @@ def _read(grants: Sequence[dict[str, object]]) -> list[Grant]:
 
 def _may_have_any(actor: Actor) -> None:
     if not any(grant.role in (Role.MRAO, Role.RAO) for grant in actor.scope.grants):
-        raise NotAllowed("Only a master and administrators of whole organizations may manage administrators.")
+        raise NotAllowed(Words("Only a master and administrators of whole organizations may manage administrators."))
 
 
 def _may_manage(actor: Actor, administrator: Administrator) -> None:
     _may_have_any(actor)
     if not manageable(actor, administrator):
-        raise NotAllowed("They also have a role that you do not have, so you may not change them.")
+        raise NotAllowed(Words("They also have a role that you do not have, so you may not change them."))
 
 
 def _check_grants(tx: Transaction, actor: Actor, grants: Sequence[Grant]) -> None:
     if not actor.scope.covers(grants):
-        raise InputRefused({"grants": "You can give only roles that are within your own."})
+        raise InputRefused({"grants": Words("You can give only roles that are within your own.")})
     for grant in grants:
         if grant.organization_id and tx.get(Organization, grant.organization_id) is None:
-            raise InputRefused({"grants": "There is no such organization."})
+            raise InputRefused({"grants": Words("There is no such organization.")})
         department = tx.get(Department, grant.department_id) if grant.department_id else None
         if grant.department_id and (department is None or department.organization_id != grant.organization_id):
-            raise InputRefused({"grants": "There is no such department of the organization."})
+            raise InputRefused({"grants": Words("There is no such department of the organization.")})
 
 
 def _own_id(tx: Transaction, actor: Actor) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keystead_contracts.people import IdentityProviderChecked, IdentityProviderPublished
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.enrollment import Organization
@@ -14,7 +15,7 @@ from keystead_enroll.usecases.admin.common import Once, Target, masters_only, no
 from keystead_kit.secrets import new_id
 
 KIND = "identity provider"
-NAME_TAKEN = "Another identity provider has this name already. Choose another name."
+NAME_TAKEN = Words("Another identity provider has this name already. Choose another name.")
 DESCRIBED = ("metadata_url", "metadata_xml", "issuer", "client_id", "client_secret_name", "kind")
 """What auth's judgement is about: when one changes, it no longer holds."""
 
@@ -122,7 +123,7 @@ def take_judgement(tx: Transaction, fact: IdentityProviderChecked) -> None:
 
 def _check_organizations(tx: Transaction, wanted: IdentityProviderInput) -> None:
     if any(tx.get(Organization, organization_id) is None for organization_id in wanted.organization_ids):
-        raise InputRefused({"organization_ids": "There is no such organization."})
+        raise InputRefused({"organization_ids": Words("There is no such organization.")})
 
 
 def _target(provider: IdentityProvider) -> Target:

@@ -29,6 +29,8 @@ def publish_licence(
         earlier = tx.earlier(actor.id, once.key, once.request_digest, wanted.version, now) if once else None
         if earlier:
             return earlier
+        if tx.licence_version(wanted.version) is not None:
+            raise InputRefused({"version": VERSION_TAKEN})
         before = tx.licence()
         if before is not None:
             before.current = False

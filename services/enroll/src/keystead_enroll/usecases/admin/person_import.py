@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
+from keystead_contracts.words import Words
 from keystead_enroll.csv_text import CsvRow, read_csv
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused
@@ -102,7 +103,7 @@ class _Import:
             wanted = checked(PersonInput, self._values(row))
             first = self.seen.setdefault((wanted.organization_id, wanted.email), row.line)
             if first != row.line:
-                raise InputRefused({"email": f"The same person stands on line {first} already."})
+                raise InputRefused({"email": Words("The same person stands on line {line} already.", line=first)})
         except InputRefused as refusal:
             self.refuse(row.line, {("" if name == "form" else name): why for name, why in refusal.fields.items()})
             return None
@@ -181,7 +182,7 @@ class _Import:
         if not one.may_manage(self.actor, person.organization_id, person.department_id):
             raise InputRefused({"email": one.ADDRESS_TAKEN})
         if secret is not None and secret.compared != person.secret_id_hash:
-            raise InputRefused({"": "Somebody else has just changed this person. Send the file again."})
+            raise InputRefused({"": Words("Somebody else has just changed this person. Send the file again.")})
         wanted = row.wanted.model_dump(exclude={"secret_id"})
         if "department" not in row.given:
             wanted["department_id"] = person.department_id

@@ -13,6 +13,7 @@ from keystead_contracts.base import CertificateType
 from keystead_contracts.delegation import email_is_delegated
 from keystead_contracts.identity import SignInMethod
 from keystead_contracts.people import PersonInvited, PersonPublished
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed
 from keystead_enroll.domain.enrollment import Authorization, Department, EnrollmentForm, Organization, WebFormAccount
@@ -24,9 +25,9 @@ from keystead_enroll.usecases.admin.common import Once, Target, note, put, reach
 from keystead_kit.secrets import new_id
 
 KIND = "person"
-ADDRESS_TAKEN = "Another person of this organization has this address already."
-NO_ORGANIZATION = "There is no such organization, or you may not add persons to it."
-NO_DEPARTMENT = "There is no such department of the organization."
+ADDRESS_TAKEN = Words("Another person of this organization has this address already.")
+NO_ORGANIZATION = Words("There is no such organization, or you may not add persons to it.")
+NO_DEPARTMENT = Words("There is no such department of the organization.")
 _READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 """Letters and digits that nobody mistakes for each other."""
 GROUPS, GROUP_LENGTH = 4, 5
@@ -77,7 +78,9 @@ def change_person(
     with transactions.write() as tx:
         person = reach_person(tx, actor, person_id)
         if wanted.organization_id != person.organization_id:
-            raise InputRefused({"organization_id": "A person stays in their organization; add them to the other."})
+            raise InputRefused(
+                {"organization_id": Words("A person stays in their organization; add them to the other.")}
+            )
         check_place(tx, actor, wanted, person)
         others = tx.persons_with(person.organization_id, [wanted.email])
         if any(other is not person for other in others):
@@ -140,14 +143,22 @@ def invite_person(
             return
         form = tx.in_reach(FORMS, actor.scope, wanted.form_id)
         if form is None or not form.active:
-            raise InputRefused({"form_id": "There is no such form."})
+            raise InputRefused({"form_id": Words("There is no such form.")})
         accounts = usable_accounts(tx, form, person)
         if not accounts:
-            raise InputRefused({"form_id": f"“{form.name}” has no account that {person.name} could use."})
+            raise InputRefused(
+                {"form_id": Words("“{form}” has no account that {name} could use.", form=form.name, name=person.name)}
+            )
         organization = tx.organization(person.organization_id)
         needs_secret_id = SignInMethod.SECRET_ID in form.methods and SignInMethod.EMAIL not in form.methods
         if form.methods == [SignInMethod.SECRET_ID] and person.secret_id_hash is None:
-            raise InputRefused({"form_id": f"“{form.name}” asks for a Secret ID. Give {person.name} one first."})
+            raise InputRefused(
+                {
+                    "form_id": Words(
+                        "“{form}” asks for a Secret ID. Give {name} one first.", form=form.name, name=person.name
+                    )
+                }
+            )
         person.invited_at = now
         invitation = PersonInvited(
             email=person.email,
@@ -184,7 +195,7 @@ def reach_person(tx: Transaction, actor: Actor, person_id: str) -> Person:
     certificates there."""
     person = reach(tx, PERSONS, actor, person_id, KIND)
     if not may_manage(actor, person.organization_id, person.department_id):
-        raise NotAllowed("Only an administrator of client certificates may manage persons.")
+        raise NotAllowed(Words("Only an administrator of client certificates may manage persons."))
     return person
 
 
@@ -203,7 +214,7 @@ def check_place(tx: Transaction, actor: Actor, wanted: PersonInput, before: Pers
         raise InputRefused({"department_id": NO_DEPARTMENT})
     if not may_manage(actor, organization.id, wanted.department_id):
         field = "department_id" if actor.scope.sees_organization(organization.id) else "organization_id"
-        raise InputRefused({field: "You may not manage persons there: choose a department that is yours."})
+        raise InputRefused({field: Words("You may not manage persons there: choose a department that is yours.")})
     check_addresses(actor, organization, department, wanted, before)
 
 
@@ -220,7 +231,13 @@ def check_addresses(
     ):
         if value and value != kept and not email_is_delegated(value, domains):
             raise InputRefused(
-                {field: f"{value.rpartition('@')[2]} is not delegated to {organization.name}. Ask a master."}
+                {
+                    field: Words(
+                        "{domain} is not delegated to {organization}. Ask a master.",
+                        domain=value.rpartition("@")[2],
+                        organization=organization.name,
+                    )
+                }
             )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor, ActorKind, Administrator, ApiToken, Scope
 from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed, ThingUnknown, TokenRefused
 from keystead_enroll.domain.inputs import TokenInput
 from keystead_enroll.domain.lists import API_TOKENS
 from keystead_enroll.ports import Clock, Transaction, Transactions
+from keystead_enroll.usecases.admin.administrators import manageable
 from keystead_enroll.usecases.admin.common import Once, Target, note, reach
 from keystead_kit.secrets import new_id, new_token, token_digest
 
@@ -30,7 +32,7 @@ def create_token(
 ) -> MadeToken:
     """Makes a token for the actor, an administrator, with grants that they have. Raises NotAllowed, InputRefused."""
     if actor.kind is not ActorKind.ADMINISTRATOR:
-        raise NotAllowed("Only an administrator who is signed in makes API tokens; a token makes none.")
+        raise NotAllowed(Words("Only an administrator who is signed in makes API tokens; a token makes none."))
     return _made(transactions, clock, actor, actor.id, actor.scope, wanted, once)
 
 
@@ -40,13 +42,13 @@ def create_token_for(
     """Makes a token for the administrator with this address: for whoever works on the server itself. Raises
     ThingUnknown, NotAllowed, InputRefused."""
     if actor.kind is not ActorKind.SYSTEM:
-        raise NotAllowed("Only a command on the server itself makes tokens for others.")
+        raise NotAllowed(Words("Only a command on the server itself makes tokens for others."))
     with transactions.read() as tx:
         owner = tx.administrator_by_email(email.strip().lower())
     if owner is None:
         raise ThingUnknown("administrator")
     if not owner.active:
-        raise NotAllowed(f"{owner.name} is not active, so a token of theirs would open nothing.")
+        raise NotAllowed(Words("{name} is not active, so a token of theirs would open nothing.", name=owner.name))
     return _made(transactions, clock, actor, owner.id, owner.scope, wanted)
 
 
@@ -61,7 +63,7 @@ def _made(
 ) -> MadeToken:
     grants = [grant.grant() for grant in wanted.grants] or list(owner_scope.grants)
     if not owner_scope.covers(grants):
-        raise InputRefused({"grants": "A token cannot do more than you may."})
+        raise InputRefused({"grants": Words("A token cannot do more than you may.")})
     now, secret = clock.now(), f"{PREFIX}{new_token()}"
     fresh = ApiToken(
         id=new_id(),
@@ -84,10 +86,13 @@ def _made(
 
 
 def revoke_token(transactions: Transactions, clock: Clock, actor: Actor, token_id: str) -> None:
-    """Ends a token at once. Its owner may, and whoever rules the owner. Raises ThingUnknown."""
+    """Ends a token at once. Its owner may, and whoever may change the owner. Raises ThingUnknown, NotAllowed."""
     now = clock.now()
     with transactions.write() as tx:
         token = reach_token(tx, actor, token_id)
+        owner = tx.get(Administrator, token.administrator_id)
+        if token.administrator_id != actor.id and (owner is None or not manageable(actor, owner)):
+            raise NotAllowed("Its owner also has a role that you do not have, so you may not end their tokens.")
         if token.revoked_at is None:
             token.revoked_at = now
             note(tx, actor, now, "token.revoke", Target(token.id, token.name))
@@ -98,7 +103,7 @@ def reach_token(tx: Transaction, actor: Actor, token_id: str) -> ApiToken:
     token = tx.get(ApiToken, token_id)
     if token is not None and token.administrator_id == actor.id:
         return token
-    return reach(tx, API_TOKENS, actor, token_id, "API token")
+    return reach(tx, API_TOKENS, actor, token_id, Words("API token"))
 
 
 def actor_of_token(transactions: Transactions, clock: Clock, secret: str, address: str) -> Actor:
@@ -108,7 +113,7 @@ def actor_of_token(transactions: Transactions, clock: Clock, secret: str, addres
         token = tx.api_token(token_digest(secret)) if secret.startswith(PREFIX) else None
         owner = tx.get(Administrator, token.administrator_id) if token else None
     if token is None or owner is None or not owner.active or not token.usable(now):
-        raise TokenRefused("The API token is missing, or does not open anything.")
+        raise TokenRefused(Words("The API token is missing, or does not open anything."))
     if token.last_used_at is None or now - token.last_used_at > SEEN_EVERY:
         with transactions.write() as tx:
             used = tx.get(ApiToken, token.id)

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from keystead_contracts.people import AdministratorMethod
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor, Administrator, Grant
 from keystead_enroll.domain.lists import ADMINISTRATORS, API_TOKENS
 from keystead_enroll.domain.people_inputs import AdministratorInput
@@ -51,17 +52,17 @@ from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 NAV, BASE = "administrators", f"{HOME}/administrators"
-TOP = Crumb("Administrators", BASE)
+TOP = Crumb(Words("Administrators"), BASE)
 METHOD_WORDS = {
-    AdministratorMethod.PASSWORD: "Password and one-time code",
-    AdministratorMethod.IDP: "Identity provider",
+    AdministratorMethod.PASSWORD: Words("Password and one-time code"),
+    AdministratorMethod.IDP: Words("Identity provider"),
 }
 _COLUMNS = (
-    Column("name", "Name"),
-    Column("email", "E-mail"),
-    Column("roles", "Roles"),
-    Column("state", "State", narrow=True),
-    Column("seen", "Last here", narrow=True),
+    Column("name", Words("Name")),
+    Column("email", Words("E-mail")),
+    Column("roles", Words("Roles")),
+    Column("state", Words("State"), narrow=True),
+    Column("seen", Words("Last here"), narrow=True),
 )
 _METHODS = tuple(Option(method.value, words) for method, words in METHOD_WORDS.items())
 
@@ -131,16 +132,16 @@ def _as_stored(who: Administrator) -> dict[str, object]:
 
 
 def _listing(visitor: Visitor) -> Listing[Administrator]:
-    create = Action("New administrator", f"{BASE}/new", "primary", icon="add")
+    create = Action(Words("New administrator"), f"{BASE}/new", "primary", icon="add")
     return Listing(
         ADMINISTRATORS,
         ListPage(
-            title="Administrators",
-            intro="Who may sign in to the console, and what they may do there.",
+            title=Words("Administrators"),
+            intro=Words("Who may sign in to the console, and what they may do there."),
             columns=_COLUMNS,
             rows=(),
             create=create,
-            empty=Empty("No administrators in your sight", "", create),
+            empty=Empty(Words("No administrators in your sight"), "", create),
         ),
         lambda tx, who: _row(tx, visitor.actor, who),
         BASE,
@@ -161,7 +162,7 @@ def _row(tx: Transaction, actor: Actor, who: Administrator) -> Row:
 
 
 def _state(who: Administrator) -> Cell:
-    return tag("good", "Active") if who.active else tag("calm", "Not active")
+    return tag("good", Words("Active")) if who.active else tag("calm", Words("Not active"))
 
 
 def _detail(tx: Transaction, actor: Actor, who: Administrator, _request: Request) -> DetailPage:
@@ -169,12 +170,12 @@ def _detail(tx: Transaction, actor: Actor, who: Administrator, _request: Request
     mine = verbs.manageable(actor, who)
     actions: list[Action] = []
     if mine:
-        actions.append(Action("Change", f"{own}/change"))
+        actions.append(Action(Words("Change"), f"{own}/change"))
         if who.active and AdministratorMethod.PASSWORD in who.methods:
-            actions.append(Action("Invite again", f"{own}/invite", method="post"))
+            actions.append(Action(Words("Invite again"), f"{own}/invite", method="post"))
         if not myself:
-            deactivate = Action("Deactivate", f"{own}/deactivate", "danger")
-            actions.append(deactivate if who.active else Action("Activate", f"{own}/activate", method="post"))
+            deactivate = Action(Words("Deactivate"), f"{own}/deactivate", "danger")
+            actions.append(deactivate if who.active else Action(Words("Activate"), f"{own}/activate", method="post"))
     theirs = Search((), (Criterion("administrator_id", Comparison.IS, who.id),))
     tokens = tx.page(API_TOKENS, actor.scope, PageWanted(theirs, limit=50)).items
     return DetailPage(
@@ -185,17 +186,17 @@ def _detail(tx: Transaction, actor: Actor, who: Administrator, _request: Request
         actions=tuple(actions),
         sections=(
             Section(
-                "What they may do",
+                Words("What they may do"),
                 facts=(
-                    Fact("Roles", role_cell(tx, verbs.shown_grants(actor.scope, who.grants))),
-                    Fact("Sign in by", several([METHOD_WORDS[method] for method in who.methods])),
-                    Fact("Added", moment(who.created_at)),
-                    Fact("Last here", moment(who.last_seen_at, "datetime", relative=True)),
+                    Fact(Words("Roles"), role_cell(tx, verbs.shown_grants(actor.scope, who.grants))),
+                    Fact(Words("Sign in by"), several([METHOD_WORDS[method] for method in who.methods])),
+                    Fact(Words("Added"), moment(who.created_at)),
+                    Fact(Words("Last here"), moment(who.last_seen_at, "datetime", relative=True)),
                 ),
             ),
             Section(
-                "API tokens",
-                table=Table(TOKEN_COLUMNS, tuple(token_row(tx, token) for token in tokens), "They have none."),
+                Words("API tokens"),
+                table=Table(TOKEN_COLUMNS, tuple(token_row(tx, token) for token in tokens), Words("They have none.")),
             ),
         ),
         timeline=timeline_of(tx, actor, who.id),
@@ -214,27 +215,27 @@ def _form(
     """The questions and their answers. Nobody is asked about their own roles."""
     who = Fieldset(
         (
-            FormField("name", "Name", more={"maxlength": 256, "autocomplete": "off"}),
-            FormField("email", "E-mail address", "email", more={"maxlength": 254, "autocomplete": "off"}),
+            FormField("name", Words("Name"), more={"maxlength": 256, "autocomplete": "off"}),
+            FormField("email", Words("E-mail address"), "email", more={"maxlength": 254, "autocomplete": "off"}),
             FormField(
                 "methods",
-                "Sign in by",
+                Words("Sign in by"),
                 "checks",
                 options=_METHODS,
-                hint="With a password they get a letter with which to choose it.",
+                hint=Words("With a password they get a letter with which to choose it."),
             ),
-        )
+            FormField("myself" if myself else "roles", "", "hidden"),
+        ),
+        intro=Words("Your own roles are for others to change.") if myself else "",
     )
     if myself:
         values: dict[str, str | Sequence[str]] = {**stored, **draft.values, "myself": "1"}
-        hidden = Fieldset((FormField("myself", "", "hidden"),), intro="Your own roles are for others to change.")
-        fieldsets: tuple[Fieldset, ...] = (who, hidden)
+        fieldsets: tuple[Fieldset, ...] = (who,)
     else:
         count = role_count(draft.values, grants)
         values = {**stored, **role_values(grants, count)} if not draft.values else typed_roles(draft.values, count)
         values["roles"] = str(count)
-        hidden = Fieldset((FormField("roles", "", "hidden"),))
-        fieldsets = (who, hidden, *role_fields(tx, actor, count))
+        fieldsets = (who, *role_fields(tx, actor, count))
     if draft.values:
         values["methods"] = draft.values.get("methods", "").splitlines()
     return fieldsets, values
@@ -243,10 +244,10 @@ def _form(
 def _new(tx: Transaction, actor: Actor, draft: Draft, _request: Request) -> FormPage:
     fieldsets, values = _form(tx, actor, draft, {"methods": [AdministratorMethod.PASSWORD.value]}, (), myself=False)
     return FormPage(
-        title="New administrator",
+        title=Words("New administrator"),
         action=f"{BASE}/new",
         fieldsets=fieldsets,
-        submit="Add the administrator",
+        submit=Words("Add the administrator"),
         cancel_url=BASE,
         values=values,
         errors=draft.errors,
@@ -260,11 +261,11 @@ def _change(tx: Transaction, actor: Actor, who: Administrator, draft: Draft) -> 
     grants = verbs.shown_grants(actor.scope, who.grants)
     fieldsets, values = _form(tx, actor, draft, stored, grants, myself=who.id == actor.id)
     return FormPage(
-        title="Change the administrator",
+        title=Words("Change the administrator"),
         subtitle=who.name,
         action=f"{own}/change",
         fieldsets=fieldsets,
-        submit="Save",
+        submit=Words("Save"),
         cancel_url=own,
         values=values,
         errors=draft.errors,
@@ -275,15 +276,15 @@ def _change(tx: Transaction, actor: Actor, who: Administrator, draft: Draft) -> 
 def _deactivate(who: Administrator) -> ConfirmPage:
     own = f"{BASE}/{who.id}"
     return ConfirmPage(
-        title="Deactivate this administrator",
-        verb="Deactivate this administrator",
+        title=Words("Deactivate this administrator"),
+        verb=Words("Deactivate this administrator"),
         action=f"{own}/deactivate",
         cancel_url=own,
-        question=f"Deactivate {who.name} <{who.email}>?",
+        question=Words("Deactivate {name} <{email}>?", name=who.name, email=who.email),
         consequences=(
-            "They are signed out at once and cannot sign in.",
-            "Their API tokens open nothing as long as they are not active.",
-            "You can activate them again.",
+            Words("They are signed out at once and cannot sign in."),
+            Words("Their API tokens open nothing as long as they are not active."),
+            Words("You can activate them again."),
         ),
         crumbs=(TOP, Crumb(who.name, own)),
     )

@@ -6,15 +6,19 @@ from fastapi import FastAPI, Request, Response
 
 from keystead_enroll.domain.administration_refusals import ConsoleClosed
 from keystead_enroll.web.console import (
+    accounts,
     administrators,
     arrival,
     audit,
     certificates,
     dashboard,
     devices,
+    forms,
     identity_providers,
+    licences,
     organizations,
     persons,
+    profiles,
     requests,
     tokens,
 )
@@ -29,6 +33,10 @@ ROUTERS = (
     requests.router,
     devices.router,
     organizations.router,
+    profiles.router,
+    forms.router,
+    accounts.router,
+    licences.router,
     persons.router,
     administrators.router,
     identity_providers.router,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import ActorKind, AuditEntry
 from keystead_enroll.domain.lists import AUDIT
 from keystead_enroll.domain.search import PageWanted, parse_search
@@ -25,17 +26,17 @@ from keystead_enroll.web.csv_download import csv_of_list
 NAV, BASE = "audit", f"{HOME}/audit"
 KIND = "line of the audit log"
 ACTOR_WORDS = {
-    ActorKind.ADMINISTRATOR: "Administrator",
-    ActorKind.TOKEN: "API token",
-    ActorKind.PERSON: "Person",
-    ActorKind.SYSTEM: "On the server",
+    ActorKind.ADMINISTRATOR: Words("Administrator"),
+    ActorKind.TOKEN: Words("API token"),
+    ActorKind.PERSON: Words("Person"),
+    ActorKind.SYSTEM: Words("On the server"),
 }
 _COLUMNS = (
-    Column("action", "What"),
-    Column("target", "To what"),
-    Column("actor", "Who"),
-    Column("address", "From", narrow=True),
-    Column("at", "When", narrow=True),
+    Column("action", Words("What")),
+    Column("target", Words("To what")),
+    Column("actor", Words("Who")),
+    Column("address", Words("From"), narrow=True),
+    Column("at", Words("When"), narrow=True),
 )
 
 
@@ -46,11 +47,11 @@ def router(tools: ConsoleTools) -> APIRouter:
     listing = Listing(
         AUDIT,
         ListPage(
-            title="Audit",
-            intro="Who did what, when, from where, to what. Nobody changes it.",
+            title=Words("Audit"),
+            intro=Words("Who did what, when, from where, to what. Nobody changes it."),
             columns=_COLUMNS,
             rows=(),
-            empty=Empty("Nothing was done yet"),
+            empty=Empty(Words("Nothing was done yet")),
         ),
         lambda _tx, entry: _row(entry),
         BASE,
@@ -90,24 +91,24 @@ def _row(entry: AuditEntry) -> Row:
 
 def _detail(entry: AuditEntry) -> DetailPage:
     changes = entry_of(entry).changes
-    others = link("All that was done to it", f"{BASE}?q=target_id:{entry.target_id}")
+    others = link(Words("All that was done to it"), f"{BASE}?q=target_id:{entry.target_id}")
     return DetailPage(
         title=entry.action,
         subtitle=entry.target,
-        crumbs=(Crumb("Audit", BASE),),
+        crumbs=(Crumb(Words("Audit"), BASE),),
         sections=(
             Section(
-                "What was done",
+                Words("What was done"),
                 facts=(
-                    Fact("When", moment(entry.at, "datetime", relative=True)),
-                    Fact("Who", text(entry.actor, ACTOR_WORDS[entry.actor_kind])),
-                    Fact("From", code(entry.address)),
-                    Fact("To what", text(entry.target)),
-                    Fact("Its id", code(entry.target_id)),
-                    Fact("Reference", code(entry.trace_id), "Pages and logs show it."),
-                    Fact("More", others),
+                    Fact(Words("When"), moment(entry.at, "datetime", relative=True)),
+                    Fact(Words("Who"), text(entry.actor, ACTOR_WORDS[entry.actor_kind])),
+                    Fact(Words("From"), code(entry.address)),
+                    Fact(Words("To what"), text(entry.target)),
+                    Fact(Words("Its id"), code(entry.target_id)),
+                    Fact(Words("Reference"), code(entry.trace_id), Words("Pages and logs show it.")),
+                    Fact(Words("More"), others),
                 ),
             ),
-            Section("What became of it", facts=tuple(Fact(name, text(value)) for name, value in changes)),
+            Section(Words("What became of it"), facts=tuple(Fact(name, text(value)) for name, value in changes)),
         ),
     )

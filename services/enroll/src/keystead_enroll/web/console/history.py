@@ -18,6 +18,7 @@ _VERBS = {
     "delete": Words("Deleted"),
     "revoke": Words("Revoked"),
     "invite": Words("Invited"),
+    "generate": Words("Given a new address"),
     "submit": Words("Asked for"),
     "approve": Words("Approved"),
     "reject": Words("Declined"),
@@ -41,7 +42,11 @@ def entry_of(entry: AuditEntry) -> TimelineEntry:
         who=entry.actor,
         what=_VERBS.get(verb, verb.replace("-", " ").capitalize()),
         trace=entry.trace_id,
-        changes=tuple((name.replace("_", " "), _shown(value)) for name, value in entry.details.items()),
+        changes=tuple(
+            (name.replace("_", " "), _shown(value))
+            for name, value in entry.details.items()
+            if verb != "create" or value not in (None, "", [], {})
+        ),
     )
 
 

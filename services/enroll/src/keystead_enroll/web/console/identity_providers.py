@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 
 from keystead_contracts.identity import ATTRIBUTES
 from keystead_contracts.people import IdentityProviderKind, IdentityProviderState
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.enrollment import Organization
@@ -17,6 +18,7 @@ from keystead_enroll.domain.lists import IDENTITY_PROVIDERS
 from keystead_enroll.domain.people_inputs import IdentityProviderInput
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin import identity_providers as verbs
+from keystead_enroll.usecases.admin.common import masters_only
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.web.console.cells import Cell, code, copy, moment, several, tag, text
 from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage, Option
@@ -40,20 +42,20 @@ from keystead_enroll.web.console.widgets import (
 from keystead_kit.drafts import Draft
 
 NAV, BASE = "providers", f"{HOME}/identity-providers"
-TOP = Crumb("Identity providers", BASE)
+TOP = Crumb(Words("Identity providers"), BASE)
 SOON = timedelta(days=30)
 KIND_WORDS = {IdentityProviderKind.SAML: "SAML 2.0", IdentityProviderKind.OIDC: "OpenID Connect"}
 _COLUMNS = (
-    Column("name", "Name"),
-    Column("kind", "Protocol", narrow=True),
-    Column("for", "For"),
-    Column("state", "State", narrow=True),
-    Column("valid", "Metadata valid until", narrow=True),
+    Column("name", Words("Name")),
+    Column("kind", Words("Protocol"), narrow=True),
+    Column("for", Words("For")),
+    Column("state", Words("State"), narrow=True),
+    Column("valid", Words("Metadata valid until"), narrow=True),
 )
 _FLAGS = {
-    "for_persons": "People who enroll",
-    "for_administrators": "Administrators",
-    "idp_initiated": "May begin a sign-in by itself (IdP-initiated, SAML only)",
+    "for_persons": Words("People who enroll"),
+    "for_administrators": Words("Administrators"),
+    "idp_initiated": Words("May begin a sign-in by itself (IdP-initiated, SAML only)"),
 }
 
 
@@ -85,16 +87,18 @@ def router(tools: ConsoleTools) -> APIRouter:
 
 
 def _listing(_visitor: Visitor) -> Listing[IdentityProvider]:
-    create = Action("New identity provider", f"{BASE}/new", "primary", icon="add")
+    create = Action(Words("New identity provider"), f"{BASE}/new", "primary", icon="add")
     return Listing(
         IDENTITY_PROVIDERS,
         ListPage(
-            title="Identity providers",
-            intro="Who vouches for people that sign in: your organization's own sign-in page.",
+            title=Words("Identity providers"),
+            intro=Words("Who vouches for people that sign in: your organization's own sign-in page."),
             columns=_COLUMNS,
             rows=(),
             create=create,
-            empty=Empty("No identity providers yet", "Without one, people sign in by e-mail or Secret ID.", create),
+            empty=Empty(
+                Words("No identity providers yet"), Words("Without one, people sign in by e-mail or Secret ID."), create
+            ),
         ),
         lambda _tx, provider: _row(provider),
         BASE,
@@ -117,21 +121,25 @@ def _row(provider: IdentityProvider) -> Row:
 
 def _state(provider: IdentityProvider) -> Cell:
     if not provider.active:
-        return tag("calm", "Not active")
+        return tag("calm", Words("Not active"))
     if provider.state is None:
-        return tag("warn", "Not looked at")
-    return tag("good", "Ready") if provider.state is IdentityProviderState.READY else tag("bad", "Does not work")
+        return tag("warn", Words("Not looked at"))
+    return (
+        tag("good", Words("Ready"))
+        if provider.state is IdentityProviderState.READY
+        else tag("bad", Words("Does not work"))
+    )
 
 
 def _notices(provider: IdentityProvider, now: datetime) -> tuple[Notice, ...]:
     if not provider.active:
         return ()
     if provider.state is IdentityProviderState.FAILED:
-        return (Notice(f"Nobody can sign in through it: {provider.state_detail}", "bad"),)
+        return (Notice(Words("Nobody can sign in through it: {why}", why=provider.state_detail), "bad"),)
     if provider.state is None:
-        return (Notice("It has not been looked at yet. Open this page again in a minute.", "calm"),)
+        return (Notice(Words("It has not been looked at yet. Open this page again in a minute."), "calm"),)
     if provider.valid_until is not None and provider.valid_until - now < SOON:
-        return (Notice("Its metadata or its signing certificate ends soon. Ask whoever runs it.", "warn"),)
+        return (Notice(Words("Its metadata or its signing certificate ends soon. Ask whoever runs it."), "warn"),)
     return ()
 
 
@@ -139,20 +147,27 @@ def _detail(tx: Transaction, actor: Actor, provider: IdentityProvider, origin: s
     saml = provider.kind is IdentityProviderKind.SAML
     organizations = [tx.get(Organization, organization_id) for organization_id in provider.organization_ids]
     told = (
-        (Fact("Our metadata", copy(f"{origin}/auth/saml/metadata", "address of our metadata")),)
+        (Fact(Words("Our metadata"), copy(f"{origin}/auth/saml/metadata", Words("address of our metadata"))),)
         if saml
-        else (Fact("Redirect address", copy(f"{origin}/auth/oidc/{provider.id}/callback", "redirect address")),)
+        else (
+            Fact(
+                Words("Redirect address"), copy(f"{origin}/auth/oidc/{provider.id}/callback", Words("redirect address"))
+            ),
+        )
     )
     own_facts = (
         (
-            Fact("Metadata address", code(provider.metadata_url) if provider.metadata_url else text("Given as text")),
-            Fact("Entity id", code(provider.entity_id)),
+            Fact(
+                Words("Metadata address"),
+                code(provider.metadata_url) if provider.metadata_url else text(Words("Given as text")),
+            ),
+            Fact(Words("Entity id"), code(provider.entity_id)),
         )
         if saml
         else (
-            Fact("Issuer", code(provider.issuer or "")),
-            Fact("Client id", code(provider.client_id or "")),
-            Fact("Name of the client secret", code(provider.client_secret_name or "")),
+            Fact(Words("Issuer"), code(provider.issuer or "")),
+            Fact(Words("Client id"), code(provider.client_id or "")),
+            Fact(Words("Name of the client secret"), code(provider.client_secret_name or "")),
         )
     )
     names = [code(f"{field} = {name}") for field, name in sorted(provider.attributes.items())]
@@ -163,24 +178,27 @@ def _detail(tx: Transaction, actor: Actor, provider: IdentityProvider, origin: s
         subtitle=KIND_WORDS[provider.kind],
         tag=_state(provider),
         crumbs=(TOP,),
-        actions=(Action("Change", f"{BASE}/{provider.id}/change"),),
+        actions=(Action(Words("Change"), f"{BASE}/{provider.id}/change"),),
         notices=_notices(provider, now),
         sections=(
-            Section("What it needs from us", facts=told),
+            Section(Words("What it needs from us"), facts=told),
             Section(
-                "What we know of it",
+                Words("What we know of it"),
                 facts=(
                     *own_facts,
-                    Fact("Attribute names", several(names), "" if names else "The usual ones."),
-                    Fact("Valid until", moment(provider.valid_until, relative=True)),
-                    Fact("Last looked at", moment(provider.checked_at, "datetime", relative=True)),
+                    Fact(Words("Attribute names"), several(names) if names else text(Words("The usual ones"))),
+                    Fact(Words("Valid until"), moment(provider.valid_until, relative=True)),
+                    Fact(Words("Last looked at"), moment(provider.checked_at, "datetime", relative=True)),
                 ),
             ),
             Section(
-                "What it may do",
+                Words("What it may do"),
                 facts=(
-                    Fact("Signs in", several(may)),
-                    Fact("Speaks for", several(speaks_for), "" if provider.organization_ids else "Every organization."),
+                    Fact(Words("Signs in"), several(may)),
+                    Fact(
+                        Words("Speaks for"),
+                        several(speaks_for) if provider.organization_ids else text(Words("Every organization")),
+                    ),
                 ),
             ),
         ),
@@ -196,31 +214,43 @@ def _fieldsets(tx: Transaction) -> tuple[Fieldset, ...]:
     return (
         Fieldset(
             (
-                FormField("name", "Name", hint="People read it on the sign-in page.", more={"maxlength": 128}),
-                FormField("kind", "Protocol", "radios", options=kinds),
-                FormField("may", "For", "checks", required=False, options=flags),
-                FormField("active", "In use", "checks", required=False, options=(Option("yes", "People may use it"),)),
+                FormField(
+                    "name", Words("Name"), hint=Words("People read it on the sign-in page."), more={"maxlength": 128}
+                ),
+                FormField("kind", Words("Protocol"), "radios", options=kinds),
+                FormField("may", Words("For"), "checks", required=False, options=flags),
+                FormField(
+                    "active",
+                    Words("In use"),
+                    "checks",
+                    required=False,
+                    options=(Option("yes", Words("People may use it")),),
+                ),
             )
         ),
         Fieldset(
             (
-                FormField("metadata_url", "Address of its metadata", "url", required=False, hint="With https://"),
-                FormField("metadata_file", "Or a file with its metadata", "file", required=False),
-                FormField("metadata_xml", "Or the metadata itself", "textarea", required=False, rows=6, code=True),
+                FormField(
+                    "metadata_url", Words("Address of its metadata"), "url", required=False, hint=Words("With https://")
+                ),
+                FormField("metadata_file", Words("Or a file with its metadata"), "file", required=False),
+                FormField(
+                    "metadata_xml", Words("Or the metadata itself"), "textarea", required=False, rows=6, code=True
+                ),
             ),
             legend="SAML 2.0",
-            intro="One of the three. From an address it is read again regularly.",
+            intro=Words("One of the three. From an address it is read again regularly."),
         ),
         Fieldset(
             (
-                FormField("issuer", "Issuer", "url", required=False, hint="With https://"),
-                FormField("client_id", "Client id", required=False, code=True, more=plain),
+                FormField("issuer", Words("Issuer"), "url", required=False, hint=Words("With https://")),
+                FormField("client_id", Words("Client id"), required=False, code=True, more=plain),
                 FormField(
                     "client_secret_name",
-                    "Name of the client secret",
+                    Words("Name of the client secret"),
                     required=False,
                     code=True,
-                    hint="The secret itself is in the settings of the sign-in service, under this name.",
+                    hint=Words("The secret itself is in the settings of the sign-in service, under this name."),
                     more=plain,
                 ),
             ),
@@ -230,23 +260,26 @@ def _fieldsets(tx: Transaction) -> tuple[Fieldset, ...]:
             (
                 FormField(
                     "organization_ids",
-                    "Speaks for",
+                    Words("Speaks for"),
                     "checks",
                     required=False,
                     options=organizations,
-                    hint="Without a choice, for every organization.",
+                    hint=Words("Without a choice, for every organization."),
                 ),
                 FormField(
                     "attributes",
-                    "Attribute names",
+                    Words("Attribute names"),
                     "textarea",
                     required=False,
                     code=True,
-                    hint=f"One a line, such as `mail = emailaddress`, where they are not the usual ones. "
-                    f"There are {', '.join(ATTRIBUTES)}.",
+                    hint=Words(
+                        "One a line, such as `mail = emailaddress`, where they are not the usual ones. "
+                        "There are {names}.",
+                        names=", ".join(ATTRIBUTES),
+                    ),
                 ),
             ),
-            legend="What it says",
+            legend=Words("What it says"),
         ),
     )
 
@@ -258,13 +291,14 @@ def _answers(draft: Draft, stored: Mapping[str, str | Sequence[str]]) -> dict[st
     return {**draft.values, **checks}
 
 
-def _new(tx: Transaction, _actor: Actor, draft: Draft, _request: Request) -> FormPage:
+def _new(tx: Transaction, actor: Actor, draft: Draft, _request: Request) -> FormPage:
+    masters_only(actor, "set up identity providers")  # the form names every organization
     usual = {"kind": IdentityProviderKind.SAML.value, "may": ["for_persons"], "active": ["yes"]}
     return FormPage(
-        title="New identity provider",
+        title=Words("New identity provider"),
         action=f"{BASE}/new",
         fieldsets=_fieldsets(tx),
-        submit="Set it up",
+        submit=Words("Set it up"),
         cancel_url=BASE,
         values=_answers(draft, usual),
         errors=draft.errors,
@@ -284,28 +318,28 @@ def _change(tx: Transaction, _actor: Actor, provider: IdentityProvider, draft: D
         **{name: getattr(provider, name) or "" for name in verbs.DESCRIBED if name != "kind"},
     }
     return FormPage(
-        title="Change the identity provider",
+        title=Words("Change the identity provider"),
         subtitle=provider.name,
         action=f"{own}/change",
         fieldsets=_fieldsets(tx),
-        submit="Save",
+        submit=Words("Save"),
         cancel_url=own,
         values=_answers(draft, stored),
         errors=draft.errors,
         crumbs=(TOP, Crumb(provider.name, own)),
-        danger=Action("Delete this identity provider", f"{own}/delete", "danger"),
+        danger=Action(Words("Delete this identity provider"), f"{own}/delete", "danger"),
     )
 
 
 def _delete(_tx: Transaction, _actor: Actor, provider: IdentityProvider) -> ConfirmPage:
     own = f"{BASE}/{provider.id}"
     return ConfirmPage(
-        title="Delete this identity provider",
-        verb="Delete this identity provider",
+        title=Words("Delete this identity provider"),
+        verb=Words("Delete this identity provider"),
         action=f"{own}/delete",
         cancel_url=own,
-        question=f"Delete “{provider.name}”?",
-        consequences=("Nobody can sign in through it any more.", "This cannot be undone."),
+        question=Words("Delete “{name}”?", name=provider.name),
+        consequences=(Words("Nobody can sign in through it any more."), Words("This cannot be undone.")),
         crumbs=(TOP, Crumb(provider.name, own)),
     )
 
@@ -330,11 +364,11 @@ def _file(posted: Posted) -> str:
     try:
         return posted.files.get("metadata_file", b"").decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputRefused({"metadata_file": "The file is not text in UTF-8."}) from error
+        raise InputRefused({"metadata_file": Words("The file is not text in UTF-8.")}) from error
 
 
 def _attributes(lines: Sequence[str]) -> dict[str, str]:
     pairs = [line.partition("=") for line in lines]
     if any(not separator for _, separator, _ in pairs):
-        raise InputRefused({"attributes": "Write each line as `mail = emailaddress`."})
+        raise InputRefused({"attributes": Words("Write each line as `mail = emailaddress`.")})
     return {field.strip(): name.strip() for field, _, name in pairs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keystead_contracts.words import Words
 from keystead_enroll.web.console.widgets import Action, Crumb, DetailPage, Notice
 
 
@@ -11,6 +12,10 @@ def shown_once(title: str, secret: str, name: str, advice: str, back: str, crumb
         title=title,
         sections=(),
         crumbs=crumbs,
-        actions=(Action("Done", back, "primary"),),
-        notices=(Notice(f"It is shown this once and cannot be read again. {advice}", "warn", secret, name),),
+        actions=(Action(Words("Done"), back, "primary"),),
+        notices=(
+            Notice(
+                Words("It is shown this once and cannot be read again. {advice}", advice=advice), "warn", secret, name
+            ),
+        ),
     )

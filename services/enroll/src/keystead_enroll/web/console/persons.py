@@ -6,6 +6,7 @@ from functools import partial
 
 from fastapi import APIRouter, Request
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.lists import PERSONS
 from keystead_enroll.domain.people_inputs import PersonInput
@@ -26,13 +27,13 @@ from keystead_enroll.web.console.widgets import Action, Column, Crumb, DetailPag
 from keystead_kit.drafts import Draft
 
 NAV, BASE = "persons", f"{HOME}/persons"
-TOP = Crumb("Persons", BASE)
+TOP = Crumb(Words("Persons"), BASE)
 _COLUMNS = (
-    Column("name", "Name"),
-    Column("email", "E-mail"),
-    Column("place", "Organization"),
-    Column("secret", "Secret ID", narrow=True),
-    Column("created", "Since", narrow=True),
+    Column("name", Words("Name")),
+    Column("email", Words("E-mail")),
+    Column("place", Words("Organization")),
+    Column("secret", Words("Secret ID"), narrow=True),
+    Column("created", Words("Since"), narrow=True),
 )
 
 
@@ -66,18 +67,18 @@ def router(tools: ConsoleTools) -> APIRouter:
 
 
 def _listing(_visitor: Visitor) -> Listing[Person]:
-    create = Action("New person", f"{BASE}/new", "primary", icon="add")
-    upload = Action("Import", f"{BASE}/import")
+    create = Action(Words("New person"), f"{BASE}/new", "primary", icon="add")
+    upload = Action(Words("Import"), f"{BASE}/import")
     return Listing(
         PERSONS,
         ListPage(
-            title="Persons",
-            intro="People whom you know by name. They may sign in with a Secret ID, and be invited to a form.",
+            title=Words("Persons"),
+            intro=Words("People whom you know by name. They may sign in with a Secret ID, and be invited to a form."),
             columns=_COLUMNS,
             rows=(),
             create=create,
             actions=(upload,),
-            empty=Empty("No persons yet", "Add them one by one, or import a CSV file.", create),
+            empty=Empty(Words("No persons yet"), Words("Add them one by one, or import a CSV file."), create),
         ),
         _row,
         BASE,
@@ -92,7 +93,7 @@ def _row(tx: Transaction, person: Person) -> Row:
             text(person.name),
             text(person.email),
             text(place_name(tx, person.organization_id, person.department_id)),
-            tag("good", "Yes") if person.secret_id_hash else tag("calm", "No"),
+            tag("good", Words("Yes")) if person.secret_id_hash else tag("calm", Words("No")),
             moment(person.created_at),
         ),
     )
@@ -102,26 +103,29 @@ def _detail(tx: Transaction, actor: Actor, person: Person, _request: Request) ->
     own = f"{BASE}/{person.id}"
     mine = verbs.may_manage(actor, person.organization_id, person.department_id)
     has_secret = person.secret_id_hash is not None
-    give = Action("Make a new Secret ID" if has_secret else "Make a Secret ID", f"{own}/secret-id")
-    take = Action("Take it away", f"{own}/secret-id/remove", "danger")
+    give = Action(Words("Make a new Secret ID") if has_secret else Words("Make a Secret ID"), f"{own}/secret-id")
+    take = Action(Words("Take it away"), f"{own}/secret-id/remove", "danger")
     return DetailPage(
         title=person.name,
         subtitle=person.email,
         crumbs=(TOP,),
-        actions=(Action("Change", f"{own}/change"), Action("Invite", f"{own}/invite")) if mine else (),
+        actions=(Action(Words("Change"), f"{own}/change"), Action(Words("Invite"), f"{own}/invite")) if mine else (),
         sections=(
             Section(
-                "Who they are",
+                Words("Who they are"),
                 facts=(
-                    Fact("Organization", _place_link(tx, person)),
-                    Fact("User principal name", code(person.upn or ""), "" if person.upn else "The e-mail address."),
-                    Fact("Added", moment(person.created_at)),
-                    Fact("Invited", moment(person.invited_at, "datetime", relative=True)),
+                    Fact(Words("Organization"), _place_link(tx, person)),
+                    Fact(
+                        Words("User principal name"),
+                        code(person.upn) if person.upn else text(Words("The e-mail address")),
+                    ),
+                    Fact(Words("Added"), moment(person.created_at)),
+                    Fact(Words("Invited"), moment(person.invited_at, "datetime", relative=True)),
                 ),
             ),
             Section(
-                "Secret ID",
-                text="They have one. Nobody can read it back." if has_secret else "They have none.",
+                Words("Secret ID"),
+                text=Words("They have one. Nobody can read it back.") if has_secret else Words("They have none."),
                 actions=((give, take) if has_secret else (give,)) if mine else (),
             ),
         ),
@@ -140,21 +144,21 @@ def _fields(tx: Transaction, actor: Actor, *, stays_in: str = "") -> tuple[FormF
         return here and verbs.may_manage(actor, organization_id, department_id)
 
     return (
-        FormField("name", "Name", more={"maxlength": 256, "autocomplete": "off"}),
-        FormField("email", "E-mail address", "email", more={"maxlength": 254, "autocomplete": "off"}),
+        FormField("name", Words("Name"), more={"maxlength": 256, "autocomplete": "off"}),
+        FormField("email", Words("E-mail address"), "email", more={"maxlength": 254, "autocomplete": "off"}),
         FormField(
             PLACE,
-            "Organization or department",
+            Words("Organization or department"),
             "select",
             options=place_options(tx, fits),
-            hint="A person stays in their organization." if stays_in else "",
+            hint=Words("A person stays in their organization.") if stays_in else "",
         ),
         FormField(
             "upn",
-            "User principal name",
+            Words("User principal name"),
             required=False,
             code=True,
-            hint="For certificates that Windows signs in with. Without one the e-mail address stands for it.",
+            hint=Words("For certificates that Windows signs in with. Without one the e-mail address stands for it."),
             more={"maxlength": 254, "autocomplete": "off", "spellcheck": "false"},
         ),
     )
@@ -162,10 +166,10 @@ def _fields(tx: Transaction, actor: Actor, *, stays_in: str = "") -> tuple[FormF
 
 def _new(tx: Transaction, actor: Actor, draft: Draft, _request: Request) -> FormPage:
     return FormPage(
-        title="New person",
+        title=Words("New person"),
         action=f"{BASE}/new",
         fieldsets=(Fieldset(_fields(tx, actor)),),
-        submit="Add the person",
+        submit=Words("Add the person"),
         cancel_url=BASE,
         values=draft.values,
         errors=draft.errors,
@@ -182,28 +186,31 @@ def _change(tx: Transaction, actor: Actor, person: Person, draft: Draft) -> Form
         PLACE: place_value(person.organization_id, person.department_id),
     }
     return FormPage(
-        title="Change the person",
+        title=Words("Change the person"),
         subtitle=person.name,
         action=f"{own}/change",
         fieldsets=(Fieldset(_fields(tx, actor, stays_in=person.organization_id)),),
-        submit="Save",
+        submit=Words("Save"),
         cancel_url=own,
         values=draft.values or stored,
         errors=draft.errors,
         crumbs=(TOP, Crumb(person.name, own)),
-        danger=Action("Delete this person", f"{own}/delete", "danger"),
+        danger=Action(Words("Delete this person"), f"{own}/delete", "danger"),
     )
 
 
 def _delete(_tx: Transaction, _actor: Actor, person: Person) -> ConfirmPage:
     own = f"{BASE}/{person.id}"
     return ConfirmPage(
-        title="Delete this person",
-        verb="Delete this person",
+        title=Words("Delete this person"),
+        verb=Words("Delete this person"),
         action=f"{own}/delete",
         cancel_url=own,
-        question=f"Delete {person.name} <{person.email}>?",
-        consequences=("They can no longer sign in with their Secret ID.", "Certificates that they have stay valid."),
+        question=Words("Delete {name} <{email}>?", name=person.name, email=person.email),
+        consequences=(
+            Words("They can no longer sign in with their Secret ID."),
+            Words("Certificates that they have stay valid."),
+        ),
         crumbs=(TOP, Crumb(person.name, own)),
     )
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from keystead_contracts.words import Words
 from keystead_enroll.csv_text import CsvRefused
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused
@@ -44,7 +45,7 @@ from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 NAV, BASE = "persons", f"{HOME}/persons"
-TOP = Crumb("Persons", BASE)
+TOP = Crumb(Words("Persons"), BASE)
 _SHOWN_MISTAKES = 200
 NO_ERRORS: Mapping[str, str] = MappingProxyType({})
 
@@ -68,9 +69,9 @@ def add_list_pages(pages: APIRouter, tools: ConsoleTools) -> None:
         content = posted.files.get("file", b"")
         try:
             if not content:
-                raise InputRefused({"file": "Choose a file."})
+                raise InputRefused({"file": Words("Choose a file.")})
             if len(content) > MOST_OCTETS:
-                raise InputRefused({"file": "The file has more than 5 MiB. Split it."})
+                raise InputRefused({"file": Words("The file has more than 5 MiB. Split it.")})
             done = import_persons(
                 tools.transactions,
                 tools.clock,
@@ -80,7 +81,7 @@ def add_list_pages(pages: APIRouter, tools: ConsoleTools) -> None:
                 dry_run=posted.flag("check"),
             )
         except CsvRefused as refusal:
-            page = _import_page({"file": f"{refusal.detail} {refusal.advice}"})
+            page = _import_page({"file": Words("{what} {now}", what=refusal.detail, now=refusal.advice)})
             return tools.render(request, visitor, page, NAV, status=422)
         except InputRefused as refusal:
             return tools.render(request, visitor, _import_page(refusal.fields), NAV, status=422)
@@ -102,13 +103,13 @@ def add_person_pages(pages: APIRouter, tools: ConsoleTools) -> None:
     @pages.get(f"{BASE}/{{id}}/secret-id")
     def show_give(request: Request, visitor: Here, id: str) -> Response:
         consequences = (
-            "The Secret ID is shown on the next page, this once. Give it to them by a way that only they can read.",
-            "A Secret ID that they had before no longer works.",
+            Words(
+                "The Secret ID is shown on the next page, this once. Give it to them by a way that only they can read."
+            ),
+            Words("A Secret ID that they had before no longer works."),
         )
-        page = ConfirmPage(
-            "Make a Secret ID", "Make a Secret ID", f"{BASE}/{id}/secret-id", "", consequences=consequences,
-            danger=False,
-        )  # fmt: skip
+        verb = Words("Make a Secret ID")
+        page = ConfirmPage(verb, verb, f"{BASE}/{id}/secret-id", "", consequences=consequences, danger=False)
         return confirmed(request, visitor, id, page)
 
     @pages.post(f"{BASE}/{{id}}/secret-id")
@@ -119,16 +120,20 @@ def add_person_pages(pages: APIRouter, tools: ConsoleTools) -> None:
         with tools.transactions.read() as tx:
             person = verbs.reach_person(tx, visitor.actor, id)
         own = f"{BASE}/{id}"
-        advice = f"Give it to {person.name} by a way that only they can read."
+        advice = Words("Give it to {name} by a way that only they can read.", name=person.name)
         crumbs = (TOP, Crumb(person.name, own))
-        made = shown_once("The new Secret ID", secret_id, "Secret ID", advice, own, crumbs)
+        made = shown_once(Words("The new Secret ID"), secret_id, Words("Secret ID"), advice, own, crumbs)
         return tools.render(request, visitor, made, NAV)
 
     @pages.get(f"{BASE}/{{id}}/secret-id/remove")
     def show_take(request: Request, visitor: Here, id: str) -> Response:
-        verb = "Take the Secret ID away"
+        verb = Words("Take the Secret ID away")
         page = ConfirmPage(
-            verb, verb, f"{BASE}/{id}/secret-id/remove", "", consequences=("They can no longer sign in with it.",)
+            verb,
+            verb,
+            f"{BASE}/{id}/secret-id/remove",
+            "",
+            consequences=(Words("They can no longer sign in with it."),),
         )
         return confirmed(request, visitor, id, page)
 
@@ -169,12 +174,12 @@ def _invite_page(tx: Transaction, actor: Actor, person: Person, draft: Draft) ->
         Option(form.id, form.name) for form in forms if form.active and verbs.usable_accounts(tx, form, person)
     )
     return FormPage(
-        title="Invite to a form",
+        title=Words("Invite to a form"),
         subtitle=_named(person),
         action=f"{own}/invite",
-        intro="They get a letter with the form's address.",
-        fieldsets=(Fieldset((FormField("form_id", "Enrollment form", "select", options=options),)),),
-        submit="Send the invitation",
+        intro=Words("They get a letter with the form's address."),
+        fieldsets=(Fieldset((FormField("form_id", Words("Enrollment form"), "select", options=options),)),),
+        submit=Words("Send the invitation"),
         cancel_url=own,
         values=draft.values,
         errors=draft.errors,
@@ -184,28 +189,30 @@ def _invite_page(tx: Transaction, actor: Actor, person: Person, draft: Draft) ->
 
 def _import_page(errors: Mapping[str, str] = NO_ERRORS) -> FormPage:
     return FormPage(
-        title="Import persons",
+        title=Words("Import persons"),
         action=f"{BASE}/import",
         intro=(
-            "A CSV file in UTF-8, with a first line that names its columns, in any order: email, name, organization, "
-            "and if you like department, upn, secret_id. Who is there already is changed, nobody is deleted. A column "
-            "that is not in the file, and an empty Secret ID, leave things as they are."
+            Words(
+                "A CSV file in UTF-8, with a first line that names its columns, in any order: email, name, "
+                "organization, and if you like department, upn, secret_id. Who is there already is changed, nobody is "
+                "deleted. A column that is not in the file, and an empty Secret ID, leave things as they are."
+            )
         ),
         fieldsets=(
             Fieldset(
                 (
                     FormField(
                         "file",
-                        "File",
+                        Words("File"),
                         "file",
-                        hint="At most 5 MiB and 10,000 rows. Check it first to see what would happen.",
+                        hint=Words("At most 5 MiB and 10,000 rows. Check it first to see what would happen."),
                         more={"accept": ".csv,text/csv"},
-                        button=FieldButton("check", "Check only"),
+                        button=FieldButton("check", Words("Check only")),
                     ),
                 )
             ),
         ),
-        submit="Import",
+        submit=Words("Import"),
         cancel_url=BASE,
         errors=errors,
         crumbs=(TOP,),
@@ -215,24 +222,26 @@ def _import_page(errors: Mapping[str, str] = NO_ERRORS) -> FormPage:
 def _imported_page(done: Imported) -> DetailPage:
     """What was done, or would be."""
     own = f"{BASE}/import"
-    again = Action("Import it: choose the file again" if done.dry_run else "Import another file", own, "primary")
+    again = Action(
+        Words("Import it: choose the file again") if done.dry_run else Words("Import another file"), own, "primary"
+    )
     counts = tuple(
         Fact(label, text(number))
         for label, number in (
-            ("Added", done.created),
-            ("Changed", done.changed),
-            ("As they are already", done.unchanged),
-            ("Left out", done.refused),
+            (Words("Added"), done.created),
+            (Words("Changed"), done.changed),
+            (Words("As they are already"), done.unchanged),
+            (Words("Left out"), done.refused),
         )
     )
-    good = "Nothing was changed: this is what would happen." if done.dry_run else "The file was imported."
+    good = Words("Nothing was changed: this is what would happen.") if done.dry_run else Words("The file was imported.")
     notice = Notice(good, "warn" if done.refused else "good")
     return DetailPage(
-        title="Check of the file" if done.dry_run else "Import of the file",
-        crumbs=(TOP, Crumb("Import persons", own)),
-        actions=(again, Action("All persons", BASE)),
+        title=Words("Check of the file") if done.dry_run else Words("Import of the file"),
+        crumbs=(TOP, Crumb(Words("Import persons"), own)),
+        actions=(again, Action(Words("All persons"), BASE)),
         notices=(notice,),
-        sections=(Section("Rows", facts=counts), *_mistakes(done)),
+        sections=(Section(Words("Rows"), facts=counts), *_mistakes(done)),
     )
 
 
@@ -240,7 +249,11 @@ def _mistakes(done: Imported) -> tuple[Section, ...]:
     if not done.mistakes:
         return ()
     shown = done.mistakes[:_SHOWN_MISTAKES]
-    rows = tuple(Row("", (text(each.line), text(each.field or "the row"), text(each.reason))) for each in shown)
-    columns = (Column("line", "Line", narrow=True), Column("field", "Column", narrow=True), Column("reason", "Reason"))
-    more = "" if len(shown) == len(done.mistakes) else f"The first {_SHOWN_MISTAKES} of them."
-    return (Section("What is wrong with those that were left out", table=Table(columns, rows), intro=more),)
+    rows = tuple(Row("", (text(each.line), text(each.field or Words("the row")), text(each.reason))) for each in shown)
+    columns = (
+        Column("line", Words("Line"), narrow=True),
+        Column("field", Words("Column"), narrow=True),
+        Column("reason", Words("Reason")),
+    )
+    more = "" if len(shown) == len(done.mistakes) else Words("The first {number} of them.", number=_SHOWN_MISTAKES)
+    return (Section(Words("What is wrong with those that were left out"), table=Table(columns, rows), intro=more),)

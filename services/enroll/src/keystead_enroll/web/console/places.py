@@ -7,6 +7,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from keystead_contracts.base import CertificateType
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor, Grant, Role
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.enrollment import Department, Organization
@@ -21,14 +22,14 @@ PLACE = "place"
 MASTER = "mrao"
 MOST_ROLES = 100
 TYPE_WORDS = {
-    CertificateType.CLIENT: "Client certificates",
-    CertificateType.DEVICE: "Device certificates",
-    CertificateType.SSL: "SSL certificates",
+    CertificateType.CLIENT: Words("Client certificates"),
+    CertificateType.DEVICE: Words("Device certificates"),
+    CertificateType.SSL: Words("SSL certificates"),
 }
 ROLE_WORDS = {
-    Role.MRAO: "Master administrator",
-    Role.RAO: "Organization administrator",
-    Role.DRAO: "Department administrator",
+    Role.MRAO: Words("Master administrator"),
+    Role.RAO: Words("Organization administrator"),
+    Role.DRAO: Words("Department administrator"),
 }
 _TYPES = tuple(Option(kind.value, words) for kind, words in TYPE_WORDS.items())
 
@@ -93,41 +94,50 @@ def role_cell(tx: Transaction, grants: Iterable[Grant]) -> Cell:
 
 
 def _role(tx: Transaction, grant: Grant) -> Cell:
-    place = ""
     organization = tx.get(Organization, grant.organization_id) if grant.organization_id else None
     department = tx.get(Department, grant.department_id) if grant.department_id else None
-    if organization is not None:
-        place = f", {organization.name}" + (f", {department.name}" if department else "")
+    place = "".join(f", {each.name}" for each in (organization, department) if each)
     types = "" if len(grant.certificate_types) == len(CertificateType) else ", ".join(sorted(grant.certificate_types))
-    return text(f"{ROLE_WORDS[grant.role]}{place}", f"only {types}" if types else "")
+    return text(
+        Words("{role}{place}", role=ROLE_WORDS[grant.role], place=place),
+        Words("only {types}", types=types) if types else "",
+    )
 
 
-def role_fields(tx: Transaction, actor: Actor, count: int, *, first_hint: str = "") -> tuple[Fieldset, ...]:
-    """Questions for `count` roles that the actor may give. A button asks for one more, without script too."""
+def role_fields(
+    tx: Transaction, actor: Actor, count: int, *, needed: bool = True, first_hint: str = ""
+) -> tuple[Fieldset, ...]:
+    """Questions for `count` roles that the actor may give, the first one `needed`. A button asks for one more, without
+    script too."""
     scope = actor.scope
     options = place_options(tx, lambda o, d: any(scope.covers([_grant(o, d, [kind])]) for kind in CertificateType))
     named = tuple(
-        Option(each.value, f"{each.label} ({'department' if '/' in each.value else 'organization'} administrator)")
+        Option(
+            each.value,
+            Words("{place} (department administrator)", place=each.label)
+            if "/" in each.value
+            else Words("{place} (organization administrator)", place=each.label),
+        )
         for each in options
     )
     if scope.everything:
-        named = (Option(MASTER, "Everything (master administrator)"), *named)
+        named = (Option(MASTER, Words("Everything (master administrator)")), *named)
     last = count - 1
     return tuple(
         Fieldset(
             (
                 FormField(
                     f"grant-{number}",
-                    "Where",
+                    Words("Where"),
                     "select",
                     hint=first_hint if number == 0 else "",
-                    required=False,
+                    required=needed and number == 0,
                     options=named,
-                    button=FieldButton("more_roles", "Another role", str(count + 1)) if number == last else None,
+                    button=FieldButton("more_roles", Words("Another role"), str(count + 1)) if number == last else None,
                 ),
-                FormField(f"grant-{number}-types", "For", "checks", required=False, options=_TYPES),
+                FormField(f"grant-{number}-types", Words("For"), "checks", options=_TYPES),
             ),
-            legend=f"Role {number + 1}" if count > 1 else "Role",
+            legend=Words("Role {number}", number=number + 1) if count > 1 else Words("Role"),
         )
         for number in range(count)
     )
@@ -171,11 +181,11 @@ def given_roles(posted: Posted, *, needed: bool = True) -> list[dict[str, object
         if not place:
             continue
         if not types:
-            raise InputRefused({f"grant-{number}-types": "Choose at least one kind of certificate."})
+            raise InputRefused({f"grant-{number}-types": Words("Choose at least one kind of certificate.")})
         where = {} if place == MASTER else place_ids(place)
         roles.append({"role": _role_of(place), "certificate_types": types, **where})
     if needed and not roles:
-        raise InputRefused({"grant-0": "Choose a place."})
+        raise InputRefused({"grant-0": Words("Choose a place.")})
     return roles
 
 

@@ -4,7 +4,7 @@ This module evaluates its annotations when pages are added, because they name wh
 import annotations` here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -21,14 +21,26 @@ from keystead_enroll.domain.progress import progress_of
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin.common import reach
 from keystead_enroll.usecases.admin.console import Visitor
-from keystead_enroll.usecases.admin.decisions import Decided, decide_several
+from keystead_enroll.usecases.admin.decisions import decide_several
 from keystead_enroll.usecases.change_order import cancel_any_order, decide_order
 from keystead_enroll.usecases.show_order import describe_order
-from keystead_enroll.web.console.cells import Tone, code, link, moment, several, tag, text
+from keystead_enroll.web.console.cells import code, link, moment, several, tag, text
+from keystead_enroll.web.console.choices import KEYS
 from keystead_enroll.web.console.form_widgets import ConfirmPage, FormField
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing, list_page
 from keystead_enroll.web.console.navigation import HOME
+from keystead_enroll.web.console.request_decisions import (
+    BASE,
+    NOTE,
+    REASON,
+    STATES,
+    TOP,
+    TYPED_FROM,
+    WAITING,
+    confirm_several,
+    results_page,
+)
 from keystead_enroll.web.console.resources import Place, add_pages
 from keystead_enroll.web.console.tools import ConsoleTools, Posted
 from keystead_enroll.web.console.widgets import (
@@ -44,45 +56,14 @@ from keystead_enroll.web.console.widgets import (
     Row,
     Section,
     Tab,
-    Table,
     TimelineEntry,
 )
 from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 NAV = "requests"
-BASE, CERTIFICATES = f"{HOME}/requests", f"{HOME}/certificates"
+CERTIFICATES = f"{HOME}/certificates"
 MOST_AT_ONCE = 200
-TYPED_FROM = 11
-_TOP = Crumb(Words("Requests"), BASE)
-STATES: dict[OrderState, tuple[Tone, Words]] = {
-    OrderState.SUBMITTED: ("calm", Words("Received")),
-    OrderState.AWAITING_APPROVAL: ("warn", Words("Waits for approval")),
-    OrderState.OFFERED: ("calm", Words("Waits for the computer")),
-    OrderState.CSR_ACCEPTED: ("calm", Words("Checked")),
-    OrderState.SIGNING: ("calm", Words("Being signed")),
-    OrderState.ISSUED: ("calm", Words("Issued")),
-    OrderState.INSTALLED: ("good", Words("Installed")),
-    OrderState.REJECTED: ("bad", Words("Declined")),
-    OrderState.FAILED: ("bad", Words("Failed")),
-    OrderState.CANCELLED: ("calm", Words("Cancelled")),
-}
-_WAITING = f"state:{OrderState.AWAITING_APPROVAL}"
-_NOTE = FormField(
-    "note",
-    Words("Note"),
-    "textarea",
-    required=False,
-    hint=Words("Kept in the audit log; the person does not see it."),
-    more={"maxlength": 1000},
-)
-_REASON = FormField(
-    "note",
-    Words("Reason"),
-    "textarea",
-    hint=Words("The person reads it, in the letter and on the request's page."),
-    more={"maxlength": 1000},
-)
 
 
 def router(tools: ConsoleTools) -> APIRouter:
@@ -106,8 +87,8 @@ def router(tools: ConsoleTools) -> APIRouter:
         with transactions.read() as tx:
             found = [order for each in ids if (order := tx.in_reach(ORDERS, visitor.actor.scope, each)) is not None]
         if not found:
-            return RedirectResponse(f"{BASE}?q={_WAITING}", 303)
-        return tools.render(request, visitor, _confirm_several(found, posted, errors, approve=approve), NAV)
+            return RedirectResponse(f"{BASE}?q={WAITING}", 303)
+        return tools.render(request, visitor, confirm_several(found, posted, errors, approve=approve), NAV)
 
     @pages.post(f"{BASE}/approve")
     def ask_to_approve(request: Request, visitor: Here, posted: Sent) -> Response:
@@ -131,7 +112,7 @@ def router(tools: ConsoleTools) -> APIRouter:
             return response
         results = decide_several(transactions, clock, origin, visitor.actor, wanted)
         with transactions.read() as tx:
-            page = _results(tx, visitor.actor, results, approve=approve)
+            page = results_page(tx, visitor.actor, results, approve=approve)
         return tools.render(request, visitor, page, NAV)
 
     def add_verb(
@@ -182,7 +163,7 @@ def router(tools: ConsoleTools) -> APIRouter:
 
 
 def _list(searched: str) -> ListPage:
-    deciding = searched.strip() == _WAITING
+    deciding = searched.strip() == WAITING
     return ListPage(
         title=Words("Requests"),
         intro=Words("What persons asked for at your forms, newest first."),
@@ -197,7 +178,7 @@ def _list(searched: str) -> ListPage:
         rows=(),
         tabs=(
             Tab(Words("All"), BASE, not searched.strip()),
-            Tab(Words("Waiting for approval"), f"{BASE}?q={_WAITING}", deciding),
+            Tab(Words("Waiting for approval"), f"{BASE}?q={WAITING}", deciding),
             Tab(Words("Failed"), f"{BASE}?q=state:failed", searched.strip() == "state:failed"),
         ),
         bulk=Bulk(
@@ -241,7 +222,7 @@ def _detail(tx: Transaction, actor: Actor, order: Order, _request: Request) -> D
         title=order.wanted_name or order.person_email,
         subtitle=order.person_email,
         tag=tag(*STATES[order.state]),
-        crumbs=(_TOP,),
+        crumbs=(TOP,),
         actions=_actions(order, own),
         notices=(
             Notice(f"{failure.title} {failure.advice}", "bad" if order.state is not OrderState.CANCELLED else "calm"),
@@ -259,7 +240,7 @@ def _detail(tx: Transaction, actor: Actor, order: Order, _request: Request) -> D
                     ),
                     Fact(Words("Form"), link(told.form, f"{HOME}/forms/{order.form_id}", told.account)),
                     Fact(Words("Profile"), link(told.profile, f"{HOME}/profiles/{order.profile_id}")),
-                    Fact(Words("Key"), text(told.key_algorithm)),
+                    Fact(Words("Key"), text(KEYS[order.key_algorithm])),
                     Fact(Words("Valid for"), text(Words.plural("{n} day", "{n} days", order.term_days))),
                     Fact(Words("Terms accepted"), text(order.licence_version or "")),
                     Fact(Words("Reference"), code(order.trace_id)),
@@ -328,20 +309,20 @@ def _ask(order: Order, verb: str, path: str, draft: Draft, field: FormField, *co
         fields=(field,),
         values=draft.values,
         errors=draft.errors,
-        crumbs=(_TOP, Crumb(order.wanted_name or order.person_email, own)),
+        crumbs=(TOP, Crumb(order.wanted_name or order.person_email, own)),
         danger=path != "approve",
     )
 
 
 def _confirm_approval(order: Order, draft: Draft) -> ConfirmPage:
     return _ask(
-        order, Words("Approve the request"), "approve", draft, _NOTE, Words("The person gets a letter and can go on.")
+        order, Words("Approve the request"), "approve", draft, NOTE, Words("The person gets a letter and can go on.")
     )
 
 
 def _confirm_rejection(order: Order, draft: Draft) -> ConfirmPage:
     return _ask(
-        order, Words("Decline the request"), "reject", draft, _REASON,
+        order, Words("Decline the request"), "reject", draft, REASON,
         Words("The person gets a letter with your reason."), Words("It cannot be undone; they can ask again."),
     )  # fmt: skip
 
@@ -360,63 +341,3 @@ def _confirm_cancellation(order: Order, draft: Draft) -> ConfirmPage:
         Words("A computer that began removes its key, and a certificate that was issued already is revoked."),
         Words("The person gets a letter."),
     )  # fmt: skip
-
-
-def _confirm_several(orders: Sequence[Order], posted: Posted, errors: dict[str, str], *, approve: bool) -> ConfirmPage:
-    count = len(orders)
-    verb = (
-        Words.plural("Approve {n} request", "Approve {n} requests", count)
-        if approve
-        else Words.plural("Decline {n} request", "Decline {n} requests", count)
-    )
-    return ConfirmPage(
-        title=verb,
-        verb=verb,
-        action=f"{BASE}/decided",
-        cancel_url=f"{BASE}?q={_WAITING}",
-        consequences=(Words("Each person gets a letter."),),
-        objects=tuple(text(order.wanted_name, order.person_email) for order in orders),
-        typed_word=str(count) if count >= TYPED_FROM else None,
-        fields=(_NOTE if approve else _REASON,),
-        hidden=(("decision", "approve" if approve else "reject"), *(("chosen", order.id) for order in orders)),
-        values={"note": posted.text("note")},
-        errors=errors,
-        crumbs=(_TOP,),
-        danger=not approve,
-    )
-
-
-def _results(tx: Transaction, actor: Actor, results: Sequence[Decided], *, approve: bool) -> DetailPage:
-    """What became of each."""
-    rows = []
-    for each in results:
-        order = tx.in_reach(ORDERS, actor.scope, each.id)
-        name = text(order.wanted_name, order.person_email) if order else code(each.id)
-        became = tag(*STATES[each.state]) if each.state else tag("bad", Words("Not decided"))
-        why = text(each.refusal.detail if each.refusal else "")
-        rows.append(Row(f"{BASE}/{each.id}" if order else BASE, (name, became, why)))
-    done = sum(each.refusal is None for each in results)
-    said = (
-        Words.plural("{n} request was approved.", "{n} requests were approved.", done)
-        if approve
-        else Words.plural("{n} request was declined.", "{n} requests were declined.", done)
-    )
-    return DetailPage(
-        title=Words("Requests decided"),
-        crumbs=(_TOP,),
-        actions=(Action(Words("Back to those that wait"), f"{BASE}?q={_WAITING}", "primary"),),
-        notices=(Notice(said, "good" if done == len(results) else "warn"),),
-        sections=(
-            Section(
-                Words("Results"),
-                table=Table(
-                    (
-                        Column("request", Words("Request")),
-                        Column("became", Words("Now"), narrow=True),
-                        Column("why", Words("Why")),
-                    ),
-                    tuple(rows),
-                ),
-            ),
-        ),
-    )

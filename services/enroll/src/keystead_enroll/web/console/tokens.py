@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor, Administrator, ApiToken, Grant
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.inputs import TokenInput
@@ -48,9 +49,9 @@ from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 NAV = "tokens"
-TOP = Crumb("API tokens", TOKENS)
-_INTRO = "Programs show one instead of signing in. A token never may more than its owner may at that moment."
-_NEW = Action("New token", f"{TOKENS}/new", "primary", icon="add")
+TOP = Crumb(Words("API tokens"), TOKENS)
+_INTRO = Words("Programs show one instead of signing in. A token never may more than its owner may at that moment.")
+_NEW = Action(Words("New token"), f"{TOKENS}/new", "primary", icon="add")
 
 
 def router(tools: ConsoleTools) -> APIRouter:
@@ -64,13 +65,13 @@ def router(tools: ConsoleTools) -> APIRouter:
         with tools.transactions.read() as tx:
             rows = tuple(token_row(tx, token) for token in tx.tokens_of(visitor.actor.id))
         page = ListPage(
-            title="API tokens",
+            title=Words("API tokens"),
             intro=_INTRO,
             columns=TOKEN_COLUMNS,
             rows=rows,
             create=_NEW,
             tabs=_tabs(own=True),
-            empty=Empty("You have no tokens", "Make one for each program that is to work for you.", _NEW),
+            empty=Empty(Words("You have no tokens"), Words("Make one for each program that is to work for you."), _NEW),
         )
         return tools.render(request, visitor, page, NAV)
 
@@ -79,13 +80,13 @@ def router(tools: ConsoleTools) -> APIRouter:
         listing = Listing(
             API_TOKENS,
             ListPage(
-                title="API tokens",
+                title=Words("API tokens"),
                 intro=_INTRO,
                 columns=TOKEN_COLUMNS,
                 rows=(),
                 create=_NEW,
                 tabs=_tabs(own=False),
-                empty=Empty("No tokens", "Nobody whom you manage has one."),
+                empty=Empty(Words("No tokens"), Words("Nobody whom you manage has one.")),
             ),
             token_row,
             f"{TOKENS}/all",
@@ -113,8 +114,10 @@ def router(tools: ConsoleTools) -> APIRouter:
             made = at_roles(verbs.create_token)(tools.transactions, tools.clock, visitor.actor, wanted)
         except InputRefused as refusal:
             return tools.again(request, posted, refusal, lambda draft: new_page(request, visitor, draft))
-        advice = "Keep it like a password, where its program finds it: Authorization: Bearer …"
-        page = shown_once(f"The token “{wanted.name}”", made.secret or "", "API token", advice, TOKENS, (TOP,))
+        advice = Words("Keep it like a password. A program sends it as `Authorization: Bearer ksa_…`.")
+        page = shown_once(
+            Words("The token “{name}”", name=wanted.name), made.secret or "", Words("API token"), advice, TOKENS, (TOP,)
+        )
         response = tools.render(request, visitor, page, NAV)
         tools.context.drafts.forget(request, response)
         return response
@@ -131,12 +134,12 @@ def router(tools: ConsoleTools) -> APIRouter:
             token = verbs.reach_token(tx, visitor.actor, id)
         own = f"{TOKENS}/{token.id}"
         page = ConfirmPage(
-            title="Revoke this token",
-            verb="Revoke this token",
+            title=Words("Revoke this token"),
+            verb=Words("Revoke this token"),
             action=f"{own}/revoke",
             cancel_url=own,
-            question=f"Revoke “{token.name}”?",
-            consequences=("Programs that use it are refused at once.", "This cannot be undone."),
+            question=Words("Revoke “{name}”?", name=token.name),
+            consequences=(Words("Programs that use it are refused at once."), Words("This cannot be undone.")),
             crumbs=(TOP, Crumb(token.name, own)),
         )
         return tools.render(request, visitor, page, NAV)
@@ -150,13 +153,13 @@ def router(tools: ConsoleTools) -> APIRouter:
 
 
 def _tabs(*, own: bool) -> tuple[Tab, ...]:
-    return (Tab("Yours", TOKENS, own), Tab("All that you manage", f"{TOKENS}/all", not own))
+    return (Tab(Words("Yours"), TOKENS, own), Tab(Words("All that you manage"), f"{TOKENS}/all", not own))
 
 
 def _detail(tools: ConsoleTools, tx: Transaction, actor: Actor, token: ApiToken) -> DetailPage:
     own = f"{TOKENS}/{token.id}"
     owner = tx.get(Administrator, token.administrator_id)
-    revoke = Action("Revoke", f"{own}/revoke", "danger")
+    revoke = Action(Words("Revoke"), f"{own}/revoke", "danger")
     known = tx.in_reach(ADMINISTRATORS, actor.scope, token.administrator_id)
     whose = link(known.name, f"{HOME}/administrators/{known.id}") if known else text(owner.name if owner else "")
     return DetailPage(
@@ -166,14 +169,14 @@ def _detail(tools: ConsoleTools, tx: Transaction, actor: Actor, token: ApiToken)
         actions=() if token.revoked_at else (revoke,),
         sections=(
             Section(
-                "The token",
+                Words("The token"),
                 facts=(
-                    Fact("Whose", whose),
-                    Fact("It may", role_cell(tx, shown_grants(actor.scope, token.grants))),
-                    Fact("Made", moment(token.created_at, "datetime")),
-                    Fact("Last used", moment(token.last_used_at, "datetime", relative=True)),
-                    Fact("Ends", moment(token.expires_at, "datetime", relative=True)),
-                    Fact("Revoked", moment(token.revoked_at, "datetime")),
+                    Fact(Words("Whose"), whose),
+                    Fact(Words("It may"), role_cell(tx, shown_grants(actor.scope, token.grants))),
+                    Fact(Words("Made"), moment(token.created_at, "datetime")),
+                    Fact(Words("Last used"), moment(token.last_used_at, "datetime", relative=True)),
+                    Fact(Words("Ends"), moment(token.expires_at, "datetime", relative=True)),
+                    Fact(Words("Revoked"), moment(token.revoked_at, "datetime")),
                 ),
             ),
         ),
@@ -186,28 +189,35 @@ def _new(tx: Transaction, actor: Actor, draft: Draft) -> FormPage:
     count = role_count(draft.values, none)
     values = typed_roles(draft.values, count) if draft.values else {"days": "90", **role_values(none, count)}
     values["roles"] = str(count)
-    hint = "Without a choice it may do all that you may."
+    hint = Words("Without a choice it may do all that you may.")
     return FormPage(
-        title="New token",
+        title=Words("New token"),
         action=f"{TOKENS}/new",
         fieldsets=(
             Fieldset(
                 (
                     FormField(
-                        "name", "Name", hint="What it is for.", more={"maxlength": 128, "autocomplete": "off"}
+                        "name",
+                        Words("Name"),
+                        hint=Words("What it is for."),
+                        more={"maxlength": 128, "autocomplete": "off"},
                     ),
                     FormField(
-                        "days", "Works for how many days", "number", short=True, hint="1 to 366.",
+                        "days",
+                        Words("Works for how many days"),
+                        "number",
+                        short=True,
+                        hint=Words("1 to 366."),
                         more={"min": 1, "max": 366},
                     ),
                     FormField("roles", "", "hidden"),
                 )
             ),
-            *role_fields(tx, actor, count, first_hint=hint),
+            *role_fields(tx, actor, count, needed=False, first_hint=hint),
         ),
-        submit="Make the token",
+        submit=Words("Make the token"),
         cancel_url=TOKENS,
         values=values,
         errors=draft.errors,
         crumbs=(TOP,),
-    )  # fmt: skip
+    )

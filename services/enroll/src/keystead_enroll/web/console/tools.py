@@ -35,6 +35,8 @@ DONE = {
     "cancelled": Words("Cancelled. The person gets a letter."),
     "revoked": Words("Revoked."),
     "invited": Words("The invitation is on its way."),
+    "generated": Words("The form has a new address. The old one leads nowhere any more."),
+    "published": Words("Published. People accept this version from now on."),
     "ended": Words("Ended. It opens nothing any more."),
 }
 """What a page says after a form that led to it: `?done=<key>`."""
