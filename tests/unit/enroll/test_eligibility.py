@@ -9,6 +9,7 @@ import pytest
 
 from keystead_contracts.base import CertificateType, KeyAlgorithm
 from keystead_contracts.identity import SignInMethod
+from keystead_enroll.adapters import tables as _tables  # noqa: F401 entities made before they are mapped break after it
 from keystead_enroll.domain.eligibility import Visitor, Way, open_ways
 from keystead_enroll.domain.enrollment import (
     Authorization,
