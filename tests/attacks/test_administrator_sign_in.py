@@ -14,6 +14,7 @@ from tests.support.console_sign_in import (
     AUTHENTICATOR,
     CODE,
     CONSOLE,
+    CONSOLE_PAGE,
     EMAIL,
     FORGOT,
     HALF,
@@ -105,7 +106,7 @@ def test_a_code_works_once(auth: Auth, grace: Grace) -> None:
     code, browser, thief = grace.code(), auth.browser(), auth.browser()
     give_password(browser)
     give_password(thief)
-    assert give_code(browser, code).headers["location"] == "/console"
+    assert give_code(browser, code).headers["location"] == CONSOLE_PAGE
     assert "draft" in give_code(thief, code).headers["location"]
 
 
@@ -115,7 +116,7 @@ def test_a_code_of_an_earlier_step_is_void_after_a_later_one(auth: Auth, grace: 
     browser, thief = auth.browser(), auth.browser()
     give_password(browser)
     give_password(thief)
-    assert give_code(browser, code).headers["location"] == "/console"
+    assert give_code(browser, code).headers["location"] == CONSOLE_PAGE
     assert "draft" in give_code(thief, earlier).headers["location"]
 
 
@@ -129,14 +130,14 @@ def test_of_many_who_give_one_code_at_once_one_comes_in(auth: Auth, grace: Grace
         answers = list(
             pool.map(lambda each: each[0].post(CODE, code=code, form_token=each[1]), zip(browsers, tokens, strict=True))
         )
-    assert [answer.headers["location"] for answer in answers].count("/console") == 1
+    assert [answer.headers["location"] for answer in answers].count(CONSOLE_PAGE) == 1
 
 
 def test_a_recovery_code_works_once(auth: Auth, grace: Grace) -> None:
     browser, thief = auth.browser(), auth.browser()
     give_password(browser)
     give_password(thief)
-    assert give_code(browser, grace.recovery[0]).headers["location"] == "/console"
+    assert give_code(browser, grace.recovery[0]).headers["location"] == CONSOLE_PAGE
     assert "draft" in give_code(thief, grace.recovery[0]).headers["location"]
 
 

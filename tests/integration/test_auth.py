@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from sqlalchemy import event
 from structlog.testing import capture_logs
 from tests.integration.auth_support import FORM, ORIGIN, Auth, Browser, published, running_auth
@@ -240,7 +241,28 @@ def test_nobody_can_lock_a_form_for_others_and_the_log_warns_once(
             ]
     assert statuses == [303] * 6
     [warning] = [line for line in lines if line["log_level"] == "warning"]
-    assert (warning["event"], warning["form"]) == ("more sign-in links asked for than usual", FORM)
+    assert (warning["event"], warning["form"]) == ("more sign-ins begun than usual", FORM)
+
+
+def test_a_request_that_is_refused_counts_against_nobody(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
+    limits = {"limit_sign_in_per_client": "6/15 minutes", "limit_sign_in_per_email": "2/15 minutes"}
+    with running_auth(sqlite_url, redis_url, tmp_path, **limits) as auth:
+        browser = auth.browser()
+        impatient = [browser.ask("ada@example.org").status_code for _ in range(8)]
+        others = [browser.ask(f"user{number}@example.org").status_code for number in range(4)]
+    assert impatient == [303] * 2 + [429] * 6
+    assert others == [303] * 4, "whoever shares the network has what is left of its limit"
+
+
+def test_the_schema_goes_back_with_names_that_are_longer_than_they_were(auth: Auth) -> None:
+    auth.take(published(version=2, organization="n" * 300))
+    steps = migrations(auth.parts.database)
+    with auth.parts.database.engine.begin() as connection:
+        command.downgrade(steps._config(connection), "0001")
+        [name] = connection.exec_driver_sql("SELECT organization FROM forms").scalars()
+    assert name == "n" * 200
+    steps.upgrade()
+    assert steps.drift() == []
 
 
 def test_tags_do_not_flood_a_mailbox_nor_use_up_its_owners_limit(auth: Auth) -> None:

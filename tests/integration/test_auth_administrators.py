@@ -12,6 +12,7 @@ from tests.integration.auth_support import Auth, running_auth
 from tests.support.console_sign_in import (
     AUTHENTICATOR,
     CODE,
+    CONSOLE_PAGE,
     EMAIL,
     FORGOT,
     HALF,
@@ -60,7 +61,7 @@ def forget(auth: Auth, email: str = EMAIL) -> None:
 def test_an_invited_administrator_chooses_a_password_and_sets_up_an_authenticator(auth: Auth, grace: Grace) -> None:
     assert len(grace.recovery) == 10
     answer = grace.browser.get(SIGN_IN)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/console")
+    assert (answer.status_code, answer.headers["location"]) == (303, CONSOLE_PAGE)
     who = claims(auth, grace.browser)
     assert (who.sub, who.email, who.method, who.second_factor) == ("a" * 32, EMAIL, "password", True)
     assert who.exp - who.iat == 120
@@ -75,7 +76,7 @@ def test_password_and_code_lead_to_the_console(auth: Auth, grace: Grace) -> None
 def test_a_recovery_code_does_instead_of_the_app(auth: Auth, grace: Grace) -> None:
     browser = auth.browser()
     give_password(browser)
-    assert give_code(browser, grace.recovery[3].upper()).headers["location"] == "/console"
+    assert give_code(browser, grace.recovery[3].upper()).headers["location"] == CONSOLE_PAGE
     assert "You have 9 unused" in browser.get(RECOVERY).text
 
 
@@ -132,7 +133,7 @@ def test_a_forgotten_password_is_chosen_anew_and_the_authenticator_stays(auth: A
     browser = auth.browser()
     path = invitation_path(auth)
     assert choose(browser, path, NEW).headers["location"] == CODE
-    assert give_code(browser, grace.code()).headers["location"] == "/console"
+    assert give_code(browser, grace.code()).headers["location"] == CONSOLE_PAGE
     assert grace.browser.get(SIGN_IN).status_code == 200, "other sessions have ended"
     assert "draft" in give_password(auth.browser()).headers["location"], "the old password is void"
 
@@ -171,7 +172,7 @@ def test_an_identity_provider_signs_an_administrator_in(auth: Auth) -> None:
     browser = auth.browser()
     assert who.session_token
     browser.http.cookies.set(SESSION, who.session_token)
-    assert browser.get(SIGN_IN).headers["location"] == "/console"
+    assert browser.get(SIGN_IN).headers["location"] == CONSOLE_PAGE
     assert (claims(auth, browser).method, claims(auth, browser).second_factor) == ("idp", False)
 
 
@@ -197,7 +198,7 @@ def test_changing_the_password_ends_every_other_session(auth: Auth, grace: Grace
     other, before = grace.sign_in(), grace.browser.cookie(SESSION)
     token = grace.browser.form_token(PASSWORD)
     answer = grace.browser.post(PASSWORD, current=SECRET, new_password=NEW, again=NEW, form_token=token)
-    assert answer.headers["location"] == "/console"
+    assert answer.headers["location"] == CONSOLE_PAGE
     assert other.get(SIGN_IN).status_code == 200
     assert grace.browser.cookie(SESSION) not in (None, before)
     assert grace.browser.get(SIGN_IN).status_code == 303
@@ -217,7 +218,7 @@ def test_new_recovery_codes_take_the_place_of_the_old(auth: Auth, grace: Grace) 
     browser = auth.browser()
     give_password(browser)
     assert "draft" in give_code(browser, grace.recovery[0]).headers["location"]
-    assert give_code(browser, fresh[0]).headers["location"] == "/console"
+    assert give_code(browser, fresh[0]).headers["location"] == CONSOLE_PAGE
 
 
 def test_pages_for_signed_in_administrators_lead_others_to_the_door(auth: Auth) -> None:
@@ -230,9 +231,9 @@ def test_where_the_second_factor_is_optional_a_password_is_enough(
 ) -> None:
     with running_auth(sqlite_url, redis_url, tmp_path, administrator_second_factor="optional") as auth:
         auth.take(administrator())
-        assert choose(auth.browser(), invitation_path(auth)).headers["location"] == "/console"
+        assert choose(auth.browser(), invitation_path(auth)).headers["location"] == CONSOLE_PAGE
         browser = auth.browser()
-        assert give_password(browser).headers["location"] == "/console"
+        assert give_password(browser).headers["location"] == CONSOLE_PAGE
         assert not claims(auth, browser).second_factor
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 from tests.integration.auth_support import FORM, ORIGIN, Auth, Browser, published, running_auth
 
 from keystead_auth.adapters import tables
@@ -188,3 +189,16 @@ def test_no_secret_id_is_stored_with_a_session(auth: Auth, browser: Browser) -> 
     with auth.parts.database.read() as connection:
         stored = str(connection.execute(tables.sessions.select()).all())
     assert SECRET not in stored and HASHES[SECRET] not in stored
+
+
+def test_a_form_that_many_try_secret_ids_at_stays_open_and_the_log_warns(
+    sqlite_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with running_auth(sqlite_url, redis_url, tmp_path, limit_sign_in_per_form="3/15 minutes") as auth:
+        auth.take(published(version=2, methods=[SignInMethod.SECRET_ID], organization_ids=["o1"]))
+        auth.take(person())
+        with capture_logs() as lines:
+            for number in range(5):
+                give(auth.browser(f"198.51.100.{number}"), "wrong", f"a{number}@example.net")
+            assert give(auth.browser()).headers["location"] == f"/e/{FORM}"
+    assert [line["form"] for line in lines if line["event"] == "more sign-ins begun than usual"] == [FORM]

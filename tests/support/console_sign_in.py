@@ -13,6 +13,7 @@ from sqlalchemy import select
 from tests.integration.auth_support import Auth, Browser
 
 from keystead_auth.adapters import tables
+from keystead_auth.web.administrators import CONSOLE as CONSOLE_PAGE
 from keystead_contracts.identity import ADMINISTRATOR_AUDIENCE, IDENTITY_ISSUER, AdministratorClaims
 from keystead_contracts.people import AdministratorMethod, AdministratorPublished
 
@@ -65,7 +66,7 @@ class Grace:
         """Signs in with password and code."""
         browser = browser or self.auth.browser()
         assert give_password(browser).headers["location"] == CODE
-        assert give_code(browser, self.code()).headers["location"] == "/console"
+        assert give_code(browser, self.code()).headers["location"] == CONSOLE_PAGE
         return browser
 
 

@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keystead_contracts.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemCode
@@ -45,7 +46,9 @@ _HEADERS = {
     "x-frame-options": "DENY",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cache-control": "no-store",
 }
+"""What every answer has that does not say otherwise."""
 PROBLEM_HEADER = "x-problem"
 """Tells `_Edge` the code of the problem that an answer shows; it goes no further."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -240,8 +243,20 @@ def _add_problems(app: FastAPI, pages: Pages, frame: Frame) -> None:
                 Words("Correct it and send it again."),
             ),
         )
-        headers = dict(error.headers or {})
+        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+        if error.status_code == 405:
+            headers["allow"] = ", ".join(_allowed(app, request))
         return await answer(request, ProblemException(error.status_code, code, detail, advice, headers=headers))
+
+
+def _allowed(app: FastAPI, request: Request) -> list[str]:
+    """The methods that the address takes: a router itself tells those of its first route alone."""
+
+    def taken(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+
+    return [method for method in sorted(_METHODS) if taken(method)]
 
 
 def _unexpected() -> ProblemException:

@@ -120,7 +120,7 @@ class RedisAttempts:
     def _warn(self, form: str) -> None:
         BUSY_FORMS.inc()
         if self._hit(WARN_AT_MOST, "busy-form", form) is None:
-            _log.warning("more sign-ins begun than usual", form=form)
+            _log.warning("more sign-ins begun than usual", form=form, limit=self._limits.per_form)
 
     def _hit_all(self, *limits: tuple[str, str, str]) -> int | None:
         """Counts against all of them, or, when one is used up, against none."""

@@ -17,7 +17,7 @@ from keystead_auth.usecases.choose_password import accept_invitation, change_pas
 from keystead_auth.usecases.recognize_administrator import view_administrator
 from keystead_auth.usecases.renew_recovery_codes import renew_recovery_codes
 from keystead_auth.usecases.request_reset import request_reset
-from keystead_auth.web.administrators import CONSOLE, PREFIX, SIGN_IN, Desk
+from keystead_auth.web.administrators import HOME, PREFIX, SIGN_IN, Desk
 from keystead_auth.web.answers import Answers
 from keystead_contracts.people import AdministratorMethod
 from keystead_contracts.words import Words
@@ -107,7 +107,7 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
         return answers.form_page(
             request, "administrators/password.html", form=None, action=PASSWORD, least=LEAST_CHARACTERS,
             errors=draft.errors, has_password=AdministratorMethod.PASSWORD in administrator.methods,
-            console_url=CONSOLE, **_frame(administrator),
+            console_url=HOME, **_frame(administrator),
         )  # fmt: skip
 
     @routes.post("/password")
@@ -149,7 +149,7 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
         draft = parts.drafts.get(request)
         return answers.form_page(
             request, "administrators/renew_recovery_codes.html", form=None, action=RECOVERY, left=left,
-            has_authenticator=administrator.totp_secret is not None, console_url=CONSOLE, errors=draft.errors,
+            has_authenticator=administrator.totp_secret is not None, console_url=HOME, errors=draft.errors,
             **_frame(administrator),
         )  # fmt: skip
 
@@ -165,7 +165,7 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
             return parts.drafts.send_back(request, Draft({}, {"code": refusal.detail}))
         except NotSignedIn:
             return answers.see_other(SIGN_IN)
-        return answers.page("administrators/recovery_codes.html", form=None, codes=codes, next_url=CONSOLE, first=False)
+        return answers.page("administrators/recovery_codes.html", form=None, codes=codes, next_url=HOME, first=False)
 
     return routes
 

@@ -34,7 +34,8 @@ from keystead_kit.logs import get_logger
 
 PREFIX = "/auth/administrators"
 SIGN_IN = f"{PREFIX}/sign-in"
-CONSOLE = "/console/arrive"
+HOME, CONSOLE = "/console", "/console/arrive"
+"""The console, and where it takes the token that a sign-in brings."""
 CONSOLE_COOKIE = "administrator"
 """The cookie, under the services' shared prefix, that brings the token to the console."""
 SESSION, HALF_SESSION = "administrator_session", "administrator_step"

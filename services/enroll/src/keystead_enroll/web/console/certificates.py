@@ -28,6 +28,7 @@ from keystead_enroll.usecases.admin.export_certificates import export_certificat
 from keystead_enroll.usecases.end_order import device_of
 from keystead_enroll.usecases.revoke_certificate import revoke_certificate
 from keystead_enroll.web.console.cells import Cell, Tone, code, link, moment, several, tag, text
+from keystead_enroll.web.console.choices import KEYS
 from keystead_enroll.web.console.form_widgets import ConfirmPage, FormField, Option
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
@@ -209,7 +210,7 @@ def _detail(tx: Transaction, actor: Actor, certificate: Certificate, state: Cell
                 facts=(
                     Fact(Words("Proof"), tag(*LEVELS[certificate.assurance])),
                     Fact(Words("Evidence"), several([_finding(*finding) for finding in certificate.findings])),
-                    Fact(Words("Kind"), text(certificate.key_algorithm)),
+                    Fact(Words("Kind"), text(KEYS[certificate.key_algorithm])),
                     Fact(
                         Words("Computer"),
                         link(device.name, f"{HOME}/devices/{device.id}") if device else text(certificate.machine),

@@ -18,6 +18,7 @@ from keystead_enroll.domain.lists import IDENTITY_PROVIDERS
 from keystead_enroll.domain.people_inputs import IdentityProviderInput
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin import identity_providers as verbs
+from keystead_enroll.usecases.admin.common import masters_only
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.web.console.cells import Cell, code, copy, moment, several, tag, text
 from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage, Option
@@ -290,7 +291,8 @@ def _answers(draft: Draft, stored: Mapping[str, str | Sequence[str]]) -> dict[st
     return {**draft.values, **checks}
 
 
-def _new(tx: Transaction, _actor: Actor, draft: Draft, _request: Request) -> FormPage:
+def _new(tx: Transaction, actor: Actor, draft: Draft, _request: Request) -> FormPage:
+    masters_only(actor, Words("set up identity providers"))  # the form names every organization
     usual = {"kind": IdentityProviderKind.SAML.value, "may": ["for_persons"], "active": ["yes"]}
     return FormPage(
         title=Words("New identity provider"),

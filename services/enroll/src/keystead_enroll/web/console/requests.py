@@ -25,6 +25,7 @@ from keystead_enroll.usecases.admin.decisions import decide_several
 from keystead_enroll.usecases.change_order import cancel_any_order, decide_order
 from keystead_enroll.usecases.show_order import describe_order
 from keystead_enroll.web.console.cells import code, link, moment, several, tag, text
+from keystead_enroll.web.console.choices import KEYS
 from keystead_enroll.web.console.form_widgets import ConfirmPage, FormField
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing, list_page
@@ -239,7 +240,7 @@ def _detail(tx: Transaction, actor: Actor, order: Order, _request: Request) -> D
                     ),
                     Fact(Words("Form"), link(told.form, f"{HOME}/forms/{order.form_id}", told.account)),
                     Fact(Words("Profile"), link(told.profile, f"{HOME}/profiles/{order.profile_id}")),
-                    Fact(Words("Key"), text(told.key_algorithm)),
+                    Fact(Words("Key"), text(KEYS[order.key_algorithm])),
                     Fact(Words("Valid for"), text(Words.plural("{n} day", "{n} days", order.term_days))),
                     Fact(Words("Terms accepted"), text(order.licence_version or "")),
                     Fact(Words("Reference"), code(order.trace_id)),
