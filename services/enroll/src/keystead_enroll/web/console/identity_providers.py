@@ -135,7 +135,7 @@ def _notices(provider: IdentityProvider, now: datetime) -> tuple[Notice, ...]:
     if not provider.active:
         return ()
     if provider.state is IdentityProviderState.FAILED:
-        return (Notice(Words("Nobody can sign in through it: {why}", why=provider.state_detail), "bad"),)
+        return (Notice(Words("Nobody can sign in through it: {why}", why=Words(provider.state_detail)), "bad"),)
     if provider.state is None:
         return (Notice(Words("It has not been looked at yet. Open this page again in a minute."), "calm"),)
     if provider.valid_until is not None and provider.valid_until - now < SOON:
