@@ -3,7 +3,7 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-run demo up test test-unit test-integration test-e2e test-browsers \
-	check format format-check lint types imports migrations translations translations-check readme bench requirements clean
+	fuzz check format format-check lint types imports migrations translations translations-check readme bench requirements clean
 
 BIN := .venv/bin
 LOCAL := PYTHONPATH=deploy/local $(BIN)/python -m keystead_local
@@ -43,6 +43,9 @@ test-e2e: setup ## run the tests over processes and in Chromium
 test-browsers: ## run the way to a certificate in Firefox too; not in `make test`: it builds geckodriver once
 	@deploy/local/setup.sh browsers
 	@$(BIN)/python -m pytest tests/browsers
+
+fuzz: setup ## send the API what its document allows and forbids, for ten minutes (SECONDS=600 SEED=…)
+	@PYTHONPATH=deploy/local $(BIN)/python -m tests.attacks.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 check: setup format-check lint types imports migrations translations-check readme test ## everything that CI runs
 

@@ -49,6 +49,8 @@ if [ "$what" != run ]; then
   need php-cli command -v php
   need php-xml php -r 'exit(class_exists("DOMDocument") ? 0 : 1);'
   need php-mbstring php -r 'exit(function_exists("mb_strlen") ? 0 : 1);'
+  need nodejs command -v node
+  need npm command -v npm
   need simplesamlphp test -d /usr/share/simplesamlphp/www
 fi
 if [ "$what" = browsers ]; then

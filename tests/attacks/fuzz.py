@@ -8,12 +8,14 @@ schemathesis, which begins with every operation's edges and goes on with what it
 from __future__ import annotations
 
 import argparse
+import logging
 import random
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import structlog
 from tests.support.administrators import administrator, api_token
 from tests.support.enroll_app import served
 from tests.support.servers import redis_server
@@ -47,7 +49,7 @@ def fuzz(origin: str, token: str, things: Tenant | None, folder: Path, seed: int
     )
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
-        *("run", f"{origin}/api/openapi.json", "--url", origin, "--phases", "coverage,fuzzing"),
+        *("run", f"{origin}/api/openapi.json", "--url", origin, "--warnings", "off"),
         *("--seed", str(seed), "--generation-database", "none", "--header", f"Authorization: Bearer {token}"),
         *("--checks", "all", "--exclude-checks", ",".join(LEFT_OUT), "--suppress-health-check", "all", *options),
     ]
@@ -71,13 +73,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     asked = parser.parse_args()
     print(f"fuzz: seed {asked.seed}", flush=True)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with (
         redis_server() as redis,
         tempfile.TemporaryDirectory(prefix="keystead-fuzz-") as name,
         served(f"sqlite:///{name}/fuzz.db", redis.url, token_limit_address="1000000/minute") as app,
     ):
         things, token = tenant(app, "Aldebaran"), api_token(app, administrator(app))
-        options = ("--max-time", str(asked.seconds // 2), "--continue-on-failure", "--workers", "2")
+        options = ("--phases", "coverage,fuzzing", "--max-time", str(asked.seconds // 2), "--continue-on-failure")
         ends = [fuzz(app.origin, token, known, Path(name), asked.seed, *options) for known in (things, None)]
         return max(ends)
 

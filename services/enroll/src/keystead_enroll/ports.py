@@ -25,7 +25,7 @@ from keystead_enroll.domain.figures import Figures
 from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.lint import Finding
-from keystead_enroll.domain.orders import Claim, Device, Order, OrderState
+from keystead_enroll.domain.orders import Claim, Device, Order
 from keystead_enroll.domain.persons import Person
 from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Search
 from keystead_enroll.domain.visits import PortalSession
@@ -91,12 +91,6 @@ class Transaction(Protocol):
         ...
 
     def orders_of(self, form_id: str, email: str) -> Sequence[Order]: ...
-
-    def find_orders(
-        self, *, state: OrderState | None, form_id: str | None, email: str | None, limit: int
-    ) -> Sequence[Order]:
-        """The newest orders, newest first, of those that fit everything that is not None."""
-        ...
 
     def claim_accepted_orders(self, limit: int) -> Sequence[Order]:
         """Orders in csr_accepted, locked; those another worker holds are left out."""
@@ -202,8 +196,8 @@ class Transaction(Protocol):
         """The administrator's tokens, newest first."""
         ...
 
-    def end_console_sessions(self, administrator_id: str) -> None:
-        """Signs the administrator out everywhere."""
+    def end_console_sessions(self, administrator_id: str, before: datetime | None = None) -> None:
+        """Signs the administrator out everywhere, or where they came at `before` or earlier."""
         ...
 
     def api_token(self, digest: str) -> ApiToken | None: ...

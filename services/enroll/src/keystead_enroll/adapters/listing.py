@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, and_, func, not_, or_, select
@@ -23,6 +23,8 @@ from keystead_enroll.domain.search import (
 from keystead_kit.db import UtcDateTime
 
 T = TypeVar("T")
+MOST_INTEGER = 2**63 - 1
+"""What fits into a column."""
 
 
 def read_page(
@@ -79,11 +81,11 @@ def _criterion(listed: Listed, scope: Scope, criterion: Criterion, now: datetime
 def _behind(listed: Listed, column: ColumnElement[Any], descending: bool, value: str, entity_id: str) -> Condition:
     """Rows that follow the one with this sort value and id."""
     try:
-        typed: Any = datetime.fromisoformat(value) if isinstance(column.type, UtcDateTime) else value
+        typed: Any = datetime.fromisoformat(value).astimezone(UTC) if isinstance(column.type, UtcDateTime) else value
         its_id: Any = int(entity_id) if listed.id.type.python_type is int else entity_id
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise CursorInvalid from error
-    if isinstance(typed, datetime) and typed.tzinfo is None:
+    if isinstance(its_id, int) and abs(its_id) > MOST_INTEGER:
         raise CursorInvalid
     further = column < typed if descending else column > typed
     behind = listed.id < its_id if descending else listed.id > its_id

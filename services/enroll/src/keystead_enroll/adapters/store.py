@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Select, Text, and_, cast, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Text, and_, cast, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, class_mapper
+from sqlalchemy.orm import Session
 
 from keystead_contracts.base import Message
 from keystead_enroll.adapters import administration_tables as a
-from keystead_enroll.adapters import figures, listing
 from keystead_enroll.adapters import tables as t
-from keystead_enroll.adapters.listed import contains
-from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Role, Scope
-from keystead_enroll.domain.administration_refusals import KeyReused
+from keystead_enroll.adapters.administration_store import AdministrationQueries, locked
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
     CertificateProfile,
@@ -29,8 +26,6 @@ from keystead_enroll.domain.enrollment import (
     RegistrationToken,
     WebFormAccount,
 )
-from keystead_enroll.domain.figures import Figures
-from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.jobs import Job, JobState
 from keystead_enroll.domain.orders import (
     PRESENCE_LIFE,
@@ -42,7 +37,6 @@ from keystead_enroll.domain.orders import (
     OrderState,
 )
 from keystead_enroll.domain.persons import Person
-from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Search
 from keystead_enroll.domain.visits import PortalSession
 from keystead_kit.bus import Bus
 from keystead_kit.clock import Clock
@@ -64,12 +58,7 @@ _OPEN = or_(
 )
 
 
-def _locked(query: Select[T]) -> Select[T]:
-    """`query` with its rows locked and read anew, even if this transaction has read them before."""
-    return query.with_for_update().execution_options(populate_existing=True)
-
-
-class SqlTransaction:
+class SqlTransaction(AdministrationQueries):
     """One transaction; see `ports.Transaction` for what each method promises."""
 
     def __init__(self, session: Session, clock: Clock) -> None:
@@ -151,7 +140,7 @@ class SqlTransaction:
 
     def session_of(self, digest: str, *, lock: bool = False) -> PortalSession | None:
         query = select(PortalSession).where(t.sessions.c.digest == digest)
-        return self.session.scalar(_locked(query) if lock else query)
+        return self.session.scalar(locked(query) if lock else query)
 
     def end_session(self, session: PortalSession) -> None:
         self.session.delete(session)
@@ -168,7 +157,7 @@ class SqlTransaction:
 
     def order(self, order_id: str, *, lock: bool = False) -> Order | None:
         query = select(Order).where(t.orders.c.id == order_id)
-        return self.session.scalar(_locked(query) if lock else query)
+        return self.session.scalar(locked(query) if lock else query)
 
     def order_of_request(self, request_digest: str) -> Order | None:
         return self.session.scalar(select(Order).where(t.orders.c.request_digest == request_digest))
@@ -188,19 +177,6 @@ class SqlTransaction:
     def orders_of(self, form_id: str, email: str) -> Sequence[Order]:
         query = select(Order).where(t.orders.c.form_id == form_id, t.orders.c.person_email == email)
         return self.session.scalars(query.order_by(t.orders.c.created_at.desc()).limit(100)).all()
-
-    def find_orders(
-        self, *, state: OrderState | None, form_id: str | None, email: str | None, limit: int
-    ) -> Sequence[Order]:
-        query = select(Order).order_by(t.orders.c.created_at.desc(), t.orders.c.id).limit(limit)
-        for column, wanted in (
-            (t.orders.c.state, state),
-            (t.orders.c.form_id, form_id),
-            (t.orders.c.person_email, email),
-        ):
-            if wanted is not None:
-                query = query.where(column == wanted)
-        return self.session.scalars(query).all()
 
     def claim_accepted_orders(self, limit: int) -> Sequence[Order]:
         query = select(Order).where(t.orders.c.state == OrderState.CSR_ACCEPTED).order_by(t.orders.c.state_at)
@@ -225,7 +201,7 @@ class SqlTransaction:
 
     def certificate(self, certificate_id: str, *, lock: bool = False) -> Certificate | None:
         query = select(Certificate).where(t.certificates.c.id == certificate_id)
-        return self.session.scalar(_locked(query) if lock else query)
+        return self.session.scalar(locked(query) if lock else query)
 
     def certificates_of(self, form_id: str, email: str) -> Sequence[Certificate]:
         query = select(Certificate).where(t.certificates.c.form_id == form_id, t.certificates.c.owner == email)
@@ -235,7 +211,7 @@ class SqlTransaction:
 
     def enrollment_claim(self, token_digest: str, *, lock: bool = False) -> Claim | None:
         query = select(Claim).where(t.claims.c.token_digest == token_digest)
-        return self.session.scalar(_locked(query) if lock else query)
+        return self.session.scalar(locked(query) if lock else query)
 
     def claim_of(self, recipient: str) -> Claim | None:
         kind, _, claim_id = recipient.partition(":")
@@ -253,7 +229,7 @@ class SqlTransaction:
 
     def open_orders_for(self, recipient: str) -> Sequence[Order]:
         query = select(Order).where(t.orders.c.recipient == recipient, _OPEN).order_by(t.orders.c.id)
-        return self.session.scalars(_locked(query)).all()
+        return self.session.scalars(locked(query)).all()
 
     def certificates_for(self, recipient: str, limit: int) -> Sequence[Certificate]:
         query = select(Certificate).join(t.orders, t.orders.c.id == t.certificates.c.order_id)
@@ -279,7 +255,7 @@ class SqlTransaction:
 
     def job(self, job_id: str, *, lock: bool = False) -> Job | None:
         query = select(Job).where(t.jobs.c.id == job_id)
-        return self.session.scalar(_locked(query) if lock else query)
+        return self.session.scalar(locked(query) if lock else query)
 
     def open_jobs(self, recipient: str, limit: int = 100) -> Sequence[Job]:
         query = select(Job).where(t.jobs.c.recipient == recipient, t.jobs.c.state == JobState.OPEN)
@@ -291,80 +267,6 @@ class SqlTransaction:
     def open_jobs_of_order(self, order_id: str) -> Sequence[Job]:
         query = select(Job).where(t.jobs.c.order_id == order_id, t.jobs.c.state == JobState.OPEN)
         return self.session.scalars(query.order_by(t.jobs.c.sequence)).all()
-
-    # Administration
-
-    def figures(self, scope: Scope, now: datetime) -> Figures:
-        return figures.read_figures(self.session, scope, now)
-
-    def page(self, definition: ListDefinition[T], scope: Scope, wanted: PageWanted) -> Page[T]:
-        return listing.read_page(self.session, definition, scope, wanted, self._clock.now())
-
-    def count(self, definition: ListDefinition[Any], scope: Scope, search: Search) -> int:
-        return listing.count(self.session, definition, scope, search, self._clock.now())
-
-    def in_reach(self, definition: ListDefinition[T], scope: Scope, entity_id: str) -> T | None:
-        return listing.in_reach(self.session, definition, scope, entity_id)
-
-    def get(self, entity: type[T], entity_id: str) -> T | None:
-        return self.session.get(entity, entity_id)
-
-    def named(self, entity: type[object], name: str, *, but: str = "") -> bool:
-        table = class_mapper(entity).local_table
-        query = select(table.c.id).where(table.c.name == name, table.c.id != but).limit(1)
-        return self.session.scalar(query) is not None
-
-    def remove_unused(self, entity: object) -> bool:
-        try:
-            with self.session.begin_nested():
-                self.session.delete(entity)
-        except IntegrityError:
-            return False
-        return True
-
-    def earlier(self, actor_id: str, key: str, request_digest: str, fresh_id: str, now: datetime) -> str | None:
-        table = a.idempotency_keys
-        values = {"actor_id": actor_id, "key": key, "request_digest": request_digest, "target_id": fresh_id, "at": now}
-        try:
-            with self.session.begin_nested():
-                self.session.execute(insert(table).values(values))
-        except IntegrityError:
-            query = select(table).where(table.c.actor_id == actor_id, table.c.key == key)
-            row = self.session.execute(query).one()
-            if row.request_digest != request_digest:
-                raise KeyReused("This Idempotency-Key came before, with another request.") from None
-            return str(row.target_id)
-        return None
-
-    def administrator_by_email(self, email: str) -> Administrator | None:
-        return self.session.scalar(select(Administrator).where(a.administrators.c.email == email))
-
-    def active_masters(self) -> Sequence[Administrator]:
-        master = contains(a.administrators.c.grants, f'"role": "{Role.MRAO}"')
-        query = select(Administrator).where(a.administrators.c.active.is_(True), master)
-        return self.session.scalars(_locked(query.order_by(a.administrators.c.id))).all()
-
-    def identity_providers(self) -> Sequence[IdentityProvider]:
-        return self.session.scalars(select(IdentityProvider).order_by(a.identity_providers.c.name)).all()
-
-    def persons_with(self, organization_id: str, emails: Collection[str]) -> Sequence[Person]:
-        query = select(Person).where(a.persons.c.organization_id == organization_id, a.persons.c.email.in_(emails))
-        return self.session.scalars(query).all()
-
-    def tokens_of(self, administrator_id: str) -> Sequence[ApiToken]:
-        query = select(ApiToken).where(a.api_tokens.c.administrator_id == administrator_id)
-        return self.session.scalars(query.order_by(a.api_tokens.c.created_at.desc(), a.api_tokens.c.id)).all()
-
-    def end_console_sessions(self, administrator_id: str) -> None:
-        self.session.execute(
-            delete(a.console_sessions).where(a.console_sessions.c.administrator_id == administrator_id)
-        )
-
-    def api_token(self, digest: str) -> ApiToken | None:
-        return self.session.scalar(select(ApiToken).where(a.api_tokens.c.digest == digest))
-
-    def console_session(self, digest: str) -> ConsoleSession | None:
-        return self.session.get(ConsoleSession, digest)
 
     # Effects
 

@@ -24,6 +24,7 @@ LONGEST_SEARCH = 500
 MOST_ROWS, USUAL_ROWS = 200, 50
 _WORD = re.compile(r'(-?)(?:([a-z_]+[0-9]*):)?(?:"([^"]*)"|(\S+))')
 _DISTANCE = re.compile(r"(\d{1,5})([hdwmy])")
+_UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
 _HOURS = {"h": 1, "d": 24, "w": 7 * 24, "m": 30 * 24, "y": 365 * 24}
 
 
@@ -123,6 +124,8 @@ def parse_search(text: str, fields: Mapping[str, Field], now: datetime) -> Searc
     """What `text` asks for. Raises SearchInvalid, which names the fields there are."""
     if len(text) > LONGEST_SEARCH:
         raise SearchInvalid(f"The search is longer than {LONGEST_SEARCH} characters.", "Make it shorter.")
+    if _UNSTORABLE.search(text):
+        raise SearchInvalid("The search has a character that no text can have.")
     words: list[str] = []
     criteria: list[Criterion] = []
     for found in _WORD.finditer(text):
@@ -156,19 +159,20 @@ def _criterion(name: str, field: Field, value: str, negated: bool, typed: str, n
 def _moment(name: str, field: Field, value: str, negated: bool, typed: str, now: datetime) -> Criterion:
     sign, rest = (value[0], value[1:]) if value[:1] in ("<", ">") else ("<", value)
     distance = _DISTANCE.fullmatch(rest)
-    if distance:
-        span = timedelta(hours=int(distance[1]) * _HOURS[distance[2]])
-        if field.kind is FieldKind.AHEAD:
-            return Criterion(name, Comparison.BEFORE if sign == "<" else Comparison.FROM, now + span, negated, typed)
-        return Criterion(name, Comparison.FROM if sign == "<" else Comparison.BEFORE, now - span, negated, typed)
+    ahead = field.kind is FieldKind.AHEAD
     try:
-        moment = datetime.fromisoformat(rest)
-    except ValueError as error:
+        if distance:
+            span = timedelta(hours=int(distance[1]) * _HOURS[distance[2]])
+            moment = now + span if ahead else now - span
+        else:
+            moment = datetime.fromisoformat(rest)
+            moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise SearchInvalid(
             f"“{typed}” has no time that can be read.", f"Write a distance or a date: {name}:<30d, {name}:>2026-12-31."
         ) from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return Criterion(name, Comparison.BEFORE if sign == "<" else Comparison.FROM, moment, negated, typed)
+    before = (sign == "<") is not (bool(distance) and not ahead)  # less than seven days ago is from then on
+    return Criterion(name, Comparison.BEFORE if before else Comparison.FROM, moment, negated, typed)
 
 
 def cursor_of(sort: str, descending: bool, value: str, entity_id: str) -> str:
@@ -182,8 +186,10 @@ def read_cursor(cursor: str, sort: str, descending: bool) -> tuple[str, str]:
     try:
         plain = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
         its_sort, its_descending, value, entity_id = plain
-    except (binascii.Error, ValueError, TypeError) as error:
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise CursorInvalid from error
     if [its_sort, its_descending] != [sort, descending] or not (isinstance(value, str) and isinstance(entity_id, str)):
+        raise CursorInvalid
+    if _UNSTORABLE.search(value + entity_id):
         raise CursorInvalid
     return value, entity_id

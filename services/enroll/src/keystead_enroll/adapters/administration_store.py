@@ -1,0 +1,107 @@
+"""The part of a transaction that administrators' verbs use: lists, things by id, people, tokens, sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Select, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, class_mapper
+
+from keystead_enroll.adapters import administration_tables as a
+from keystead_enroll.adapters import figures, listing
+from keystead_enroll.adapters.listed import contains
+from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Role, Scope
+from keystead_enroll.domain.administration_refusals import KeyReused
+from keystead_enroll.domain.figures import Figures
+from keystead_enroll.domain.identity_providers import IdentityProvider
+from keystead_enroll.domain.persons import Person
+from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Search
+from keystead_kit.clock import Clock
+
+T = TypeVar("T")
+
+
+def locked(query: Select[T]) -> Select[T]:
+    """`query` with its rows locked and read anew, even if this transaction has read them before."""
+    return query.with_for_update().execution_options(populate_existing=True)
+
+
+class AdministrationQueries:
+    """See `ports.Transaction` for what each method promises."""
+
+    session: Session
+    _clock: Clock
+
+    def figures(self, scope: Scope, now: datetime) -> Figures:
+        return figures.read_figures(self.session, scope, now)
+
+    def page(self, definition: ListDefinition[T], scope: Scope, wanted: PageWanted) -> Page[T]:
+        return listing.read_page(self.session, definition, scope, wanted, self._clock.now())
+
+    def count(self, definition: ListDefinition[Any], scope: Scope, search: Search) -> int:
+        return listing.count(self.session, definition, scope, search, self._clock.now())
+
+    def in_reach(self, definition: ListDefinition[T], scope: Scope, entity_id: str) -> T | None:
+        return listing.in_reach(self.session, definition, scope, entity_id)
+
+    def get(self, entity: type[T], entity_id: str) -> T | None:
+        return self.session.get(entity, entity_id)
+
+    def named(self, entity: type[object], name: str, *, but: str = "") -> bool:
+        table = class_mapper(entity).local_table
+        query = select(table.c.id).where(table.c.name == name, table.c.id != but).limit(1)
+        return self.session.scalar(query) is not None
+
+    def remove_unused(self, entity: object) -> bool:
+        try:
+            with self.session.begin_nested():
+                self.session.delete(entity)
+        except IntegrityError:
+            return False
+        return True
+
+    def earlier(self, actor_id: str, key: str, request_digest: str, fresh_id: str, now: datetime) -> str | None:
+        table = a.idempotency_keys
+        values = {"actor_id": actor_id, "key": key, "request_digest": request_digest, "target_id": fresh_id, "at": now}
+        try:
+            with self.session.begin_nested():
+                self.session.execute(insert(table).values(values))
+        except IntegrityError:
+            query = select(table).where(table.c.actor_id == actor_id, table.c.key == key)
+            row = self.session.execute(query).one()
+            if row.request_digest != request_digest:
+                raise KeyReused("This Idempotency-Key came before, with another request.") from None
+            return str(row.target_id)
+        return None
+
+    def administrator_by_email(self, email: str) -> Administrator | None:
+        return self.session.scalar(select(Administrator).where(a.administrators.c.email == email))
+
+    def active_masters(self) -> Sequence[Administrator]:
+        master = contains(a.administrators.c.grants, f'"role": "{Role.MRAO}"')
+        query = select(Administrator).where(a.administrators.c.active.is_(True), master)
+        return self.session.scalars(locked(query.order_by(a.administrators.c.id))).all()
+
+    def identity_providers(self) -> Sequence[IdentityProvider]:
+        return self.session.scalars(select(IdentityProvider).order_by(a.identity_providers.c.name)).all()
+
+    def persons_with(self, organization_id: str, emails: Collection[str]) -> Sequence[Person]:
+        query = select(Person).where(a.persons.c.organization_id == organization_id, a.persons.c.email.in_(emails))
+        return self.session.scalars(query).all()
+
+    def tokens_of(self, administrator_id: str) -> Sequence[ApiToken]:
+        query = select(ApiToken).where(a.api_tokens.c.administrator_id == administrator_id)
+        return self.session.scalars(query.order_by(a.api_tokens.c.created_at.desc(), a.api_tokens.c.id)).all()
+
+    def end_console_sessions(self, administrator_id: str, before: datetime | None = None) -> None:
+        query = delete(a.console_sessions).where(a.console_sessions.c.administrator_id == administrator_id)
+        self.session.execute(query if before is None else query.where(a.console_sessions.c.created_at <= before))
+
+    def api_token(self, digest: str) -> ApiToken | None:
+        return self.session.scalar(select(ApiToken).where(a.api_tokens.c.digest == digest))
+
+    def console_session(self, digest: str) -> ConsoleSession | None:
+        return self.session.get(ConsoleSession, digest)
