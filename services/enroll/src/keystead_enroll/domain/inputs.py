@@ -28,6 +28,7 @@ from keystead_enroll.domain.names import check_dns_name
 from keystead_enroll.domain.revocation import RevocationReason
 
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_BREAK = re.compile(r"[\t\n\x80-\x9f\u2028\u2029]")
 
 
 AT_ODDS = "at_odds"
@@ -53,8 +54,18 @@ def _domain(value: str) -> str:
         raise ValueError(words_of(refusal)) from refusal
 
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
-AccountName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=128)]
+def one_line(value: str) -> str:
+    """`value`, unless it has a tab or breaks a line: names stand in letters' headers, files and logs. Raises
+    ValueError."""
+    if _BREAK.search(value):
+        raise ValueError("has a tab or a line break, and is one line")
+    return value
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), AfterValidator(one_line)]
+AccountName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=3, max_length=128), AfterValidator(one_line)
+]
 AccessCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}$")]
 WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://\S+$", max_length=2048)]
 Domain = Annotated[str, AfterValidator(_domain)]
@@ -63,7 +74,8 @@ HomeOrganization = Annotated[str, StringConstraints(strip_whitespace=True, to_lo
 
 def storable(value: Any) -> Any:
     """`value`, unless a text in it has a character that PostgreSQL or a page cannot hold. Raises ValueError."""
-    for text in value if isinstance(value, list) else [value]:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    for text in inside:
         found = _UNSTORABLE.search(text) if isinstance(text, str) else None
         if found:
             raise ValueError(Words("has the character U+{code}, which cannot be stored", code=f"{ord(found[0]):04X}"))
