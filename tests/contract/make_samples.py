@@ -202,6 +202,7 @@ def samples() -> list[Message]:
             invited_by="Ada Lovelace",
             invitation=1,
         ),
+        people.AdministratorSignInsEnded(administrator_id=ID, ended_at=AT),
         people.AdministratorInvited(
             email="grace@example.org",
             name="Grace Hopper",

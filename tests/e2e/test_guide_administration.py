@@ -177,7 +177,7 @@ def test_a_form_is_made_configured_and_its_address_is_copied(
     page.get_by_label("Secret ID").check()
     page.get_by_label("Help text").fill("For everyone with a badge.")
     grace.press("Create the form")
-    assert grace.error_beside("methods")  # Secret ID is for client forms
+    expect(page.locator("#f-methods-error")).to_contain_text("client forms only")
     seen.look(page, "form-wrong")
     page.get_by_label("Client", exact=True).check()
     grace.press("Create the form")
@@ -284,3 +284,15 @@ def test_an_import_takes_the_good_rows_and_names_what_is_wrong_with_the_others(
     grace.open("/persons?q=carl")
     expect(page.get_by_role("rowheader", name="Carl Gauss")).to_be_visible()
     expect(page.get_by_text("Leonhard Euler")).to_have_count(0)
+
+
+def test_every_place_of_the_console_can_be_reached_and_used_by_everybody(grace: Administrator, seen: Gallery) -> None:
+    page = grace.page
+    grace.open("")
+    places = page.get_by_role("navigation", name="Console").get_by_role("link")
+    addresses = [f"{grace.stack.origin}{href}" for each in places.all() if (href := each.get_attribute("href"))]
+    more = ("administrators/new", "tokens/new", "identity-providers/new", "licence-terms/new")
+    for address in [*addresses, *(f"{grace.stack.origin}/console/{path}" for path in more)]:
+        answer = page.goto(address)
+        assert answer is not None and answer.status == 200, address
+        seen.look(page, "place-" + address.partition("/console")[2].strip("/").replace("/", "-"))

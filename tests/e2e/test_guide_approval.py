@@ -103,6 +103,11 @@ def test_a_request_waits_and_goes_on_when_it_is_approved(
     emmy.page.reload()
     expect(emmy.page.get_by_text("Known to me.")).to_be_visible()
     seen.look(emmy.page, "request-installed")
+    emmy.go("Certificates")
+    seen.look(emmy.page, "console-certificates")
+    emmy.row(person.email).get_by_role("link").first.click()
+    expect(emmy.page.locator("main")).to_contain_text(person.email)
+    seen.look(emmy.page, "console-certificate")
 
 
 def test_a_request_is_declined_with_a_note_that_the_person_reads(

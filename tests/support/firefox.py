@@ -87,7 +87,7 @@ def firefox(folder: Path, desktop: Desktop) -> Iterator[Firefox]:
     options.web_socket_url = True
     for argument in ("-headless", "-profile", str(folder)):
         options.add_argument(argument)
-    options.set_preference("security.external_protocol_requires_permission", False)
+    options.set_preference("network.protocol-handler.external.keystead", True)  # without asking
     options.set_preference("intl.accept_languages", "en-GB, en")
     driver = Driver(options=options, service=Service(executable("geckodriver"), log_output=str(folder / "driver.log")))
     try:

@@ -46,6 +46,7 @@ class Gallery:
             self.mistakes[f"{name}: {what}"] = found
 
     def _picture(self, page: Page, name: str) -> None:
+        page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=PICTURES / f"guide-{self.name}-{name}.png", full_page=True)
 
 

@@ -26,7 +26,7 @@ from keystead_notify.adapters import writing
 
 READ_ALOUD = {"alt", "aria-label", "placeholder", "title"}
 WRITTEN_BY_SCRIPT = {"data-copied", "data-selected", "data-done-label"}
-NOT_READ = {"script", "style", "time"}
+NOT_READ = {"script", "style", "time", "code"}
 VOID = {"meta", "link", "img", "input", "br"}
 NAMES = {"Keystead", "RSA 2048", "RSA 3072", "RSA 4096", "ECDSA P-256", "ECDSA P-384", "UTC"}
 
@@ -72,7 +72,7 @@ class Texts(HTMLParser):
             left = ""
             for character in data:
                 self._depth += {"⟦": 1, "⟧": -1}.get(character, 0)
-                left += "" if self._depth or character == "⟧" else character
+                left += " " if character == "⟧" else "" if self._depth else character
             self.left.append(left)
 
 

@@ -101,7 +101,8 @@ def invite(email: str, new_authenticator: bool) -> None:
 def set_password_command(email: str, password_file: Path) -> None:
     """A password."""
     with _store() as (_, transactions):
-        set_password(transactions, find_administrator(transactions, email), password_file.read_text().rstrip("\r\n"))
+        password = password_file.read_text().rstrip("\r\n")
+        set_password(transactions, SystemClock(), find_administrator(transactions, email), password)
     click.echo(f"set the password of {email}")
 
 

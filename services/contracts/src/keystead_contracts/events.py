@@ -25,6 +25,7 @@ from keystead_contracts.identity import SignInMethod
 from keystead_contracts.people import (
     AdministratorInvited,
     AdministratorPublished,
+    AdministratorSignInsEnded,
     IdentityProviderChecked,
     IdentityProviderPublished,
     PersonInvited,
@@ -167,6 +168,7 @@ Fact = Annotated[
     | PersonInvited
     | AdministratorPublished
     | AdministratorInvited
+    | AdministratorSignInsEnded
     | IdentityProviderPublished
     | IdentityProviderChecked,
     Field(discriminator="type"),

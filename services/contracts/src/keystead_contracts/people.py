@@ -51,6 +51,15 @@ class AdministratorPublished(Message):
     """Rises when the administrator is to have a (new) invitation."""
 
 
+class AdministratorSignInsEnded(Message):
+    """auth → enroll: what an administrator began before `ended_at` is over, because their password or authenticator
+    was set anew: no console that was opened then stays open."""
+
+    type: Literal["administrator_sign_ins_ended"] = "administrator_sign_ins_ended"
+    administrator_id: str
+    ended_at: AwareDatetime
+
+
 class IdentityProviderKind(StrEnum):
     """The protocol that an identity provider speaks."""
 

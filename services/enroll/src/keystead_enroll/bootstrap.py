@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from keystead_contracts.events import Envelope, Fact
-from keystead_contracts.people import IdentityProviderChecked
+from keystead_contracts.people import AdministratorSignInsEnded, IdentityProviderChecked
 from keystead_enroll.adapters import tables
 from keystead_enroll.adapters.argon2_hasher import Argon2Hasher
 from keystead_enroll.adapters.builtin_ca import BuiltinCa
@@ -74,6 +74,8 @@ class Enroll:
         """Takes a fact in, in the inbox's transaction. Facts that are none of enroll's business are dropped."""
         if isinstance(fact, IdentityProviderChecked):
             take_judgement(SqlTransaction(session, self.clock), fact)
+        elif isinstance(fact, AdministratorSignInsEnded):
+            SqlTransaction(session, self.clock).end_console_sessions(fact.administrator_id, fact.ended_at)
 
     def issue(self, ca: BuiltinCa, linter: PkilintLinter) -> int:
         """Duty: issues what is accepted."""

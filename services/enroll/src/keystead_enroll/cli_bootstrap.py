@@ -65,7 +65,7 @@ def add_commands(
         with joined.transactions.read() as tx:
             grant = _grant(tx, role, organization, department)
         wanted = checked(AdministratorInput, {"email": email, "name": name, "methods": methods, "grants": [grant]})
-        made = create_administrator(joined.transactions, joined.clock, _actor(), wanted)
+        made = create_administrator(joined.transactions, joined.clock, operator(), wanted)
         console = f"{joined.settings.public_origin}/console"
         if as_json:
             click.echo(json.dumps({"id": made, "email": wanted.email, "console": console}))
@@ -93,7 +93,7 @@ def add_commands(
         """
         joined = enroll("cli")
         wanted = checked(TokenInput, {"name": name, "days": days})
-        made = create_token_for(joined.transactions, joined.clock, _actor(), email, wanted)
+        made = create_token_for(joined.transactions, joined.clock, operator(), email, wanted)
         if as_json:
             click.echo(json.dumps({"id": made.id, "token": made.secret}))
             return
@@ -103,7 +103,8 @@ def add_commands(
         )
 
 
-def _actor() -> Actor:
+def operator() -> Actor:
+    """Whoever runs the command on this server; the audit log names their account."""
     try:
         return local_actor(getpass.getuser())
     except (KeyError, OSError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets as randomness
 import sys
 from collections.abc import Callable
@@ -24,7 +23,6 @@ from keystead_enroll.cli_output import (
     show_error,
     show_mistakes,
 )
-from keystead_enroll.domain.administration import Actor, local_actor
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.errors import CaRefused, Refusal
 from keystead_enroll.domain.refusals import DeclarationInvalid
@@ -75,11 +73,6 @@ def _enroll(role: str, settings_class: type[EnrollSettings] = EnrollSettings) ->
     settings = load_settings(settings_class)
     configure_logging("enroll", role, settings.log_level)
     return build(settings)
-
-
-def _operator() -> Actor:
-    """Whoever runs the command on this server; the audit log names their account."""
-    return local_actor(getpass.getuser())
 
 
 @click.group()
@@ -198,6 +191,7 @@ def apply(file: Path, check: bool, as_json: bool) -> None:
             mistakes=reading.mistakes,
             left_out=reading.left_out,
             check=check,
+            actor=cli_bootstrap.operator(),
         )
     except OperationalError:
         if reading.mistakes:

@@ -196,8 +196,8 @@ class Transaction(Protocol):
         """The administrator's tokens, newest first."""
         ...
 
-    def end_console_sessions(self, administrator_id: str) -> None:
-        """Signs the administrator out everywhere."""
+    def end_console_sessions(self, administrator_id: str, before: datetime | None = None) -> None:
+        """Signs the administrator out everywhere, or where they came at `before` or earlier."""
         ...
 
     def api_token(self, digest: str) -> ApiToken | None: ...

@@ -26,9 +26,10 @@ from keystead_auth.ports import (
     Transactions,
 )
 from keystead_contracts.identity import AdministratorClaims
-from keystead_contracts.people import AdministratorMethod
+from keystead_contracts.people import AdministratorMethod, AdministratorSignInsEnded
 from keystead_kit.clock import Clock
-from keystead_kit.secrets import token_digest
+from keystead_kit.secrets import new_id, token_digest
+from keystead_kit.trace import current_trace_id
 
 CONSOLE_TOKEN_LIFETIME = timedelta(minutes=2)
 
@@ -146,8 +147,20 @@ def use_code(desk: AdministratorDesk, tx: Transaction, administrator: Administra
         raise CodeWrong
 
 
-def end_everywhere(tx: Transaction, administrator: str) -> None:
-    """Ends whatever the administrator began: sessions, half sessions, links that set a password."""
+def end_everywhere(tx: Transaction, administrator: str, now: datetime) -> None:
+    """Ends whatever the administrator began: sessions, half sessions, links that set a password, open consoles."""
+    tx.invitations.end(administrator)
+    sign_out_everywhere(tx, administrator, now)
+
+
+def sign_out_everywhere(tx: Transaction, administrator: str, now: datetime) -> None:
+    """Ends the administrator's sessions, here and at the console."""
     tx.administrator_sessions.end_all(administrator)
     tx.half_sessions.end_all(administrator)
-    tx.invitations.end(administrator)
+    tx.facts.record(
+        AdministratorSignInsEnded(administrator_id=administrator, ended_at=now),
+        destination="enroll",
+        message_id=new_id(),
+        trace_id=current_trace_id(),
+        now=now,
+    )

@@ -21,6 +21,7 @@ from keystead_auth.usecases.administrator_desk import (
 from keystead_auth.usecases.sign_in_administrator import right_password
 from keystead_contracts.people import AdministratorMethod
 from keystead_contracts.words import Words
+from keystead_kit.clock import Clock
 from keystead_kit.passwords import LEAST_CHARACTERS, MOST_CHARACTERS, Unfit, hash_password, unfit
 from keystead_kit.secrets import token_digest
 
@@ -63,7 +64,7 @@ def accept_invitation(
         if current is None or not tx.invitations.consume(token_digest(token), now):
             raise InvitationUsed
         tx.administrators.set_password(current.id, hashed)
-        end_everywhere(tx, current.id)
+        end_everywhere(tx, current.id, now)
         return after_password(desk, tx, current, now)
 
 
@@ -84,17 +85,17 @@ def change_password(
         tx.administrators.get(administrator.id, lock=True)
         signed_in(desk, tx, session_token, now)
         tx.administrators.set_password(administrator.id, hashed)
-        end_everywhere(tx, administrator.id)
+        end_everywhere(tx, administrator.id, now)
         return begin_session(desk, tx, administrator, session.method, second_factor=session.second_factor, now=now)
 
 
-def set_password(transactions: Transactions, administrator: Administrator, password: str) -> None:
+def set_password(transactions: Transactions, clock: Clock, administrator: Administrator, password: str) -> None:
     """Sets the password on the operator's word. Everything that was begun with the old one ends.
     Raises PasswordUnfit."""
     hashed = fit_password(administrator, password)
     with transactions.write() as tx:
         tx.administrators.set_password(administrator.id, hashed)
-        end_everywhere(tx, administrator.id)
+        end_everywhere(tx, administrator.id, clock.now())
 
 
 def fit_password(administrator: Administrator, password: str) -> str:

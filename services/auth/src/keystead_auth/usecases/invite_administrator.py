@@ -14,6 +14,7 @@ from keystead_auth.domain.administrators import (
     Purpose,
 )
 from keystead_auth.ports import Facts, Invitations, Randomness, Transactions
+from keystead_auth.usecases.administrator_desk import sign_out_everywhere
 from keystead_contracts.people import AdministratorInvited, AdministratorMethod
 from keystead_kit.clock import Clock
 from keystead_kit.secrets import token_digest
@@ -97,7 +98,6 @@ def invite_by_hand(
         if new_authenticator:
             tx.administrators.set_authenticator(administrator.id, None, None)
             tx.recovery_codes.replace(administrator.id, [])
-            tx.administrator_sessions.end_all(administrator.id)
-            tx.half_sessions.end_all(administrator.id)
+            sign_out_everywhere(tx, administrator.id, clock.now())
         token, until = new_invitation(tx.invitations, randomness, administrator, Purpose.INVITATION, clock.now())
     return link_for(token), until

@@ -96,10 +96,9 @@ class AdministrationQueries:
         query = select(ApiToken).where(a.api_tokens.c.administrator_id == administrator_id)
         return self.session.scalars(query.order_by(a.api_tokens.c.created_at.desc(), a.api_tokens.c.id)).all()
 
-    def end_console_sessions(self, administrator_id: str) -> None:
-        self.session.execute(
-            delete(a.console_sessions).where(a.console_sessions.c.administrator_id == administrator_id)
-        )
+    def end_console_sessions(self, administrator_id: str, before: datetime | None = None) -> None:
+        query = delete(a.console_sessions).where(a.console_sessions.c.administrator_id == administrator_id)
+        self.session.execute(query if before is None else query.where(a.console_sessions.c.created_at <= before))
 
     def api_token(self, digest: str) -> ApiToken | None:
         return self.session.scalar(select(ApiToken).where(a.api_tokens.c.digest == digest))

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from keystead_contracts.base import CertificateType, EmailAddress
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Grant, Role
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.names import check_dns_name
@@ -43,7 +44,7 @@ def at_odds(words: str, *fields: str) -> PydanticCustomError:
 def words_of(refusal: Refusal) -> str:
     """What a refusal says, as one sentence or two."""
     advice = "" if refusal.advice == refusal.default_advice else refusal.advice
-    return f"{refusal.detail}. {advice}" if advice else refusal.detail
+    return Words("{detail}. {advice}", detail=refusal.detail, advice=advice) if advice else refusal.detail
 
 
 def _domain(value: str) -> str:
@@ -77,7 +78,7 @@ def storable(value: Any) -> Any:
     for text in inside:
         found = _UNSTORABLE.search(text) if isinstance(text, str) else None
         if found:
-            raise ValueError(f"has the character U+{ord(found[0]):04X}, which cannot be stored")
+            raise ValueError(Words("has the character U+{code}, which cannot be stored", code=f"{ord(found[0]):04X}"))
     return value
 
 
@@ -124,7 +125,9 @@ class GrantInput(Input):
         try:
             self.grant()
         except ValueError as error:
-            raise ValueError("has no place that fits its role: mrao none, rao an organization, drao both") from error
+            raise ValueError(
+                Words("has no place that fits its role: mrao none, rao an organization, drao both")
+            ) from error
         return self
 
     def grant(self) -> Grant:
@@ -180,7 +183,7 @@ class DecisionsInput(Input):
     @classmethod
     def _reasoned(cls, value: str, info: ValidationInfo) -> str:
         if info.data.get("approve") is False and not value:
-            raise ValueError("is missing: say why, the persons will read it")
+            raise ValueError(Words("is missing: say why, the persons will read it"))
         return value
 
 

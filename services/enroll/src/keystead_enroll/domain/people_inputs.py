@@ -32,7 +32,7 @@ def _accepted(check: Callable[[str], str]) -> Callable[[str], str]:
 
 def _without_doctype(value: str) -> str:
     if _DOCTYPE.search(value):
-        raise ValueError("has a document type declaration (DOCTYPE), which metadata never needs")
+        raise ValueError(Words("has a document type declaration (DOCTYPE), which metadata never needs"))
     return value
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
+from keystead_enroll.domain.administration import Actor, local_actor
 from keystead_enroll.domain.declaration import (
     AccountDeclaration,
     Declaration,
@@ -31,6 +32,7 @@ from keystead_enroll.domain.enrollment_rules import account_mistakes, domains_ou
 from keystead_enroll.domain.refusals import DeclarationInvalid, Mistake
 from keystead_enroll.domain.sample_certificate import sample_mistakes
 from keystead_enroll.ports import Clock, Linter, Secrets, Transaction, Transactions
+from keystead_enroll.usecases.admin.common import Target, note
 from keystead_enroll.usecases.apply_people import apply_administrator, apply_identity_provider
 from keystead_enroll.usecases.publish_forms import publish_form, publish_forms
 from keystead_kit.secrets import new_id
@@ -47,6 +49,10 @@ _PLAIN_FIELDS = {
     "organization_ids": "organizations",
 }
 """As a set-up file names what is stored otherwise."""
+
+
+APPLY = local_actor("keystead apply")
+SET_UP = Target("set-up", "set-up file")
 
 
 class Change(StrEnum):
@@ -354,8 +360,10 @@ def apply_declaration(
     mistakes: Collection[Mistake] = (),
     left_out: Collection[tuple[str, str]] = (),
     check: bool = False,
+    actor: Actor = APPLY,
 ) -> Applied:
-    """Brings the database to the declaration, all or nothing; with `check` only says what would be done.
+    """Brings the database to the declaration, all or nothing; with `check` only says what would be done. What was done
+    is a line of the audit log.
 
     Raises DeclarationInvalid with every mistake. `mistakes` were found when the file was read, `left_out` are
     (kind, name) of what it declares and `declaration` has not for them.
@@ -381,6 +389,14 @@ def apply_declaration(
         if apply.mistakes:
             raise DeclarationInvalid(apply.mistakes)
         publish_forms(tx)
+        changes = {
+            change.value: [done.thing for done in apply.applied.done if done.change is change]
+            for change in (Change.CREATED, Change.CHANGED, Change.WITHDRAWN)
+        }
+        if any(changes.values()):
+            note(
+                tx, actor, now, "set-up.apply", SET_UP, {change: things for change, things in changes.items() if things}
+            )
         if check:
             tx.undo()
     return apply.applied

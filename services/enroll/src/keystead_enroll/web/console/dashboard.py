@@ -12,6 +12,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from keystead_contracts.base import CertificateType
 from keystead_contracts.words import Words
 from keystead_enroll.domain.figures import DAYS, Figures
+from keystead_enroll.domain.lists import FORMS
+from keystead_enroll.domain.search import Search
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.usecases.admin.dashboard import show_dashboard
 from keystead_enroll.web.console.certificates import LEVELS
@@ -38,12 +40,14 @@ def router(tools: ConsoleTools) -> APIRouter:
     @pages.get(HOME)
     def show(request: Request, visitor: Here) -> Response:
         figures = show_dashboard(tools.transactions, tools.clock, visitor.actor)
-        return tools.render(request, visitor, _page(figures), NAV)
+        with tools.transactions.read() as tx:
+            forms = tx.count(FORMS, visitor.actor.scope, Search())
+        return tools.render(request, visitor, _page(figures, forms), NAV)
 
     return pages
 
 
-def _page(figures: Figures) -> Dashboard:
+def _page(figures: Figures, forms: int) -> Dashboard:
     issued = sum(sum(day.issued.values()) for day in figures.days)
     begun = figures.valid or issued or figures.awaiting_approval or figures.failed
     return Dashboard(
@@ -53,7 +57,9 @@ def _page(figures: Figures) -> Dashboard:
         if begun
         else Empty(
             Words("Nothing was asked for yet"),
-            Words("Set up a certificate profile and a form, and give its address to those who are to enroll."),
+            Words("Give a form's address to those who are to enroll.")
+            if forms
+            else Words("Set up a certificate profile and a form, and give its address to those who are to enroll."),
             Action(Words("Enrollment forms"), f"{HOME}/forms", "primary"),
         ),
     )

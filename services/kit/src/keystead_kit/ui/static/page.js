@@ -31,8 +31,9 @@ function full(moment) {
 export function distance(moment, now = Date.now()) {
   const seconds = (new Date(moment).getTime() - now) / 1000;
   const [unit, size] = RELATIVE_UNITS.find(([, length]) => Math.abs(seconds) >= 0.95 * length) ?? ["second", 1];
-  const format = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" });
-  return format.format(Math.round(seconds / size), unit);
+  const number = Math.round(seconds / size);
+  const format = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: number ? "always" : "auto" });
+  return format.format(number, unit);
 }
 
 /** Rewrites the `time` elements below `root`, and the relative ones beside them. */
