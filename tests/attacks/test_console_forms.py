@@ -160,5 +160,9 @@ def test_the_console_answers_no_other_method(app: EnrollApp) -> None:
 
 def test_a_refused_method_names_those_that_there_are(app: EnrollApp) -> None:
     api = master(app)
-    for path, methods in (("/organizations", "GET, POST"), (f"/persons/{UNKNOWN}", "DELETE, GET, PATCH")):
+    for path, methods in (
+        ("/organizations", "GET, POST"),
+        (f"/persons/{UNKNOWN}", "DELETE, GET, PATCH"),
+        ("/persons/import", "POST"),
+    ):
         assert api("PUT", path).headers["allow"] == methods

@@ -28,7 +28,13 @@ def bodies(ours: Tenant) -> dict[str, Any]:
     place = {"organization_id": ours.organization, "department_id": ours.ids["departments"]}
     role = {"role": "drao", **place}
     profile = {**PROFILE, "name": "Any", "organization_ids": [ours.organization]}
-    provider = {"name": "Any", "kind": "saml", "metadata_url": "https://idp.example/", **profile_delegation(ours)}
+    provider = {
+        "name": "Any",
+        "kind": "saml",
+        "metadata_url": "https://idp.example/",
+        "attributes": {"mail": "m"},
+        **profile_delegation(ours),
+    }
     form = {"name": f"{OURS} more", "certificate_type": "client", **profile_delegation(ours)}
     account = {
         "form_id": ours.ids["forms"], "name": f"{OURS} more", **place, "profile_ids": [ours.ids["profiles"]],

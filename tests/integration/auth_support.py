@@ -109,7 +109,11 @@ class Auth:
         return duties(self.worker)["decide"]()
 
     def links(self) -> list[dict[str, Any]]:
-        """The LoginRequested facts in the outbox, oldest first."""
+        """The facts in the outbox that bring somebody a link, oldest first."""
+        return [fact for fact in self.facts() if "link" in fact]
+
+    def facts(self) -> list[dict[str, Any]]:
+        """All facts in the outbox, oldest first."""
         with self.parts.database.read() as session:
             rows = session.execute(select(tables.outbox.table.c.fact).order_by(tables.outbox.table.c.recorded_at))
             return [row.fact for row in rows]

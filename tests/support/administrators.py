@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 from tests.support.enroll_app import PAGE, EnrollApp
 
+from keystead_contracts.base import Message
+from keystead_contracts.events import Envelope
 from keystead_contracts.identity import AdministratorClaims
 from keystead_contracts.people import AdministratorMethod
 from keystead_enroll.domain.administration import Administrator, ApiToken, Grant, Role
@@ -150,3 +152,13 @@ def console(app: EnrollApp, *grants: Grant) -> Console:
     response = opened.arrive(administrator_identity(app, administrator(app, *grants)))
     assert response.status_code == 303, response.text
     return opened
+
+
+def take_fact(app: EnrollApp, fact: Message) -> None:
+    """auth tells enroll something."""
+    now = app.clock.now()
+    envelope = Envelope(
+        message_id=new_id(), source="auth", destination="enroll", recorded_at=now, trace_id=new_id(),
+        fact=fact.model_dump(mode="json"),
+    )  # fmt: skip
+    app.enroll.messenger().take_in(envelope.model_dump(mode="json"))

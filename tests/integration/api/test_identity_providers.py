@@ -6,10 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.support.administrators import master, officer
+from tests.support.administrators import master, officer, take_fact
 from tests.support.enroll_app import EnrollApp
 
-from keystead_contracts.events import Envelope
 from keystead_contracts.people import IdentityProviderChecked, IdentityProviderState
 from keystead_enroll.domain.administration import Grant, Role
 from keystead_kit.secrets import new_id
@@ -23,15 +22,8 @@ OIDC = {
 
 def hear(app: EnrollApp, provider: str, version: int, **changes: Any) -> None:
     """auth tells what it made of a provider."""
-    now = app.clock.now()
-    said = {"identity_provider_id": provider, "version": version, "state": "ready", "checked_at": now} | changes
-    fact = IdentityProviderChecked.model_validate(said)
-    app.enroll.messenger().take_in(
-        Envelope(
-            message_id=new_id(), source="auth", destination="enroll", recorded_at=now, trace_id=new_id(),
-            fact=fact.model_dump(mode="json"),
-        ).model_dump(mode="json")
-    )  # fmt: skip
+    said = {"identity_provider_id": provider, "version": version, "state": "ready", "checked_at": app.clock.now()}
+    take_fact(app, IdentityProviderChecked.model_validate(said | changes))
 
 
 def test_a_provider_is_set_up_changed_switched_off_and_deleted_and_auth_hears_of_it(app: EnrollApp) -> None:

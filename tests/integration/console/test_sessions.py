@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.support.administrators import Console, administrator, administrator_identity, console
+from tests.support.administrators import Console, administrator, administrator_identity, console, take_fact
 from tests.support.enroll_app import PAGE, EnrollApp
 
+from keystead_contracts.people import AdministratorSignInsEnded
 from keystead_enroll.domain.administration import Administrator
 
 SIGN_IN = "/auth/administrators/sign-in"
@@ -70,6 +71,18 @@ def test_an_administrator_who_is_no_longer_active_is_out_at_once(app: EnrollApp)
         assert stored is not None
         stored.active = False
     assert closed(visit)
+
+
+def test_a_new_password_closes_every_console_that_was_open_then_and_none_later(app: EnrollApp) -> None:
+    who, other = administrator(app), console(app)
+    open_then, later = Console(app), Console(app)
+    open_then.arrive(administrator_identity(app, who))
+    take_fact(app, AdministratorSignInsEnded(administrator_id=who.id, ended_at=app.clock.now()))
+    app.clock.shift = timedelta(seconds=1)
+    later.arrive(administrator_identity(app, who))
+    assert closed(open_then)
+    assert not closed(later)
+    assert not closed(other)
 
 
 def test_signing_out_ends_the_session_and_goes_on_to_auth(app: EnrollApp) -> None:

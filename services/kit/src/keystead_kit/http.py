@@ -17,7 +17,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keystead_contracts.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemCode
@@ -245,18 +244,20 @@ def _add_problems(app: FastAPI, pages: Pages, frame: Frame) -> None:
         )
         headers = {name.lower(): value for name, value in (error.headers or {}).items()}
         if error.status_code == 405:
-            headers["allow"] = ", ".join(_allowed(app, request))
+            headers["allow"] = _allowed(app, request)
         return await answer(request, ProblemException(error.status_code, code, detail, advice, headers=headers))
 
 
-def _allowed(app: FastAPI, request: Request) -> list[str]:
-    """The methods that the address takes: a router itself tells those of its first route alone."""
-
-    def taken(method: str) -> bool:
-        scope = {**request.scope, "method": method}
-        return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
-
-    return [method for method in sorted(_METHODS) if taken(method)]
+def _allowed(app: FastAPI, request: Request) -> str:
+    """The methods that the address takes: a router itself tells those of the first route that it finds alone."""
+    found = request.scope.get("route")
+    routers = (getattr(each, "original_router", None) for each in app.routes)
+    for routes in (app.routes, *(router.routes for router in routers if router is not None)):
+        if any(route is found for route in routes):
+            path = getattr(found, "path", "")
+            same = (getattr(route, "methods", None) or () for route in routes if getattr(route, "path", None) == path)
+            return ", ".join(sorted({method for methods in same for method in methods}))
+    return ""
 
 
 def _unexpected() -> ProblemException:

@@ -23,8 +23,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from keystead_auth.domain.errors import Refusal
+from keystead_contracts.words import Words
 
-AGAIN = "Start again from the sign-in page. If it happens again, tell your administrator the reference."
+AGAIN = Words("Start again from the sign-in page. If it happens again, tell your administrator the reference.")
 
 
 class AnswerRefused(Refusal):
@@ -37,7 +38,7 @@ class AnswerRefused(Refusal):
 
     code = "forbidden"
     reason: ClassVar[str] = "refused"
-    default_detail = "The answer of the sign-in service could not be accepted, so you are not signed in."
+    default_detail = Words("The answer of the sign-in service could not be accepted, so you are not signed in.")
     default_advice = AGAIN
 
     def __init__(self, why: str = "", form: str | None = None) -> None:
@@ -216,8 +217,8 @@ class Unasked(NotMeant):
     """An answer that nobody asked for, of a provider from which none are taken."""
 
     reason = "unasked"
-    default_detail = "This sign-in did not begin here, so you are not signed in."
-    default_advice = "Open the enrollment form's address that your organization gave you and sign in there."
+    default_detail = Words("This sign-in did not begin here, so you are not signed in.")
+    default_advice = Words("Open the enrollment form's address that your organization gave you and sign in there.")
 
 
 class ConfirmationMissing(NotMeant):
@@ -230,22 +231,24 @@ class BrowserWrong(NotMeant):
     """The answer came to another browser than the one that asked."""
 
     reason = "browser_wrong"
-    default_detail = "This sign-in began in another browser, or cookies are blocked, so you are not signed in."
-    default_advice = "Start again from the sign-in page. Cookies must be allowed for this site."
+    default_detail = Words("This sign-in began in another browser, or cookies are blocked, so you are not signed in.")
+    default_advice = Words("Start again from the sign-in page. Cookies must be allowed for this site.")
 
 
 class FormUnnamed(NotMeant):
     """A good answer that nobody asked for, and that does not say which form it is for."""
 
     reason = "form_unnamed"
-    default_detail = "Your organization's sign-in service sent you here without saying which enrollment form you want."
-    default_advice = "Open the enrollment form's address that your organization gave you and sign in there."
+    default_detail = Words(
+        "Your organization's sign-in service sent you here without saying which enrollment form you want."
+    )
+    default_advice = Words("Open the enrollment form's address that your organization gave you and sign in there.")
 
 
 class NotNow(AnswerRefused):
     """An answer at the wrong time."""
 
-    default_detail = "Signing in took too long, or this page was loaded a second time, so you are not signed in."
+    default_detail = Words("Signing in took too long, or this page was loaded a second time, so you are not signed in.")
 
 
 class NotYetValid(NotNow):
@@ -270,8 +273,8 @@ class StatusFailed(AnswerRefused):
     """The identity provider says that it did not sign the person in."""
 
     reason = "status_failed"
-    default_detail = "The sign-in service of your organization did not sign you in."
-    default_advice = (
+    default_detail = Words("The sign-in service of your organization did not sign you in.")
+    default_advice = Words(
         "Try again, or choose another way to sign in. If it happens again, ask your organization's IT desk."
     )
 
@@ -298,10 +301,10 @@ class MailMissing(AnswerRefused):
     """The person is known, their address is not."""
 
     reason = "mail_missing"
-    default_detail = (
+    default_detail = Words(
         "Your organization's sign-in service did not tell us your e-mail address, so you are not signed in."
     )
-    default_advice = (
+    default_advice = Words(
         "Ask your organization's IT desk to release the attribute `mail` to this service, and tell them the reference."
     )
 
@@ -310,24 +313,24 @@ class MailUnverified(AnswerRefused):
     """The provider itself does not know whether the person reads that address."""
 
     reason = "mail_unverified"
-    default_detail = "Your sign-in service has not verified your e-mail address yet, so you are not signed in."
-    default_advice = "Verify your e-mail address there, then start again from the sign-in page."
+    default_detail = Words("Your sign-in service has not verified your e-mail address yet, so you are not signed in.")
+    default_advice = Words("Verify your e-mail address there, then start again from the sign-in page.")
 
 
 class ProviderUnknown(Refusal):
     """No identity provider for this form has this id."""
 
     code = "not-found"
-    default_detail = "There is no such sign-in service for this enrollment form, or it was withdrawn."
-    default_advice = "Open the form's address again and choose one of the ways it shows."
+    default_detail = Words("There is no such sign-in service for this enrollment form, or it was withdrawn.")
+    default_advice = Words("Open the form's address again and choose one of the ways it shows.")
 
 
 class ProviderNotReady(Refusal):
     """The identity provider's metadata is missing, broken or over, or this server is not set up for its protocol."""
 
     code = "unavailable"
-    default_detail = "This sign-in service cannot be used at the moment."
-    default_advice = "Try again later, or choose another way to sign in. If it lasts, tell your administrator."
+    default_detail = Words("This sign-in service cannot be used at the moment.")
+    default_advice = Words("Try again later, or choose another way to sign in. If it lasts, tell your administrator.")
 
 
 class FetchFailed(Refusal):

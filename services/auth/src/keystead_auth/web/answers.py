@@ -15,6 +15,7 @@ from keystead_auth.domain.providers import IdentityProvider, Purpose
 from keystead_auth.domain.sign_in import Form, SignedIn
 from keystead_auth.usecases.mint_identity import IDENTITY_LIFETIME
 from keystead_auth.usecases.view_form import view_form
+from keystead_contracts.words import Words
 from keystead_kit.http import ProblemException
 from keystead_kit.pages import Pages
 from keystead_kit.trace import bound_trace_id
@@ -70,7 +71,9 @@ class Answers:
     def refused(self, problem: ProblemException, uri: str | None) -> Response:
         """The page for a refusal whose next step is to begin again, where the form is known."""
         form = self._form_or_none(uri)
-        action = {"label": "Back to the sign-in page", "url": f"{sign_in_url(form.uri)}?stay=1"} if form else None
+        action = (
+            {"label": Words("Back to the sign-in page"), "url": f"{sign_in_url(form.uri)}?stay=1"} if form else None
+        )
         return self._pages.problem(problem, action, {"form": _shown(form)})
 
     def signed_out(self, uri: str) -> Response:

@@ -112,7 +112,9 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
         ways = _ways(form)
         if not ways:
             if SignInMethod.IDP in form.methods:
-                raise ProviderNotReady(advice=f"Try again later. If it lasts, tell {form.organization}.")
+                raise ProviderNotReady(
+                    advice=Words("Try again later. If it lasts, tell {organization}.", organization=form.organization)
+                )
             raise MethodNotOffered(
                 Words("This enrollment form offers no way to sign in that this server supports."),
                 Words(

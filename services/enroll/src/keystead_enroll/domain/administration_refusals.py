@@ -15,7 +15,7 @@ class ThingUnknown(Refusal):
     default_advice = Words("Look for it in its list; what your role does not cover is not shown.")
 
     def __init__(self, kind: str) -> None:
-        super().__init__(f"There is no such {kind}.")
+        super().__init__(Words("There is no such {kind}.", kind=kind))
 
 
 class NotAllowed(Refusal):
@@ -62,7 +62,7 @@ class TokenRefused(Refusal):
     """The API token is missing, unknown, expired or revoked. Which is not said."""
 
     code = "unauthenticated"
-    default_advice = "Send a valid token: Authorization: Bearer ksa_…; the console makes them under API tokens."
+    default_advice = Words("Send a valid token: Authorization: Bearer ksa_…; the console makes them under API tokens.")
 
 
 class ConsoleClosed(Refusal):
@@ -76,4 +76,4 @@ class KeyReused(Refusal):
     """An idempotency key came again with another request."""
 
     code = "conflict"
-    default_advice = "Use a new Idempotency-Key for each new request."
+    default_advice = Words("Use a new Idempotency-Key for each new request.")

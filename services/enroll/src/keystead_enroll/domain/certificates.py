@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from keystead_contracts.base import CertificateType
+from keystead_contracts.words import Words
 from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.errors import CaUnusable, TemplateInvalid
 from keystead_enroll.domain.keys import RSA_EXPONENT, PublicKey, supported_key
@@ -78,7 +79,7 @@ def object_identifier(dotted: str) -> x509.ObjectIdentifier:
     try:
         return x509.ObjectIdentifier(dotted)
     except ValueError:
-        raise TemplateInvalid(f"“{dotted}” is neither a known purpose nor a dotted OID") from None
+        raise TemplateInvalid(Words("“{dotted}” is neither a known purpose nor a dotted OID", dotted=dotted)) from None
 
 
 @dataclass(frozen=True)

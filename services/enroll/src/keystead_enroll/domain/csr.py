@@ -162,7 +162,9 @@ def _check_subject(csr: x509.CertificateSigningRequest, expected: CertificateNam
     if subject_set(subject) == subject_set(wanted) and len(list(subject)) == len(list(wanted)):
         return
     differing = subject_set(subject) ^ subject_set(wanted)
-    attributes = sorted({short_name_of(x509.ObjectIdentifier(oid)) for oid, _ in differing}) or ["number of attributes"]
+    attributes = sorted({short_name_of(x509.ObjectIdentifier(oid)) for oid, _ in differing}) or [
+        Words("number of attributes")
+    ]
     raise CsrNamesDiffer(
         Words("the request's subject differs from the order's in {attributes}", attributes=", ".join(attributes))
     )

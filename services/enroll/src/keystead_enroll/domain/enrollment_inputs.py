@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, field_
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_contracts.identity import ATTRIBUTES, SignInMethod
+from keystead_contracts.words import Words
 from keystead_enroll.domain.certificates import ALLOWED_EXTENDED_KEY_USAGES
 from keystead_enroll.domain.device_name_pattern import DeviceNamePattern
 from keystead_enroll.domain.enrollment import Authorization, CsrGenerationMethod
@@ -83,7 +84,12 @@ class ProfileFields(BaseModel):
         strangers = [usage for usage in self.extended_key_usages if usage not in allowed]
         if strangers:
             raise at_odds(
-                f"has {strangers[0][:80]}, and {self.kind.value} certificates may have {', '.join(allowed)}",
+                Words(
+                    "has {usage}, and {kind} certificates may have {allowed}",
+                    usage=strangers[0][:80],
+                    kind=self.kind.value,
+                    allowed=", ".join(allowed),
+                ),
                 "extended_key_usages",
             )
         return self
@@ -120,7 +126,7 @@ class FormFields(BaseModel):
     @model_validator(mode="after")
     def _secret_id_for_persons(self) -> Self:
         if SignInMethod.SECRET_ID in self.methods and self.kind is not CertificateType.CLIENT:
-            raise at_odds("has secret_id, which is for client forms only", "methods")
+            raise at_odds(Words("has secret_id, which is for client forms only"), "methods")
         return self
 
 
@@ -159,12 +165,12 @@ class AccountFields(BaseModel):
     @model_validator(mode="after")
     def _said_where_asked(self) -> Self:
         if self.authorization is not Authorization.ACCESS_CODE and self.access_code is not None:
-            raise at_odds("is asked for only with “authorization: access_code”", "access_code", "authorization")
+            raise at_odds(Words("is asked for only with “authorization: access_code”"), "access_code", "authorization")
         mapping = self.authorization is Authorization.IDP_MAPPING
         if mapping and not self.idp_rules:
-            raise at_odds("asks for idp_rules, and there are none", "authorization", "idp_rules")
+            raise at_odds(Words("asks for idp_rules, and there are none"), "authorization", "idp_rules")
         if not mapping and self.idp_rules:
-            raise at_odds("are asked only with “authorization: idp_mapping”", "idp_rules", "authorization")
+            raise at_odds(Words("are asked only with “authorization: idp_mapping”"), "idp_rules", "authorization")
         return self
 
     @property

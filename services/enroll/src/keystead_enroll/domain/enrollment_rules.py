@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from keystead_contracts.base import CertificateType
 from keystead_contracts.delegation import email_is_delegated
 from keystead_contracts.identity import SignInMethod
+from keystead_contracts.words import Words
 from keystead_enroll.domain.enrollment import (
     Authorization,
     CertificateProfile,
@@ -17,7 +18,7 @@ from keystead_enroll.domain.enrollment import (
 )
 from keystead_enroll.domain.names import domain_is_delegated
 
-TYPE_STAYS = "The certificate type cannot be changed."
+TYPE_STAYS = Words("The certificate type cannot be changed.")
 
 
 def domains_outside(
@@ -31,7 +32,11 @@ def domains_outside(
     ):
         strangers = [domain for domain in domains if not within(domain, above)]
         if strangers:
-            told[name] = f"{', '.join(strangers)} is not within the domains of {organization.name}."
+            told[name] = Words(
+                "{domains} is not within the domains of {name}.",
+                domains=", ".join(strangers),
+                name=organization.name,
+            )
     return told
 
 
@@ -52,25 +57,29 @@ def account_mistakes(
     authorization. `before` are the ids of the profiles that it has now: those may be withdrawn meanwhile."""
     told: dict[str, str] = {}
     if form.organization_ids and organization.id not in form.organization_ids:
-        told["organization_id"] = f"The form is not delegated to {organization.name}."
+        told["organization_id"] = Words("The form is not delegated to {name}.", name=organization.name)
     if department is not None and department.organization_id != organization.id:
-        told["department_id"] = f"{organization.name} has no such department."
+        told["department_id"] = Words("{name} has no such department.", name=organization.name)
     for profile in profiles:
         why = _unusable(profile, form, organization)
         if why and (profile.id not in before or profile.certificate_type is not form.certificate_type):
-            told["profile_ids"] = f"“{profile.name}” {why}."
+            told["profile_ids"] = Words("“{name}” {why}.", name=profile.name, why=why)
     if authorization is Authorization.IDP_MAPPING and SignInMethod.IDP not in form.methods:
-        told["authorization"] = "The form does not let people sign in through an identity provider."
+        told["authorization"] = Words("The form does not let people sign in through an identity provider.")
     return told
 
 
 def _unusable(profile: CertificateProfile, form: EnrollmentForm, organization: Organization) -> str:
     if profile.certificate_type is not form.certificate_type:
-        return f"is for {profile.certificate_type.value} certificates, the form for {form.certificate_type.value} ones"
+        return Words(
+            "is for {type} certificates, the form for {form_type} ones",
+            type=profile.certificate_type.value,
+            form_type=form.certificate_type.value,
+        )
     if not profile.active:
-        return "is withdrawn"
+        return Words("is withdrawn")
     if profile.organization_ids and organization.id not in profile.organization_ids:
-        return f"is not delegated to {organization.name}"
+        return Words("is not delegated to {name}", name=organization.name)
     return ""
 
 
@@ -87,8 +96,10 @@ def form_mistakes(
         told["certificate_type"] = TYPE_STAYS
     mapped = [a.name for a in accounts if a.authorization is Authorization.IDP_MAPPING]
     if mapped and SignInMethod.IDP not in methods:
-        told["methods"] = f"“{mapped[0]}” maps what identity providers say. Change that account first."
+        told["methods"] = Words("“{name}” maps what identity providers say. Change that account first.", name=mapped[0])
     strangers = [a.name for a in accounts if organization_ids and a.organization_id not in organization_ids]
     if strangers:
-        told["organization_ids"] = f"“{strangers[0]}” is for another organization. Delete or change that account first."
+        told["organization_ids"] = Words(
+            "“{name}” is for another organization. Delete or change that account first.", name=strangers[0]
+        )
     return told

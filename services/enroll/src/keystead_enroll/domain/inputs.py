@@ -21,12 +21,14 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from keystead_contracts.base import CertificateType, EmailAddress
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Grant, Role
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.names import check_dns_name
 from keystead_enroll.domain.revocation import RevocationReason
 
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_BREAK = re.compile(r"[\t\n\x80-\x9f\u2028\u2029]")
 
 
 AT_ODDS = "at_odds"
@@ -42,7 +44,7 @@ def at_odds(words: str, *fields: str) -> PydanticCustomError:
 def words_of(refusal: Refusal) -> str:
     """What a refusal says, as one sentence or two."""
     advice = "" if refusal.advice == refusal.default_advice else refusal.advice
-    return f"{refusal.detail}. {advice}" if advice else refusal.detail
+    return Words("{detail}. {advice}", detail=refusal.detail, advice=advice) if advice else refusal.detail
 
 
 def _domain(value: str) -> str:
@@ -52,8 +54,18 @@ def _domain(value: str) -> str:
         raise ValueError(words_of(refusal)) from refusal
 
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
-AccountName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=128)]
+def one_line(value: str) -> str:
+    """`value`, unless it has a tab or breaks a line: names stand in letters' headers, files and logs. Raises
+    ValueError."""
+    if _BREAK.search(value):
+        raise ValueError("has a tab or a line break, and is one line")
+    return value
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), AfterValidator(one_line)]
+AccountName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=3, max_length=128), AfterValidator(one_line)
+]
 AccessCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}$")]
 WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://\S+$", max_length=2048)]
 Domain = Annotated[str, AfterValidator(_domain)]
@@ -62,10 +74,11 @@ HomeOrganization = Annotated[str, StringConstraints(strip_whitespace=True, to_lo
 
 def storable(value: Any) -> Any:
     """`value`, unless a text in it has a character that PostgreSQL or a page cannot hold. Raises ValueError."""
-    for text in value if isinstance(value, list) else [value]:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    for text in inside:
         found = _UNSTORABLE.search(text) if isinstance(text, str) else None
         if found:
-            raise ValueError(f"has the character U+{ord(found[0]):04X}, which cannot be stored")
+            raise ValueError(Words("has the character U+{code}, which cannot be stored", code=f"{ord(found[0]):04X}"))
     return value
 
 
@@ -112,7 +125,9 @@ class GrantInput(Input):
         try:
             self.grant()
         except ValueError as error:
-            raise ValueError("has no place that fits its role: mrao none, rao an organization, drao both") from error
+            raise ValueError(
+                Words("has no place that fits its role: mrao none, rao an organization, drao both")
+            ) from error
         return self
 
     def grant(self) -> Grant:
@@ -168,7 +183,7 @@ class DecisionsInput(Input):
     @classmethod
     def _reasoned(cls, value: str, info: ValidationInfo) -> str:
         if info.data.get("approve") is False and not value:
-            raise ValueError("is missing: say why, the persons will read it")
+            raise ValueError(Words("is missing: say why, the persons will read it"))
         return value
 
 

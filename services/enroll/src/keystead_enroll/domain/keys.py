@@ -32,13 +32,13 @@ def key_algorithm_of(public_key: PublicKeyTypes) -> KeyAlgorithm:
     match public_key:
         case rsa.RSAPublicKey():
             algorithm = _RSA_SIZES.get(public_key.key_size)
-            found = f"RSA with {public_key.key_size} bits"
+            found = Words("RSA with {key_size} bits", key_size=public_key.key_size)
         case ec.EllipticCurvePublicKey():
             algorithm = _CURVES.get(public_key.curve.name)
-            found = f"the elliptic curve {public_key.curve.name}"
+            found = Words("the elliptic curve {name}", name=public_key.curve.name)
         case _:
             algorithm = None
-            found = f"of another kind ({type(public_key).__name__.lstrip('_')})"
+            found = Words("of another kind ({kind})", kind=type(public_key).__name__.lstrip("_"))
     if algorithm is None:
         allowed = ", ".join(KeyAlgorithm)
         raise KeyAlgorithmNotAllowed(

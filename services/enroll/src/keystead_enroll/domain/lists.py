@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_contracts.people import IdentityProviderKind
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import ActorKind, Administrator, ApiToken, AuditEntry, Role
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.enrollment import (
@@ -31,17 +32,17 @@ def _text(meaning: str) -> Field:
     return Field(FieldKind.TEXT, meaning)
 
 
-_ORG = _text("name of the organization")
-_DEPARTMENT = _text("name of the department")
-_TYPE = _choice("certificate type", CertificateType)
-_ACTIVE = Field(FieldKind.FLAG, "whether it is in use")
-_CREATED = Field(FieldKind.AGO, "when it was made")
+_ORG = _text(Words("name of the organization"))
+_DEPARTMENT = _text(Words("name of the department"))
+_TYPE = _choice(Words("certificate type"), CertificateType)
+_ACTIVE = Field(FieldKind.FLAG, Words("whether it is in use"))
+_CREATED = Field(FieldKind.AGO, Words("when it was made"))
 
 ORGANIZATIONS = ListDefinition(
-    "organizations", Organization, {"domain": _text("a delegated e-mail or DNS domain")}, ("name",)
+    "organizations", Organization, {"domain": _text(Words("a delegated e-mail or DNS domain"))}, ("name",)
 )
 DEPARTMENTS = ListDefinition(
-    "departments", Department, {"org": _ORG, "organization_id": Field(FieldKind.EXACT, "id")}, ("name",)
+    "departments", Department, {"org": _ORG, "organization_id": Field(FieldKind.EXACT, Words("id"))}, ("name",)
 )
 PROFILES = ListDefinition(
     "profiles", CertificateProfile, {"type": _TYPE, "active": _ACTIVE, "created": _CREATED}, ("name",)
@@ -50,17 +51,22 @@ FORMS = ListDefinition("forms", EnrollmentForm, {"type": _TYPE, "active": _ACTIV
 ACCOUNTS = ListDefinition(
     "accounts",
     WebFormAccount,
-    {"form_id": Field(FieldKind.EXACT, "id of the form"), "org": _ORG, "department": _DEPARTMENT, "active": _ACTIVE},
+    {
+        "form_id": Field(FieldKind.EXACT, Words("id of the form")),
+        "org": _ORG,
+        "department": _DEPARTMENT,
+        "active": _ACTIVE,
+    },
     ("name",),
 )
 PERSONS = ListDefinition(
     "persons",
     Person,
     {
-        "email": _text("e-mail address"),
+        "email": _text(Words("e-mail address")),
         "org": _ORG,
         "department": _DEPARTMENT,
-        "secret_id": Field(FieldKind.FLAG, "whether there is a Secret ID"),
+        "secret_id": Field(FieldKind.FLAG, Words("whether there is a Secret ID")),
         "created": _CREATED,
     },
     ("email", "name"),
@@ -69,17 +75,17 @@ ORDERS = ListDefinition(
     "orders",
     Order,
     {
-        "state": _choice("where it stands", OrderState),
+        "state": _choice(Words("where it stands"), OrderState),
         "type": _TYPE,
-        "email": _text("whose"),
+        "email": _text(Words("whose")),
         "org": _ORG,
         "department": _DEPARTMENT,
-        "form": _text("name of the form"),
-        "profile": _text("name of the certificate profile"),
-        "key": _choice("key algorithm", KeyAlgorithm),
-        "machine": _text("computer"),
-        "created": Field(FieldKind.AGO, "when it was asked for"),
-        "trace": Field(FieldKind.EXACT, "reference that pages and logs show"),
+        "form": _text(Words("name of the form")),
+        "profile": _text(Words("name of the certificate profile")),
+        "key": _choice(Words("key algorithm"), KeyAlgorithm),
+        "machine": _text(Words("computer")),
+        "created": Field(FieldKind.AGO, Words("when it was asked for")),
+        "trace": Field(FieldKind.EXACT, Words("reference that pages and logs show")),
     },
     ("created",),
     newest_first=True,
@@ -88,23 +94,23 @@ CERTIFICATES = ListDefinition(
     "certificates",
     Certificate,
     {
-        "state": _choice("what it is worth now", ("valid", "expiring", "expired", "revoked")),
+        "state": _choice(Words("what it is worth now"), ("valid", "expiring", "expired", "revoked")),
         "type": _TYPE,
-        "email": _text("whose"),
+        "email": _text(Words("whose")),
         "subject": _text("subject"),
-        "serial": Field(FieldKind.EXACT, "serial number, hex"),
-        "sha1": Field(FieldKind.EXACT, "SHA-1 fingerprint, hex"),
-        "sha256": Field(FieldKind.EXACT, "SHA-256 fingerprint, hex"),
+        "serial": Field(FieldKind.EXACT, Words("serial number, hex")),
+        "sha1": Field(FieldKind.EXACT, Words("SHA-1 fingerprint, hex")),
+        "sha256": Field(FieldKind.EXACT, Words("SHA-256 fingerprint, hex")),
         "org": _ORG,
         "department": _DEPARTMENT,
-        "form": _text("name of the form"),
-        "profile": _text("name of the certificate profile"),
-        "key": _choice("key algorithm", KeyAlgorithm),
-        "assurance": _choice("proof that the key is in a TPM", AssuranceLevel),
-        "machine": _text("computer"),
-        "issued": Field(FieldKind.AGO, "when it was issued"),
-        "expires": Field(FieldKind.AHEAD, "when it ends"),
-        "revoked": Field(FieldKind.AGO, "when it was revoked"),
+        "form": _text(Words("name of the form")),
+        "profile": _text(Words("name of the certificate profile")),
+        "key": _choice(Words("key algorithm"), KeyAlgorithm),
+        "assurance": _choice(Words("proof that the key is in a TPM"), AssuranceLevel),
+        "machine": _text(Words("computer")),
+        "issued": Field(FieldKind.AGO, Words("when it was issued")),
+        "expires": Field(FieldKind.AHEAD, Words("when it ends")),
+        "revoked": Field(FieldKind.AGO, Words("when it was revoked")),
     },
     ("issued", "expires", "subject", "email"),
     newest_first=True,
@@ -114,17 +120,17 @@ DEVICES = ListDefinition(
     Device,
     {
         "org": _ORG,
-        "owner": _text("whose"),
-        "platform": _text("operating system"),
-        "registered": Field(FieldKind.AGO, "when it was registered"),
-        "seen": Field(FieldKind.AGO, "when it was last seen"),
+        "owner": _text(Words("whose")),
+        "platform": _text(Words("operating system")),
+        "registered": Field(FieldKind.AGO, Words("when it was registered")),
+        "seen": Field(FieldKind.AGO, Words("when it was last seen")),
     },
     ("name", "registered"),
 )
 REGISTRATION_TOKENS = ListDefinition(
     "registration_tokens",
     RegistrationToken,
-    {"org": _ORG, "owner": _text("whose devices they will be")},
+    {"org": _ORG, "owner": _text(Words("whose devices they will be"))},
     ("name",),
 )
 IDENTITY_PROVIDERS = ListDefinition(
@@ -136,13 +142,16 @@ IDENTITY_PROVIDERS = ListDefinition(
 ADMINISTRATORS = ListDefinition(
     "administrators",
     Administrator,
-    {"email": _text("e-mail address"), "active": _ACTIVE, "role": _choice("a role they have", Role)},
+    {"email": _text(Words("e-mail address")), "active": _ACTIVE, "role": _choice(Words("a role they have"), Role)},
     ("name", "email"),
 )
 API_TOKENS = ListDefinition(
     "api_tokens",
     ApiToken,
-    {"administrator_id": Field(FieldKind.EXACT, "id of the owner"), "active": Field(FieldKind.FLAG, "not revoked")},
+    {
+        "administrator_id": Field(FieldKind.EXACT, Words("id of the owner")),
+        "active": Field(FieldKind.FLAG, Words("not revoked")),
+    },
     ("created",),
     newest_first=True,
 )
@@ -150,16 +159,16 @@ AUDIT = ListDefinition(
     "audit",
     AuditEntry,
     {
-        "action": _text("what was done, such as organization.change"),
-        "actor": _text("who did it"),
-        "kind": _choice("what kind of actor", ActorKind),
-        "target": _text("to what"),
-        "target_id": Field(FieldKind.EXACT, "id of what it was done to"),
+        "action": _text(Words("what was done, such as organization.change")),
+        "actor": _text(Words("who did it")),
+        "kind": _choice(Words("what kind of actor"), ActorKind),
+        "target": _text(Words("to what")),
+        "target_id": Field(FieldKind.EXACT, Words("id of what it was done to")),
         "org": _ORG,
         "type": _TYPE,
-        "address": Field(FieldKind.EXACT, "address it came from"),
-        "trace": Field(FieldKind.EXACT, "reference that pages and logs show"),
-        "at": Field(FieldKind.AGO, "when"),
+        "address": Field(FieldKind.EXACT, Words("address it came from")),
+        "trace": Field(FieldKind.EXACT, Words("reference that pages and logs show")),
+        "at": Field(FieldKind.AGO, Words("when")),
     },
     ("at",),
     newest_first=True,

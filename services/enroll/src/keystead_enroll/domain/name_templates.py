@@ -95,9 +95,9 @@ class NameTemplate:
         rdns = [_parse_rdn(text, known) for text in _split_rdns(subject)]
         alternatives = [_parse_san(text, known) for text in sans]
         if not rdns and not alternatives:
-            raise TemplateInvalid("the profile has neither a subject nor an alternative name")
+            raise TemplateInvalid(Words("the profile has neither a subject nor an alternative name"))
         if sum(kind is SanKind.UPN for kind, _ in alternatives) > 1:
-            raise TemplateInvalid("the profile has more than one user principal name")
+            raise TemplateInvalid(Words("the profile has more than one user principal name"))
         return cls(certificate_type, tuple(reversed(rdns)), tuple(alternatives), allow_wildcard)
 
     @property
@@ -175,17 +175,22 @@ def _parse_rdn(text: str, known: frozenset[str]) -> tuple[str, _Pattern]:
     short_name, equals, value = text.partition("=")
     short_name = short_name.strip().upper()
     if not equals:
-        raise TemplateInvalid(f"“{text.strip()}” in the subject template is not of the form TYPE=value")
+        raise TemplateInvalid(
+            Words("“{text}” in the subject template is not of the form TYPE=value", text=text.strip())
+        )
     if short_name not in ATTRIBUTES:
         raise TemplateInvalid(
-            f"the subject template has no attribute {short_name}", f"There are {', '.join(ATTRIBUTES)}."
+            Words("the subject template has no attribute {name}", name=short_name),
+            Words("There are {attributes}.", attributes=", ".join(ATTRIBUTES)),
         )
     pattern = _parse_pattern(value, known)
     if not pattern.variables:
         try:
             check_attribute(short_name, pattern.fill({}))
         except NameNotAllowed as refusal:
-            raise TemplateInvalid(f"the subject template cannot be used: {refusal.detail}") from refusal
+            raise TemplateInvalid(
+                Words("the subject template cannot be used: {detail}", detail=refusal.detail)
+            ) from refusal
     return short_name, pattern
 
 
@@ -193,7 +198,8 @@ def _parse_san(text: str, known: frozenset[str]) -> tuple[SanKind, _Pattern]:
     kind, colon, value = text.partition(":")
     if not colon or kind.strip() not in list(SanKind):
         raise TemplateInvalid(
-            f"“{text}” is no SAN template", f"Begin it with one of {', '.join(k + ':' for k in SanKind)}."
+            Words("“{text}” is no SAN template", text=text),
+            Words("Begin it with one of {names}.", names=", ".join(k + ":" for k in SanKind)),
         )
     return SanKind(kind.strip()), _parse_pattern(value, known)
 
@@ -210,19 +216,21 @@ def _parse_pattern(text: str, known: frozenset[str]) -> _Pattern:
         if character == "\\":
             following = text[position + 1 : position + 2]
             if not following or following not in _ESCAPABLE:
-                raise TemplateInvalid(f"“{text}” has a backslash before a character that needs none")
+                raise TemplateInvalid(Words("“{text}” has a backslash before a character that needs none", text=text))
             literal += following
             position += 2
         elif character == "{":
             match = _VARIABLE.match(text, position)
             if match is None:
-                raise TemplateInvalid(f"“{text}” has a brace that begins no variable", "Write {variable} or \\{.")
+                raise TemplateInvalid(
+                    Words("“{text}” has a brace that begins no variable", text=text), Words("Write {variable} or \\{.")
+                )
             variables = tuple(match[1].split("|"))
             unknown = [name for name in variables if name not in known]
             if unknown:
                 raise TemplateInvalid(
-                    f"there is no variable {{{unknown[0]}}} for this certificate type",
-                    f"There are {', '.join(sorted(known))}.",
+                    Words("there is no variable {{name}} for this certificate type", name=unknown[0]),
+                    Words("There are {names}.", names=", ".join(sorted(known))),
                 )
             if literal:
                 parts.append(literal)
@@ -230,12 +238,14 @@ def _parse_pattern(text: str, known: frozenset[str]) -> _Pattern:
             parts.append(_Choice(variables))
             position = match.end()
         elif character in '+"<>;}':
-            raise TemplateInvalid(f"“{text}” has a {character} without a backslash before it")
+            raise TemplateInvalid(
+                Words("“{text}” has a {character} without a backslash before it", text=text, character=character)
+            )
         else:
             literal += character
             position += 1
     if literal:
         parts.append(literal)
     if not parts:
-        raise TemplateInvalid("a name in the template is empty")
+        raise TemplateInvalid(Words("a name in the template is empty"))
     return _Pattern(tuple(parts))

@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
-from keystead_contracts.words import to_plain
+from keystead_contracts.words import Words, to_plain
 from keystead_enroll.domain.enrollment import CsrGenerationMethod
 from keystead_enroll.domain.errors import NameNotAllowed
 from keystead_enroll.domain.names import CertificateNames
@@ -154,7 +154,13 @@ class Order:
     def advance(self, target: OrderState, now: datetime, note: str = "") -> None:
         """Takes the order to `target` and logs it. Raises OrderClosed if the table has no such step."""
         if target not in self.steps:
-            raise OrderClosed(f"The request is {self.state.value.replace('_', ' ')}; it cannot become {target.value}.")
+            raise OrderClosed(
+                Words(
+                    "The request is {state}; it cannot become {target}.",
+                    state=self.state.value.replace("_", " "),
+                    target=target.value,
+                )
+            )
         self.log.append(OrderTransition(self.id, len(self.log), self.state, target, now, note))
         self.state, self.state_at = target, now
 

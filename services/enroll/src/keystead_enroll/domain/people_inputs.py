@@ -12,7 +12,7 @@ from keystead_contracts.identity import ATTRIBUTES
 from keystead_contracts.people import AdministratorMethod, IdentityProviderKind
 from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import Refusal
-from keystead_enroll.domain.inputs import GrantInput, Input, Name, at_odds, words_of
+from keystead_enroll.domain.inputs import GrantInput, Input, Name, at_odds, one_line, words_of
 from keystead_enroll.domain.names import check_email, check_upn
 
 LEAST_SECRET_ID, MOST_SECRET_ID = 8, 128
@@ -32,7 +32,7 @@ def _accepted(check: Callable[[str], str]) -> Callable[[str], str]:
 
 def _without_doctype(value: str) -> str:
     if _DOCTYPE.search(value):
-        raise ValueError("has a document type declaration (DOCTYPE), which metadata never needs")
+        raise ValueError(Words("has a document type declaration (DOCTYPE), which metadata never needs"))
     return value
 
 
@@ -45,7 +45,9 @@ Email = Annotated[
     str, StringConstraints(strip_whitespace=True, to_lower=True, max_length=254), AfterValidator(_accepted(check_email))
 ]
 Upn = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(_accepted(check_upn))]
-PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
+PersonName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256), AfterValidator(one_line)
+]
 SecretId = Annotated[str, StringConstraints(min_length=LEAST_SECRET_ID, max_length=MOST_SECRET_ID)]
 Id = Annotated[str, StringConstraints(max_length=32)]
 SecureAddress = Annotated[str, StringConstraints(pattern=r"^https://[^\s/@]+(/\S*)?$", max_length=2048)]

@@ -15,8 +15,8 @@ _TOLD = 5
 
 def _listed(values: Sequence[str]) -> str:
     """A few of what somebody else sent, safe to be shown."""
-    more = f" and {len(values) - _TOLD} more" if len(values) > _TOLD else ""
-    return f"{', '.join(shown(value) for value in values[:_TOLD])}{more}"
+    told, more = ", ".join(shown(value) for value in values[:_TOLD]), len(values) - _TOLD
+    return Words("{names} and {more} more", names=told, more=more) if more > 0 else told
 
 
 class FormUnknown(Refusal):

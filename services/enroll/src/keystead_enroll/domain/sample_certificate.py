@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from keystead_contracts.base import KeyAlgorithm
+from keystead_contracts.words import Sentences, Words
 from keystead_enroll.domain.certificates import (
     der,
     key_usage,
@@ -65,8 +66,8 @@ def sample_mistakes(
     for sample in _samples(profile, names, now, random_bytes):
         for finding in lint(der(sample)):
             if finding.refuses:
-                words = f"A sample certificate would violate RFC 5280: {finding}"[:_LONGEST].rstrip(".")
-                told.setdefault(_field_of(finding, sample), f"{words}.")
+                words = Words("A sample certificate would violate RFC 5280: {finding}", finding=str(finding)[:_LONGEST])
+                told.setdefault(_field_of(finding, sample), Sentences(words))
     return told
 
 
@@ -82,8 +83,7 @@ def _names(profile: CertificateProfile, told: dict[str, str]) -> CertificateName
         blamed = "subject_alternative_names"
     except Refusal:
         blamed = "subject" if subject.strip() else "subject_alternative_names"
-    advice = "" if isinstance(mistake, NameNotAllowed) else f" {mistake.advice}"
-    told[blamed] = f"{mistake.detail[:1].upper()}{mistake.detail[1:]}.{advice}"
+    told[blamed] = Sentences(mistake.detail, "" if isinstance(mistake, NameNotAllowed) else mistake.advice)
     return None
 
 
@@ -92,7 +92,9 @@ def _check_policies(profile: CertificateProfile, told: dict[str, str]) -> None:
         try:
             object_identifier(dotted)
         except Refusal:
-            told["policy_oids"] = f"“{dotted}” is no object identifier, such as 1.3.6.1.4.1.32473.1."
+            told["policy_oids"] = Words(
+                "“{dotted}” is no object identifier, such as {example}.", dotted=dotted, example="1.3.6.1.4.1.32473.1"
+            )
 
 
 def _samples(

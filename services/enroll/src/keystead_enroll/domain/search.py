@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration_refusals import CursorInvalid, SearchInvalid
 
 T = TypeVar("T")
@@ -123,9 +124,12 @@ class Page(Generic[T]):
 def parse_search(text: str, fields: Mapping[str, Field], now: datetime) -> Search:
     """What `text` asks for. Raises SearchInvalid, which names the fields there are."""
     if len(text) > LONGEST_SEARCH:
-        raise SearchInvalid(f"The search is longer than {LONGEST_SEARCH} characters.", "Make it shorter.")
+        raise SearchInvalid(
+            Words("The search is longer than {number} characters.", number=LONGEST_SEARCH),
+            Words("Make it shorter."),
+        )
     if _UNSTORABLE.search(text):
-        raise SearchInvalid("The search has a character that no text can have.")
+        raise SearchInvalid(Words("The search has a character that no text can have."))
     words: list[str] = []
     criteria: list[Criterion] = []
     for found in _WORD.finditer(text):
@@ -134,7 +138,10 @@ def parse_search(text: str, fields: Mapping[str, Field], now: datetime) -> Searc
         if name is None:
             words.append(f"{minus}{value}")
         elif name not in fields:
-            raise SearchInvalid(f"There is no field “{name}” to search.", f"The fields are: {', '.join(fields)}.")
+            raise SearchInvalid(
+                Words("There is no field “{name}” to search.", name=name),
+                Words("The fields are: {fields}.", fields=", ".join(fields)),
+            )
         else:
             criteria.append(_criterion(name, fields[name], value, bool(minus), found[0], now))
     return Search(tuple(word for word in words if word), tuple(criteria))
@@ -147,11 +154,17 @@ def _criterion(name: str, field: Field, value: str, negated: bool, typed: str, n
         return Criterion(name, Comparison.IS, value, negated, typed)
     if field.kind is FieldKind.FLAG:
         if value not in ("yes", "no"):
-            raise SearchInvalid(f"“{typed}” is neither yes nor no.", f"Write {name}:yes or {name}:no.")
+            raise SearchInvalid(
+                Words("“{typed}” is neither yes nor no.", typed=typed),
+                Words("Write {name}:yes or {name}:no.", name=name),
+            )
         return Criterion(name, Comparison.IS, value == "yes", negated, typed)
     if field.kind is FieldKind.CHOICE:
         if value not in field.choices:
-            raise SearchInvalid(f"“{value}” is no {name}.", f"It is one of: {', '.join(field.choices)}.")
+            raise SearchInvalid(
+                Words("“{value}” is no {name}.", value=value, name=name),
+                Words("It is one of: {choices}.", choices=", ".join(field.choices)),
+            )
         return Criterion(name, Comparison.IS, value, negated, typed)
     return _moment(name, field, value, negated, typed, now)
 
@@ -169,7 +182,8 @@ def _moment(name: str, field: Field, value: str, negated: bool, typed: str, now:
             moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise SearchInvalid(
-            f"“{typed}” has no time that can be read.", f"Write a distance or a date: {name}:<30d, {name}:>2026-12-31."
+            Words("“{typed}” has no time that can be read.", typed=typed),
+            Words("Write a distance or a date: {name}:<30d, {name}:>2026-12-31.", name=name),
         ) from error
     before = (sign == "<") is not (bool(distance) and not ahead)  # less than seven days ago is from then on
     return Criterion(name, Comparison.BEFORE if before else Comparison.FROM, moment, negated, typed)

@@ -97,9 +97,9 @@ def order_target(order: Order) -> Target:
 
 
 def _order_in_reach(tx: Transaction, actor: Actor, order_id: str) -> Order:
-    order = tx.order(reach(tx, ORDERS, actor, order_id, "request").id, lock=True)
+    order = tx.order(reach(tx, ORDERS, actor, order_id, Words("request")).id, lock=True)
     if order is None:
-        raise ThingUnknown("request")
+        raise ThingUnknown(Words("request"))
     return order
 
 
@@ -120,9 +120,12 @@ def decide_order(
         order = _order_in_reach(tx, actor, order_id)
         if order.state is not OrderState.AWAITING_APPROVAL:
             raise OrderClosed(
-                f"The request does not wait for approval: it is {order.state.value.replace('_', ' ')} since "
-                f"{order.state_at or order.created_at:%Y-%m-%d %H:%M} UTC.",
-                "Its history tells what happened to it.",
+                Words(
+                    "The request does not wait for approval: it is {state} since {time} UTC.",
+                    state=order.state.value.replace("_", " "),
+                    time=f"{order.state_at or order.created_at:%Y-%m-%d %H:%M}",
+                ),
+                Words("Its history tells what happened to it."),
             )
         if approve:
             proceed(tx, order, now)

@@ -21,7 +21,7 @@ def revoke_certificate(
 ) -> None:
     """Revokes the certificate. For the same reason again it changes nothing. Raises ThingUnknown, AlreadyRevoked."""
     with transactions.write() as tx:
-        found = reach(tx, CERTIFICATES, actor, certificate_id, "certificate")
+        found = reach(tx, CERTIFICATES, actor, certificate_id, Words("certificate"))
         revoke(tx, actor, found, wanted.reason, clock.now(), wanted.note)
 
 

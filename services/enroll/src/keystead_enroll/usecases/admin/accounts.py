@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed, StillInUse
 from keystead_enroll.domain.enrollment import (
@@ -28,8 +29,8 @@ from keystead_enroll.usecases.admin.common import Once, Target, note, reach
 from keystead_enroll.usecases.publish_forms import publish_form
 from keystead_kit.secrets import new_id
 
-NAME_TAKEN = "Another account of this form has this name already. Choose another name."
-CODE_MISSING = "Give the access code that the account is to ask for."
+NAME_TAKEN = Words("Another account of this form has this name already. Choose another name.")
+CODE_MISSING = Words("Give the access code that the account is to ask for.")
 
 
 def create_account(
@@ -44,7 +45,7 @@ def create_account(
     AccessCodeInUse."""
     now = clock.now()
     with transactions.write() as tx:
-        form = reach(tx, FORMS, actor, wanted.form_id, "enrollment form")
+        form = reach(tx, FORMS, actor, wanted.form_id, Words("enrollment form"))
         stored = _stored(tx, secrets, actor, form, wanted, None)
         fresh = WebFormAccount(id=new_id(), form_id=form.id, **stored, created_at=now)
         earlier = tx.earlier(actor.id, once.key, once.request_digest, fresh.id, now) if once else None
@@ -64,10 +65,10 @@ def change_account(
 ) -> None:
     """Makes the account as `wanted`. Raises ThingUnknown, NotAllowed, InputRefused, AccessCodeInUse."""
     with transactions.write() as tx:
-        account = reach(tx, ACCOUNTS, actor, account_id, "account")
+        account = reach(tx, ACCOUNTS, actor, account_id, Words("account"))
         form = tx.form(account.form_id)
         if wanted.form_id != form.id:
-            raise InputRefused({"form_id": "An account stays in its form."})
+            raise InputRefused({"form_id": Words("An account stays in its form.")})
         stored = _stored(tx, secrets, actor, form, wanted, account)
         _refuse_taken(tx, account, wanted.name, stored["access_code_digest"])
         changed = {name: value for name, value in stored.items() if getattr(account, name) != value}
@@ -86,12 +87,13 @@ def change_account(
 def delete_account(transactions: Transactions, clock: Clock, actor: Actor, account_id: str) -> None:
     """Deletes an account that nobody has used. Raises ThingUnknown, StillInUse."""
     with transactions.write() as tx:
-        account = reach(tx, ACCOUNTS, actor, account_id, "account")
+        account = reach(tx, ACCOUNTS, actor, account_id, Words("account"))
         form = tx.form(account.form_id)
         target = _target(form, account)
         if not tx.remove_unused(account):
             raise StillInUse(
-                f"“{account.name}” has visitors or requests.", "One that has been used stays: set it inactive."
+                Words("“{name}” has visitors or requests.", name=account.name),
+                Words("One that has been used stays: set it inactive."),
             )
         note(tx, actor, clock.now(), "account.delete", target)
         publish_form(tx, form)
@@ -112,7 +114,7 @@ def _stored(
     found = [profile for profile in profiles if profile is not None]
     mistakes = account_mistakes(form, organization, department, found, wanted.authorization, before)
     if len(found) < len(profiles):
-        mistakes["profile_ids"] = "There is no such certificate profile."
+        mistakes["profile_ids"] = Words("There is no such certificate profile.")
     digest = secrets.access_code_digest(wanted.access_code) if wanted.access_code else None
     if wanted.authorization is Authorization.ACCESS_CODE and digest is None:
         digest = account.access_code_digest if account else None
@@ -133,14 +135,16 @@ def _place(
     """The organization and department, if they are the actor's for the form's certificate type."""
     organization = tx.in_reach(ORGANIZATIONS, actor.scope, wanted.organization_id)
     if organization is None:
-        raise InputRefused({"organization_id": "There is no such organization."})
+        raise InputRefused({"organization_id": Words("There is no such organization.")})
     department = None
     if wanted.department_id is not None:
         department = tx.in_reach(DEPARTMENTS, actor.scope, wanted.department_id)
         if department is None:
-            raise InputRefused({"department_id": f"{organization.name} has no such department."})
+            raise InputRefused({"department_id": Words("{name} has no such department.", name=organization.name)})
     if not actor.scope.has(organization.id, wanted.department_id, form.certificate_type):
-        raise NotAllowed("Your role does not cover accounts of this organization, department and certificate type.")
+        raise NotAllowed(
+            Words("Your role does not cover accounts of this organization, department and certificate type.")
+        )
     return organization, department
 
 

@@ -27,7 +27,7 @@ from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import Once, Target, note, put, reach
 from keystead_kit.secrets import new_id
 
-KIND = "administrator"
+KIND = Words("administrator")
 EMAIL_TAKEN = Words("An administrator has this address already.")
 LAST_MASTER = Words("This is the last active master administrator.")
 LAST_MASTER_ADVICE = Words("Make another one first.")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from keystead_contracts.words import Sentences
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_kit.plain_words import plain_words
 
@@ -27,6 +28,5 @@ def mistakes_of(error: ValidationError) -> dict[str, str]:
     for mistake in error.errors(include_url=False, include_input=False):
         context = mistake.get("ctx", {})
         blamed = str(context["fields"][0]) if context.get("fields") else str(next(iter(mistake["loc"]), "form"))
-        words = str(context["words"]) if "words" in context else plain_words(mistake)
-        told.setdefault(blamed, f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}")
+        told.setdefault(blamed, Sentences(context.get("words") or plain_words(mistake)))
     return told

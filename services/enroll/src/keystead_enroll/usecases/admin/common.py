@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from keystead_contracts.base import CertificateType
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import NOTHING, Actor, ActorKind, AuditEntry
 from keystead_enroll.domain.administration_refusals import NotAllowed, ThingUnknown
 from keystead_enroll.domain.search import ListDefinition
@@ -53,7 +54,7 @@ def reach(tx: Transaction, definition: ListDefinition[T], actor: Actor, entity_i
 def masters_only(actor: Actor, what: str) -> None:
     """Raises NotAllowed unless the actor's scope is everything; `what` ends "Only a master administrator may …"."""
     if not actor.scope.everything:
-        raise NotAllowed(f"Only a master administrator may {what}.")
+        raise NotAllowed(Words("Only a master administrator may {what}.", what=what))
 
 
 def put(entity: object, wanted: Mapping[str, object]) -> dict[str, object]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from keystead_contracts.identity import AdministratorClaims
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor, ActorKind, Administrator, ConsoleSession
 from keystead_enroll.domain.administration_refusals import ConsoleClosed
 from keystead_enroll.domain.refusals import IdentityRefused
@@ -35,9 +36,9 @@ def open_console(transactions: Transactions, clock: Clock, claims: Administrator
     with transactions.write() as tx:
         administrator = tx.get(Administrator, claims.sub)
         if administrator is None or not administrator.active or claims.method not in administrator.methods:
-            raise IdentityRefused("This administrator may not sign in here.")
+            raise IdentityRefused(Words("This administrator may not sign in here."))
         if not tx.burn_identity(claims.jti, now):
-            raise IdentityRefused("This sign-in was used already.")
+            raise IdentityRefused(Words("This sign-in was used already."))
         tx.add(
             ConsoleSession(
                 digest=token_digest(token),
@@ -63,9 +64,9 @@ def visitor_of(transactions: Transactions, clock: Clock, token: str | None, addr
         session = tx.console_session(token_digest(token)) if token else None
         administrator = tx.get(Administrator, session.administrator_id) if session else None
     if session is None or administrator is None or not administrator.active:
-        raise ConsoleClosed("You are not signed in to the console.")
+        raise ConsoleClosed(Words("You are not signed in to the console."))
     if now >= session.expires_at or now - session.seen_at > IDLE:
-        raise ConsoleClosed("You were away for a long time, so you have been signed out.")
+        raise ConsoleClosed(Words("You were away for a long time, so you have been signed out."))
     if now - session.seen_at > SEEN_EVERY:
         with transactions.write() as tx:
             seen = tx.console_session(session.digest)

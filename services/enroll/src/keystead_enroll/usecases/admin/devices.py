@@ -22,8 +22,7 @@ from keystead_kit.secrets import new_id, new_token
 
 MOST_SHOWN, MOST_JOBS = 100, 10_000
 PREFIX = "ksr_"
-NAME_TAKEN = "Another registration token has this name already. Choose another name."
-_RULERS = "Only an administrator of the whole organization may"
+NAME_TAKEN = Words("Another registration token has this name already. Choose another name.")
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,15 @@ def remove_device(transactions: Transactions, clock: Clock, origin: str, actor: 
     """
     now = clock.now()
     with transactions.write() as tx:
-        device = reach(tx, DEVICES, actor, device_id, "device")
+        device = reach(tx, DEVICES, actor, device_id, Words("device"))
         recipient, target = device.recipient, Target(device.id, device.name, device.organization_id)
         if not actor.scope.rules_organization(device.organization_id):
-            raise NotAllowed(f"{_RULERS} remove its devices.")
+            raise NotAllowed(Words("Only an administrator of the whole organization may remove its devices."))
         orders = tx.open_orders_for(recipient)
         if any(not actor.scope.has(o.organization_id, o.department_id, o.certificate_type) for o in orders):
-            raise NotAllowed("The device works on a request of a certificate type that is not yours.")
+            raise NotAllowed(Words("The device works on a request of a certificate type that is not yours."))
         if any(order.state is OrderState.SIGNING for order in orders):
-            raise StillInUse("A certificate for this device is being signed.", "Try again in a minute.")
+            raise StillInUse(Words("A certificate for this device is being signed."), Words("Try again in a minute."))
         for job in tx.open_jobs(recipient, limit=MOST_JOBS):
             job.state = JobState.VOID
         tx.remove(device)
@@ -83,9 +82,9 @@ def create_registration_token(
     """Makes a registration token; its secret is told once. Raises ThingUnknown, NotAllowed, InputRefused."""
     now, secret = clock.now(), f"{PREFIX}{new_token()}"
     with transactions.write() as tx:
-        organization = reach(tx, ORGANIZATIONS, actor, wanted.organization_id, "organization")
+        organization = reach(tx, ORGANIZATIONS, actor, wanted.organization_id, Words("organization"))
         if not actor.scope.rules_organization(organization.id):
-            raise NotAllowed(f"{_RULERS} let machines register.")
+            raise NotAllowed(Words("Only an administrator of the whole organization may let machines register."))
         fresh = RegistrationToken(
             id=new_id(),
             name=wanted.name,
@@ -106,7 +105,7 @@ def create_registration_token(
 def delete_registration_token(transactions: Transactions, clock: Clock, actor: Actor, token_id: str) -> None:
     """Ends a registration token at once; devices that came with it stay. Raises ThingUnknown."""
     with transactions.write() as tx:
-        token = reach(tx, REGISTRATION_TOKENS, actor, token_id, "registration token")
+        token = reach(tx, REGISTRATION_TOKENS, actor, token_id, Words("registration token"))
         note(tx, actor, clock.now(), "registration_token.delete", _target(token))
         tx.remove(token)
 

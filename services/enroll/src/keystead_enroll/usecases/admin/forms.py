@@ -10,6 +10,7 @@ import secrets as randomness
 from collections.abc import Collection
 
 from keystead_contracts.base import CertificateType
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor, Role
 from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed, StillInUse
 from keystead_enroll.domain.enrollment import EnrollmentForm
@@ -94,13 +95,15 @@ def delete_form(transactions: Transactions, clock: Clock, actor: Actor, form_id:
         publish_form(tx, form, withdrawn=True)
         heir = next((other for other in tx.forms() if other is not form), None)
         if heir is None:
-            raise StillInUse(f"“{form.name}” is the only form there is.", "Set it inactive instead.")
+            raise StillInUse(
+                Words("“{name}” is the only form there is.", name=form.name), Words("Set it inactive instead.")
+            )
         heir.version = max(heir.version, form.version)  # the count of all forms goes on from there
         tx.flush()
         if not tx.remove_unused(form):
             raise StillInUse(
-                f"“{form.name}” still has accounts, visitors, requests or certificates.",
-                "Delete its accounts first. One that has been used stays: set it inactive.",
+                Words("“{name}” still has accounts, visitors, requests or certificates.", name=form.name),
+                Words("Delete its accounts first. One that has been used stays: set it inactive."),
             )
         note(tx, actor, clock.now(), "form.delete", _target(form))
 
@@ -120,15 +123,17 @@ def may_manage(actor: Actor, organization_ids: Collection[str], certificate_type
 def _manages(actor: Actor, organization_ids: Collection[str], certificate_type: CertificateType) -> None:
     if not may_manage(actor, organization_ids, certificate_type):
         raise NotAllowed(
-            "Only a master administrator manages forms that are not delegated to organizations of yours alone, or are "
-            "for a certificate type that you do not have.",
-            "Delegate the form to your own organizations, or ask a master administrator.",
+            Words(
+                "Only a master administrator manages forms that are not delegated to organizations of yours alone, or "
+                "are for a certificate type that you do not have."
+            ),
+            Words("Delegate the form to your own organizations, or ask a master administrator."),
         )
 
 
 def _managed(tx: Transaction, actor: Actor, form_id: str) -> EnrollmentForm:
     """The form, if it is the actor's to manage. Raises ThingUnknown, NotAllowed."""
-    form = reach(tx, FORMS, actor, form_id, "enrollment form")
+    form = reach(tx, FORMS, actor, form_id, Words("enrollment form"))
     _manages(actor, form.organization_ids, form.certificate_type)
     return form
 

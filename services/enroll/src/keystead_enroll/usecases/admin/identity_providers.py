@@ -14,7 +14,7 @@ from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import Once, Target, masters_only, note, put, reach
 from keystead_kit.secrets import new_id
 
-KIND = "identity provider"
+KIND = Words("identity provider")
 NAME_TAKEN = Words("Another identity provider has this name already. Choose another name.")
 DESCRIBED = ("metadata_url", "metadata_xml", "issuer", "client_id", "client_secret_name", "kind")
 """What auth's judgement is about: when one changes, it no longer holds."""
@@ -24,7 +24,7 @@ def create_identity_provider(
     transactions: Transactions, clock: Clock, actor: Actor, wanted: IdentityProviderInput, once: Once | None = None
 ) -> str:
     """Stores an identity provider and answers its id. Raises NotAllowed, InputRefused."""
-    masters_only(actor, "set up identity providers")
+    masters_only(actor, Words("set up identity providers"))
     now = clock.now()
     fresh = IdentityProvider(new_id(), **wanted.model_dump(), created_at=now)
     with transactions.write() as tx:
@@ -48,7 +48,7 @@ def change_identity_provider(
     """
     with transactions.write() as tx:
         provider = reach(tx, IDENTITY_PROVIDERS, actor, provider_id, KIND)
-        masters_only(actor, "change identity providers")
+        masters_only(actor, Words("change identity providers"))
         _check_organizations(tx, wanted)
         if tx.named(IdentityProvider, wanted.name, but=provider.id):
             raise InputRefused({"name": NAME_TAKEN})
@@ -62,7 +62,7 @@ def delete_identity_provider(transactions: Transactions, clock: Clock, actor: Ac
     """Deletes an identity provider: nobody signs in through it any more. Raises ThingUnknown."""
     with transactions.write() as tx:
         provider = reach(tx, IDENTITY_PROVIDERS, actor, provider_id, KIND)
-        masters_only(actor, "delete identity providers")
+        masters_only(actor, Words("delete identity providers"))
         provider.version += 1
         publish(tx, provider, withdrawn=True)
         note(tx, actor, clock.now(), "identity_provider.delete", _target(provider))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.enrollment import LicenceTerms
@@ -14,7 +15,7 @@ VERSION_TAKEN = "There is this version already, and what persons accepted does n
 
 def list_licences(transactions: Transactions, actor: Actor) -> list[LicenceTerms]:
     """Every version, newest first. Raises NotAllowed."""
-    masters_only(actor, "see all licence terms")
+    masters_only(actor, Words("see all licence terms"))
     with transactions.read() as tx:
         return list(tx.licences())
 
@@ -23,7 +24,7 @@ def publish_licence(
     transactions: Transactions, clock: Clock, actor: Actor, wanted: LicenceInput, once: Once | None = None
 ) -> str:
     """Makes this the version that persons accept from now on; answers it. Raises NotAllowed, InputRefused."""
-    masters_only(actor, "publish licence terms")
+    masters_only(actor, Words("publish licence terms"))
     now = clock.now()
     with transactions.write() as tx:
         earlier = tx.earlier(actor.id, once.key, once.request_digest, wanted.version, now) if once else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed, StillInUse
 from keystead_enroll.domain.enrollment import Department, Organization
@@ -19,15 +20,15 @@ from keystead_enroll.usecases.admin.common import Once, Target, masters_only, no
 from keystead_enroll.usecases.publish_forms import publish_forms
 from keystead_kit.secrets import new_id
 
-NAME_TAKEN = "Another one has this name already. Choose another name."
-HOME_TAKEN = "Another organization or department has this value already. Each belongs to one place."
+NAME_TAKEN = Words("Another one has this name already. Choose another name.")
+HOME_TAKEN = Words("Another organization or department has this value already. Each belongs to one place.")
 
 
 def create_organization(
     transactions: Transactions, clock: Clock, actor: Actor, wanted: OrganizationInput, once: Once | None = None
 ) -> str:
     """Stores an organization and answers its id. Raises NotAllowed, InputRefused."""
-    masters_only(actor, "create organizations")
+    masters_only(actor, Words("create organizations"))
     now = clock.now()
     fresh = Organization(new_id(), **wanted.model_dump(), created_at=now)
     with transactions.write() as tx:
@@ -46,8 +47,8 @@ def change_organization(
 ) -> None:
     """Makes the organization as `wanted`. Raises ThingUnknown, NotAllowed, InputRefused."""
     with transactions.write() as tx:
-        organization = reach(tx, ORGANIZATIONS, actor, organization_id, "organization")
-        masters_only(actor, "change an organization's name and domains")
+        organization = reach(tx, ORGANIZATIONS, actor, organization_id, Words("organization"))
+        masters_only(actor, Words("change an organization's name and domains"))
         _refuse_taken_home(tx, wanted.home_organization, organization.id)
         if tx.named(Organization, wanted.name, but=organization.id):
             raise InputRefused({"name": NAME_TAKEN})
@@ -61,18 +62,21 @@ def change_organization(
 def delete_organization(transactions: Transactions, clock: Clock, actor: Actor, organization_id: str) -> None:
     """Deletes an organization that nothing refers to. Raises ThingUnknown, NotAllowed, StillInUse."""
     with transactions.write() as tx:
-        organization = reach(tx, ORGANIZATIONS, actor, organization_id, "organization")
-        masters_only(actor, "delete organizations")
+        organization = reach(tx, ORGANIZATIONS, actor, organization_id, Words("organization"))
+        masters_only(actor, Words("delete organizations"))
         delegations = [*(f.organization_ids for f in tx.forms()), *(p.organization_ids for p in tx.profiles())]
         if any(organization.id in delegation for delegation in delegations):
             raise StillInUse(
-                f"Forms or certificate profiles are delegated to “{organization.name}”.",
-                "Change their delegation first.",
+                Words("Forms or certificate profiles are delegated to “{name}”.", name=organization.name),
+                Words("Change their delegation first."),
             )
         if not tx.remove_unused(organization):
             raise StillInUse(
-                f"“{organization.name}” still has departments, accounts, persons, devices, requests or certificates.",
-                "Delete its departments, accounts and persons first. One that has issued certificates stays.",
+                Words(
+                    "“{name}” still has departments, accounts, persons, devices, requests or certificates.",
+                    name=organization.name,
+                ),
+                Words("Delete its departments, accounts and persons first. One that has issued certificates stays."),
             )
         note(tx, actor, clock.now(), "organization.delete", _target(organization))
 
@@ -83,7 +87,7 @@ def create_department(
     """Stores a department of an organization and answers its id. Raises ThingUnknown, NotAllowed, InputRefused."""
     now = clock.now()
     with transactions.write() as tx:
-        organization = reach(tx, ORGANIZATIONS, actor, wanted.organization_id, "organization")
+        organization = reach(tx, ORGANIZATIONS, actor, wanted.organization_id, Words("organization"))
         _rules(actor, organization)
         fresh = Department(new_id(), **wanted.model_dump(), created_at=now)
         earlier = tx.earlier(actor.id, once.key, once.request_digest, fresh.id, now) if once else None
@@ -101,11 +105,11 @@ def change_department(
 ) -> None:
     """Makes the department as `wanted`. Raises ThingUnknown, NotAllowed, InputRefused."""
     with transactions.write() as tx:
-        department = reach(tx, DEPARTMENTS, actor, department_id, "department")
+        department = reach(tx, DEPARTMENTS, actor, department_id, Words("department"))
         organization = tx.organization(department.organization_id)
         _rules(actor, organization)
         if wanted.organization_id != organization.id:
-            raise InputRefused({"organization_id": "A department stays in its organization."})
+            raise InputRefused({"organization_id": Words("A department stays in its organization.")})
         _check_department(tx, actor, organization, wanted, department.id, department.home_organization)
         others = {d.name for d in tx.departments() if d.organization_id == organization.id and d is not department}
         if wanted.name in others:
@@ -120,21 +124,21 @@ def change_department(
 def delete_department(transactions: Transactions, clock: Clock, actor: Actor, department_id: str) -> None:
     """Deletes a department that nothing refers to. Raises ThingUnknown, NotAllowed, StillInUse."""
     with transactions.write() as tx:
-        department = reach(tx, DEPARTMENTS, actor, department_id, "department")
+        department = reach(tx, DEPARTMENTS, actor, department_id, Words("department"))
         organization = tx.organization(department.organization_id)
         _rules(actor, organization)
         target = _target(organization, department)
         if not tx.remove_unused(department):
             raise StillInUse(
-                f"“{department.name}” still has accounts, persons, requests or certificates.",
-                "Delete its accounts and persons first. One that has issued certificates stays.",
+                Words("“{name}” still has accounts, persons, requests or certificates.", name=department.name),
+                Words("Delete its accounts and persons first. One that has issued certificates stays."),
             )
         note(tx, actor, clock.now(), "department.delete", target)
 
 
 def _rules(actor: Actor, organization: Organization) -> None:
     if not actor.scope.rules_organization(organization.id):
-        raise NotAllowed("Only an administrator of the whole organization may manage its departments.")
+        raise NotAllowed(Words("Only an administrator of the whole organization may manage its departments."))
 
 
 def _target(organization: Organization, department: Department | None = None) -> Target:
@@ -159,7 +163,7 @@ def _check_department(
 ) -> None:
     mistakes = domains_outside(organization, wanted.email_domains, wanted.dns_domains)
     if wanted.home_organization != home_before and not actor.scope.everything:
-        mistakes["home_organization"] = "Only a master administrator may set what identity providers send."
+        mistakes["home_organization"] = Words("Only a master administrator may set what identity providers send.")
     if mistakes:
         raise InputRefused(mistakes)
     _refuse_taken_home(tx, wanted.home_organization, own_id)

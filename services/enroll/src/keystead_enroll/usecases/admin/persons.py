@@ -24,7 +24,7 @@ from keystead_enroll.ports import Clock, PasswordHasher, Transaction, Transactio
 from keystead_enroll.usecases.admin.common import Once, Target, note, put, reach
 from keystead_kit.secrets import new_id
 
-KIND = "person"
+KIND = Words("person")
 ADDRESS_TAKEN = Words("Another person of this organization has this address already.")
 NO_ORGANIZATION = Words("There is no such organization, or you may not add persons to it.")
 NO_DEPARTMENT = Words("There is no such department of the organization.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets as randomness
 from collections.abc import Iterable
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused, StillInUse
 from keystead_enroll.domain.enrollment import CertificateProfile, Organization
@@ -17,7 +18,7 @@ from keystead_enroll.usecases.admin.common import Once, Target, masters_only, no
 from keystead_enroll.usecases.admin.organizations import NAME_TAKEN
 from keystead_kit.secrets import new_id
 
-MASTERS_WORK = "create, change and delete certificate profiles"
+MASTERS_WORK = Words("create, change and delete certificate profiles")
 
 
 def create_profile(
@@ -50,11 +51,11 @@ def change_profile(
     """Makes the profile as `wanted`. Requests that are under way get certificates of the new kind; an account goes on
     naming a profile that is withdrawn, and offers it to nobody. Raises ThingUnknown, NotAllowed, InputRefused."""
     with transactions.read() as tx:
-        reach(tx, PROFILES, actor, profile_id, "certificate profile")
+        reach(tx, PROFILES, actor, profile_id, Words("certificate profile"))
     masters_only(actor, MASTERS_WORK)
     _refuse_bad_samples(CertificateProfile(profile_id, **wanted.model_dump()), linter, clock)
     with transactions.write() as tx:
-        profile = reach(tx, PROFILES, actor, profile_id, "certificate profile")
+        profile = reach(tx, PROFILES, actor, profile_id, Words("certificate profile"))
         if profile.certificate_type is not wanted.certificate_type:
             raise InputRefused({"certificate_type": TYPE_STAYS})
         refuse_unknown_organizations(tx, wanted.organization_ids, profile.organization_ids)
@@ -68,12 +69,14 @@ def change_profile(
 def delete_profile(transactions: Transactions, clock: Clock, actor: Actor, profile_id: str) -> None:
     """Deletes a profile that nothing refers to. Raises ThingUnknown, NotAllowed, StillInUse."""
     with transactions.write() as tx:
-        profile = reach(tx, PROFILES, actor, profile_id, "certificate profile")
+        profile = reach(tx, PROFILES, actor, profile_id, Words("certificate profile"))
         masters_only(actor, MASTERS_WORK)
         if tx.accounts_with_profile(profile.id) or not tx.remove_unused(profile):
             raise StillInUse(
-                f"“{profile.name}” still has accounts, requests or certificates.",
-                "Take it out of the accounts that name it. One that has issued certificates stays: set it inactive.",
+                Words("“{name}” still has accounts, requests or certificates.", name=profile.name),
+                Words(
+                    "Take it out of the accounts that name it. One that has issued certificates stays: set it inactive."
+                ),
             )
         note(tx, actor, clock.now(), "profile.delete", _target(profile))
 
@@ -83,7 +86,7 @@ def refuse_unknown_organizations(tx: Transaction, wanted: Iterable[str], before:
     known = frozenset(before)
     unknown = [one for one in wanted if one not in known and tx.get(Organization, one) is None]
     if unknown:
-        raise InputRefused({"organization_ids": "There is no such organization."})
+        raise InputRefused({"organization_ids": Words("There is no such organization.")})
 
 
 def _refuse_bad_samples(profile: CertificateProfile, linter: Linter, clock: Clock) -> None:

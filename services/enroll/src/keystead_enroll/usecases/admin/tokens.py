@@ -46,7 +46,7 @@ def create_token_for(
     with transactions.read() as tx:
         owner = tx.administrator_by_email(email.strip().lower())
     if owner is None:
-        raise ThingUnknown("administrator")
+        raise ThingUnknown(Words("administrator"))
     if not owner.active:
         raise NotAllowed(Words("{name} is not active, so a token of theirs would open nothing.", name=owner.name))
     return _made(transactions, clock, actor, owner.id, owner.scope, wanted)
@@ -92,7 +92,7 @@ def revoke_token(transactions: Transactions, clock: Clock, actor: Actor, token_i
         token = reach_token(tx, actor, token_id)
         owner = tx.get(Administrator, token.administrator_id)
         if token.administrator_id != actor.id and (owner is None or not manageable(actor, owner)):
-            raise NotAllowed("Its owner also has a role that you do not have, so you may not end their tokens.")
+            raise NotAllowed(Words("Its owner also has a role that you do not have, so you may not end their tokens."))
         if token.revoked_at is None:
             token.revoked_at = now
             note(tx, actor, now, "token.revoke", Target(token.id, token.name))

@@ -61,7 +61,7 @@ def router(tools: ConsoleTools) -> APIRouter:
         Place(
             base=BASE,
             nav=NAV,
-            kind="account",
+            kind=Words("account"),
             definition=ACCOUNTS,
             given=AccountInput,
             values=_values,
@@ -270,7 +270,7 @@ def _offered(tx: Transaction, actor: Actor, form: EnrollmentForm, account: WebFo
 
 def _new(tx: Transaction, actor: Actor, draft: Draft, request: Request) -> FormPage:
     form_id = draft.values.get("form_id") or request.query_params.get("form", "")
-    form = reach(tx, FORMS, actor, form_id, "enrollment form")
+    form = reach(tx, FORMS, actor, form_id, Words("enrollment form"))
     usual: dict[str, str | Sequence[str]] = {
         **_usual_matches(MORE_RULES),
         "csr_method": "keystead_agent", "approval": "automatic", "active": ["yes"], "authorization": "none",
@@ -319,7 +319,7 @@ def _delete(tx: Transaction, _actor: Actor, account: WebFormAccount) -> ConfirmP
 
 def _values(posted: Posted, account: WebFormAccount | None) -> Mapping[str, object]:
     if account is None and not posted.text("form_id"):
-        raise ThingUnknown("enrollment form")
+        raise ThingUnknown(Words("enrollment form"))
     organization, _, department = posted.text("place").partition("/")
     if not organization:
         raise InputRefused({"place": Words("Choose one of these.")})

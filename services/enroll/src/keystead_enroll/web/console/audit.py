@@ -24,7 +24,7 @@ from keystead_enroll.web.console.widgets import Column, Crumb, DetailPage, Empty
 from keystead_enroll.web.csv_download import csv_of_list
 
 NAV, BASE = "audit", f"{HOME}/audit"
-KIND = "line of the audit log"
+KIND = Words("line of the audit log")
 ACTOR_WORDS = {
     ActorKind.ADMINISTRATOR: Words("Administrator"),
     ActorKind.TOKEN: Words("API token"),

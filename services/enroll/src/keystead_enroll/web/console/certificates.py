@@ -83,7 +83,7 @@ def router(tools: ConsoleTools) -> APIRouter:
     Sent = Annotated[Posted, Depends(tools.posted)]
 
     def reached(tx: Transaction, visitor: Visitor, id: str) -> Certificate:
-        return reach(tx, CERTIFICATES, visitor.actor, id, "certificate")
+        return reach(tx, CERTIFICATES, visitor.actor, id, Words("certificate"))
 
     def row(tx: Transaction, certificate: Certificate) -> Row:
         profile = tx.profile(certificate.profile_id)
@@ -145,7 +145,7 @@ def router(tools: ConsoleTools) -> APIRouter:
         Place(
             base=BASE,
             nav=NAV,
-            kind="certificate",
+            kind=Words("certificate"),
             definition=CERTIFICATES,
             listing=lambda _visitor: Listing(CERTIFICATES, _LIST, row, BASE, exports=True),
             detail=detail,

@@ -126,7 +126,7 @@ def router(tools: ConsoleTools) -> APIRouter:
         Place(
             base=BASE,
             nav=NAV,
-            kind="device",
+            kind=Words("device"),
             definition=DEVICES,
             listing=lambda _visitor: Listing(DEVICES, _LIST, row, BASE),
             detail=detail,
@@ -140,7 +140,7 @@ def router(tools: ConsoleTools) -> APIRouter:
         Place(
             base=TOKENS,
             nav=NAV,
-            kind="registration token",
+            kind=Words("registration token"),
             definition=REGISTRATION_TOKENS,
             listing=lambda _visitor: Listing(
                 REGISTRATION_TOKENS, _TOKEN_LIST, lambda tx, token: _token_row(tx, token, clock), TOKENS

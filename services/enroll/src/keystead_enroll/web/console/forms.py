@@ -155,7 +155,7 @@ def router(tools: ConsoleTools) -> APIRouter:
     Sent = Annotated[Posted, Depends(tools.posted)]
 
     def reached(tx: Transaction, visitor: Visitor, id: str) -> EnrollmentForm:
-        return reach(tx, FORMS, visitor.actor, id, "enrollment form")
+        return reach(tx, FORMS, visitor.actor, id, Words("enrollment form"))
 
     add_pages(
         pages,
@@ -163,7 +163,7 @@ def router(tools: ConsoleTools) -> APIRouter:
         Place(
             base=BASE,
             nav=NAV,
-            kind="enrollment form",
+            kind=Words("enrollment form"),
             definition=FORMS,
             given=FormInput,
             values=_values,

@@ -57,7 +57,7 @@ def router(tools: ConsoleTools) -> APIRouter:
         return tools.done(request, BASE, "published")
 
     def new_page(request: Request, visitor: Visitor, draft: Draft) -> Response:
-        masters_only(visitor.actor, "publish licence terms")
+        masters_only(visitor.actor, Words("publish licence terms"))
         return tools.render(request, visitor, _new(draft), NAV)
 
     return pages

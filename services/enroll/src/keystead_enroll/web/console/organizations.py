@@ -83,7 +83,7 @@ def router(tools: ConsoleTools) -> APIRouter:
         Place(
             base=BASE,
             nav=NAV,
-            kind="organization",
+            kind=Words("organization"),
             definition=ORGANIZATIONS,
             given=OrganizationInput,
             values=lambda posted, _organization: _place_values(posted),
@@ -103,7 +103,7 @@ def router(tools: ConsoleTools) -> APIRouter:
         Place(
             base=DEPARTMENT_BASE,
             nav=NAV,
-            kind="department",
+            kind=Words("department"),
             definition=DEPARTMENTS,
             given=DepartmentInput,
             values=_department_values,
@@ -214,7 +214,7 @@ def _delete(_tx: Transaction, _actor: Actor, organization: Organization) -> Conf
 
 def _new_department(tx: Transaction, actor: Actor, draft: Draft, request: Request) -> FormPage:
     above_id = draft.values.get("organization_id") or request.query_params.get("organization", "")
-    organization = reach(tx, ORGANIZATIONS, actor, above_id, "organization")
+    organization = reach(tx, ORGANIZATIONS, actor, above_id, Words("organization"))
     own = f"{BASE}/{organization.id}"
     return FormPage(
         title=Words("New department"),

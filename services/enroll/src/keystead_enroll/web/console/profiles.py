@@ -68,7 +68,7 @@ def router(tools: ConsoleTools) -> APIRouter:
         Place(
             base=BASE,
             nav=NAV,
-            kind="certificate profile",
+            kind=Words("certificate profile"),
             definition=PROFILES,
             given=ProfileInput,
             values=_values,

@@ -123,7 +123,7 @@ def router(tools: ConsoleTools) -> APIRouter:
     ) -> None:
         def asked(request: Request, visitor: Visitor, id: str, draft: Draft) -> Response:
             with transactions.read() as tx:
-                page = confirm(reach(tx, ORDERS, visitor.actor, id, "request"), draft)
+                page = confirm(reach(tx, ORDERS, visitor.actor, id, Words("request")), draft)
             return tools.render(request, visitor, page, NAV)
 
         @pages.get(f"{BASE}/{{id}}/{path}")
@@ -157,7 +157,7 @@ def router(tools: ConsoleTools) -> APIRouter:
     add_pages(
         pages,
         tools,
-        Place(base=BASE, nav=NAV, kind="request", definition=ORDERS, detail=_detail),
+        Place(base=BASE, nav=NAV, kind=Words("request"), definition=ORDERS, detail=_detail),
     )
     return pages
 
