@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from html.parser import HTMLParser
 
 import pytest
 from tests.support.administrators import Console, administrator, administrator_identity, console, master
@@ -50,9 +51,26 @@ def full(app: EnrollApp) -> Tenant:
     return made
 
 
+class Elements(HTMLParser):
+    """What of a page a browser would run: scripts that stand in it, handlers, images and addresses of the script's."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Looks at one element."""
+        has = dict(attrs)
+        run = [name for name in has if name.startswith("on") or name == "style"]
+        run += [f"{name}={value}" for name, value in attrs if (value or "").lower().startswith("javascript:")]
+        if run or (tag == "script" and not (has.get("src") or "").startswith("/static/")) or has.get("src") == "x":
+            self.found.append(f"{tag} {attrs}")
+
+
 def safe(page: str) -> bool:
-    """Whether a page has no element and no attribute of the script's."""
-    return "<script>alert" not in page and "<img src=x" not in page and not re.search(r"<[^>]*\son\w+\s*=", page)
+    """Whether nothing runs in a page."""
+    return not page.startswith("<!doctype html>") or not Elements(page).found
 
 
 def test_what_is_stored_is_escaped_on_every_page(app: EnrollApp, full: Tenant) -> None:
@@ -63,7 +81,7 @@ def test_what_is_stored_is_escaped_on_every_page(app: EnrollApp, full: Tenant) -
             continue
         kind = (path + "//").split("/")[2]
         response = visit.get(path.removeprefix("/console").replace("{id}", full.ids.get(kind, "")))
-        assert safe(response.text) or "text/html" not in response.headers["content-type"], path
+        assert safe(response.text), (path, Elements(response.text).found)
         seen += "&lt;script&gt;alert" in response.text
     assert seen > 20, "the script stands on most pages, as text"
 
@@ -91,7 +109,7 @@ def test_what_was_typed_is_escaped_when_it_is_shown_again(app: EnrollApp, full: 
     visit.get("/organizations")
     names = ("name", "email", "note", "days", "reason", "place", "grant-0", "email_domains", "subject", "uri", "q")
     for method, path in console_routes(app.web):
-        if method != "POST" or "sign-out" in path:
+        if method != "POST" or path.endswith(("/sign-out", "/delete")):
             continue
         address = path.removeprefix("/console").replace("{id}", full.ids.get(path.split("/")[2], "0"))
         response = visit.post(address, **dict.fromkeys(names, SCRIPT))
@@ -139,5 +157,5 @@ def test_the_name_of_a_downloaded_certificate_is_plain(app: EnrollApp, full: Ten
 
 def test_licence_terms_with_script_are_text(app: EnrollApp, full: Tenant) -> None:
     assert master(app)("POST", "/licences", json={"version": "x", "text": SCRIPT}).status_code == 201
-    page = app.browser("Staff").get("/request").text
+    page = app.browser("Aldebaran issuing", f"ada@{full.domain}").get("/request").text
     assert safe(page) and "&lt;script&gt;alert" in page

@@ -13,11 +13,11 @@ from sqlalchemy import select
 from tests.integration.auth_support import Auth, Browser
 
 from keystead_auth.adapters import tables
-from keystead_auth.web.administrators import CONSOLE as _console_page
+from keystead_auth.web import administrators as pages
 from keystead_contracts.identity import ADMINISTRATOR_AUDIENCE, IDENTITY_ISSUER, AdministratorClaims
 from keystead_contracts.people import AdministratorMethod, AdministratorPublished
 
-CONSOLE_PAGE = _console_page
+CONSOLE_PAGE = pages.CONSOLE
 
 BASE = "/auth/administrators"
 SIGN_IN, CODE, AUTHENTICATOR = f"{BASE}/sign-in", f"{BASE}/code", f"{BASE}/authenticator"

@@ -188,7 +188,7 @@ def test_what_is_no_set_up_is_refused_with_its_line_and_what_to_do(tmp_path: Pat
 
 def test_a_pattern_that_is_no_regular_expression_is_refused(tmp_path: Path) -> None:
     (found,) = mistakes(tmp_path, {"profiles": [PROFILE | {"device_name_pattern": "("}]})
-    assert "device_name_pattern: is not a regular expression" in found
+    assert "device_name_pattern: the pattern is not a regular expression" in found
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

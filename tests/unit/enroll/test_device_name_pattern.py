@@ -49,7 +49,7 @@ def test_no_pattern_takes_for_ever(pattern: str) -> None:
 def test_what_cannot_be_used_is_refused_with_the_reason(pattern: str) -> None:
     with pytest.raises(TemplateInvalid) as refused:
         DeviceNamePattern.parse(pattern)
-    assert "device_name_pattern is not a regular expression" in refused.value.detail
+    assert "the pattern is not a regular expression" in refused.value.detail
 
 
 def test_no_device_has_a_longer_name_than_a_host() -> None:

@@ -14,6 +14,7 @@ import httpx
 from keystead_auth.domain.idp_errors import FetchFailed
 from keystead_auth.domain.networks import may_connect
 from keystead_auth.domain.saml.xml import METADATA
+from keystead_contracts.words import Words
 
 SECONDS, MOST_SECONDS = 10.0, 30.0
 """For the next part of an answer, and for the whole of it."""
@@ -61,14 +62,14 @@ class HttpFetcher:
                 client.stream(method, target, headers=headers, data=data, extensions={"sni_hostname": host}) as answer,
             ):
                 if answer.is_redirect:
-                    raise FetchFailed("The address leads on to another one. Give the one where it ends.")
+                    raise FetchFailed(Words("The address leads on to another one. Give the one where it ends."))
                 if answer.status_code != 200:
                     raise FetchFailed(f"The address answers {answer.status_code}.", answer.status_code)
                 return _bounded(answer)
         except httpx.TimeoutException as error:
-            raise FetchFailed("The address does not answer in time.") from error
+            raise FetchFailed(Words("The address does not answer in time.")) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise FetchFailed("The address cannot be reached, or its certificate is not trusted.") from error
+            raise FetchFailed(Words("The address cannot be reached, or its certificate is not trusted.")) from error
 
     def _target(self, url: str) -> tuple[httpx.URL, dict[str, str], str]:
         """The address with the host's checked network address in it, the headers for it, and the host's name."""
@@ -78,14 +79,14 @@ class HttpFetcher:
             host = parts.hostname or ""
             wanted = httpx.URL(url)
         except (ValueError, httpx.InvalidURL) as error:
-            raise FetchFailed("That is no web address.") from error
+            raise FetchFailed(Words("That is no web address.")) from error
         schemes = ("https", "http") if self._development else ("https",)
         if parts.scheme not in schemes or not host or parts.username or parts.password:
-            raise FetchFailed("The address must begin with https:// and have no password in it.")
+            raise FetchFailed(Words("The address must begin with https:// and have no password in it."))
         try:
             addresses = self._resolve(host, port)
         except OSError as error:
-            raise FetchFailed("The address's host name is not known.") from error
+            raise FetchFailed(Words("The address's host name is not known.")) from error
         good = [
             each
             for each in addresses
@@ -93,7 +94,7 @@ class HttpFetcher:
         ]
         if not good or len(good) != len(addresses):
             raise FetchFailed(
-                "The address is inside a private network. Its network must be in KEYSTEAD_AUTH_IDP_NETWORKS."
+                Words("The address is inside a private network. Its network must be in KEYSTEAD_AUTH_IDP_NETWORKS.")
             )
         return (
             wanted.copy_with(host=good[0]),
@@ -108,7 +109,7 @@ def _bounded(answer: httpx.Response) -> bytes:
     for part in answer.iter_raw():  # as it came: what unpacks could be of any size
         body += part
         if time.monotonic() > ends:
-            raise FetchFailed("The address does not answer in time.")
+            raise FetchFailed(Words("The address does not answer in time."))
         if len(body) > MOST_OCTETS:
             raise FetchFailed(f"The document has more than {MOST_OCTETS // 1024} KiB.")
     return bytes(body)

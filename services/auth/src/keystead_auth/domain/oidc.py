@@ -20,6 +20,7 @@ from keystead_auth.domain.idp_errors import (
     RequestUnknown,
     TooLate,
 )
+from keystead_contracts.words import Words
 
 ALGORITHMS = ("RS256", "ES256", "PS256")
 """By which an ID token may be signed (RFC 7518 section 3.1). Never `none`, never by a secret that both sides know."""
@@ -70,15 +71,15 @@ def read_discovery(document: bytes, issuer: str, *, secure: bool) -> OidcEntity:
     """What the provider says of itself; its keys are yet to be read. `secure`: https alone. Raises DiscoveryRefused."""
     said = _object(document)
     if said.get("issuer") != issuer:
-        raise DiscoveryRefused("The provider calls itself otherwise than the issuer that is set here.")
+        raise DiscoveryRefused(Words("The provider calls itself otherwise than the issuer that is set here."))
     algorithms = tuple(name for name in ALGORITHMS if name in _texts(said, "id_token_signing_alg_values_supported"))
     if not algorithms:
         raise DiscoveryRefused(f"The provider signs by none of {', '.join(ALGORITHMS)}.")
     if "code" not in _texts(said, "response_types_supported"):
-        raise DiscoveryRefused("The provider does not offer the authorization code flow.")
+        raise DiscoveryRefused(Words("The provider does not offer the authorization code flow."))
     challenges = _texts(said, "code_challenge_methods_supported")
     if challenges and "S256" not in challenges:
-        raise DiscoveryRefused("The provider does not take PKCE by S256.")
+        raise DiscoveryRefused(Words("The provider does not take PKCE by S256."))
     methods = _texts(said, "token_endpoint_auth_methods_supported") or ["client_secret_basic"]
     return OidcEntity(
         issuer=issuer,
@@ -97,7 +98,7 @@ def read_keys(document: bytes) -> tuple[Mapping[str, Any], ...]:
     """The public signing keys in a JWK set (RFC 7517 section 5). Raises DiscoveryRefused."""
     keys = _object(document).get("keys")
     if not isinstance(keys, list):
-        raise DiscoveryRefused("The provider's keys cannot be read.")
+        raise DiscoveryRefused(Words("The provider's keys cannot be read."))
     wanted = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y")}
     found = [
         {name: key[name] for name in (*wanted[key["kty"]], "kid", "alg") if isinstance(key.get(name), str)}
@@ -105,7 +106,7 @@ def read_keys(document: bytes) -> tuple[Mapping[str, Any], ...]:
         if isinstance(key, dict) and key.get("kty") in wanted and key.get("use", "sig") == "sig"
     ]
     if not found:
-        raise DiscoveryRefused("The provider has no key that could sign.")
+        raise DiscoveryRefused(Words("The provider has no key that could sign."))
     return tuple(found)
 
 
@@ -168,9 +169,9 @@ def _object(document: bytes) -> dict[str, Any]:
     try:
         said = json.loads(document)
     except (ValueError, RecursionError) as error:
-        raise DiscoveryRefused("The provider's description cannot be read.") from error
+        raise DiscoveryRefused(Words("The provider's description cannot be read.")) from error
     if not isinstance(said, dict):
-        raise DiscoveryRefused("The provider's description cannot be read.")
+        raise DiscoveryRefused(Words("The provider's description cannot be read."))
     return said
 
 

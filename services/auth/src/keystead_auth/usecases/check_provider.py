@@ -13,6 +13,7 @@ from keystead_auth.domain.providers import IdentityProvider
 from keystead_auth.domain.saml.metadata import read_metadata
 from keystead_auth.ports import ClientSecrets, Fetcher, Randomness, Transactions
 from keystead_contracts.people import IdentityProviderChecked, IdentityProviderKind, IdentityProviderState
+from keystead_contracts.words import Words
 from keystead_kit.clock import Clock
 
 ENROLL = "enroll"
@@ -88,7 +89,7 @@ def _read(provider: IdentityProvider, sources: Sources, now: datetime, secure: b
 
 def _read_oidc(provider: IdentityProvider, sources: Sources, secure: bool) -> Reading:
     if not provider.issuer or not provider.client_id:
-        raise Refusal("It has no issuer, or no client id.")
+        raise Refusal(Words("It has no issuer, or no client id."))
     if provider.client_secret_name:
         sources.secrets.get(provider.client_secret_name)
     entity = read_discovery(sources.fetcher.get(discovery_address(provider.issuer)), provider.issuer, secure=secure)
@@ -102,7 +103,7 @@ def _read_saml(provider: IdentityProvider, fetcher: Fetcher, now: datetime, secu
     elif provider.metadata_url is not None:
         document = fetcher.get(provider.metadata_url)
     else:
-        raise Refusal("It has neither a metadata address nor metadata.")
+        raise Refusal(Words("It has neither a metadata address nor metadata."))
     found = read_metadata(document, now, secure=secure)
     ends = min(each for each in (found.usable_until, found.certificate_ends) if each is not None)
     return Reading(
@@ -111,7 +112,7 @@ def _read_saml(provider: IdentityProvider, fetcher: Fetcher, now: datetime, secu
         usable_until=found.usable_until,
         ends=ends,
         look_again=found.look_again,
-        detail="A signing certificate in its metadata has expired." if found.certificate_ends <= now else "",
+        detail=Words("A signing certificate in its metadata has expired.") if found.certificate_ends <= now else "",
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import re2
 
+from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import TemplateInvalid
 
 LONGEST_NAME = 253
@@ -26,7 +27,7 @@ class DeviceNamePattern:
         """The regular expression `text` in RE2's syntax, which has neither back-references nor look-around and needs
         no backtracking. Raises TemplateInvalid, which says what is wrong with it."""
         if len(text) > LONGEST_PATTERN:
-            raise _unusable(f"it is longer than {LONGEST_PATTERN} characters")
+            raise _unusable(Words("it is longer than {number} characters", number=LONGEST_PATTERN))
         options = re2.Options()
         options.case_sensitive, options.log_errors, options.max_mem = False, False, _MEMORY
         try:
@@ -41,4 +42,4 @@ class DeviceNamePattern:
 
 
 def _unusable(why: str) -> TemplateInvalid:
-    return TemplateInvalid(f"device_name_pattern is not a regular expression that can be used: {why}")
+    return TemplateInvalid(Words("the pattern is not a regular expression that can be used: {why}", why=why))

@@ -66,7 +66,7 @@ class ProfileFields(BaseModel):
         try:
             DeviceNamePattern.parse(value)
         except Refusal as refusal:
-            raise ValueError(words_of(refusal).removeprefix("device_name_pattern ")) from refusal
+            raise ValueError(words_of(refusal)) from refusal
         return value
 
     @model_validator(mode="after")

@@ -98,7 +98,7 @@ class TemplateInvalid(Refusal):
     """A certificate profile's subject or SAN template cannot be used."""
 
     code = "malformed"
-    default_advice = "Correct the template in the certificate profile."
+    default_advice = Words("Correct the template in the certificate profile.")
 
 
 class EvidenceRefused(Refusal):
@@ -143,7 +143,7 @@ class CaRefused(Refusal):
 class CertificateLintFailed(CaRefused):
     """A certificate that was about to be signed violates RFC 5280."""
 
-    default_advice = "Correct the certificate profile: the findings name the field."
+    default_advice = Words("Correct the certificate profile: the findings name the field.")
 
 
 class CaKeyMismatch(CaRefused):

@@ -101,7 +101,7 @@ class AccessCodeInUse(Refusal):
     """Another account has this access code. Which one is not said."""
 
     code = "conflict"
-    default_advice = "Choose another access code."
+    default_advice = Words("Choose another access code.")
 
     def __init__(self) -> None:
         super().__init__(Words("Another account has this access code already."))
@@ -158,7 +158,7 @@ class AlreadyRevoked(Refusal):
     """The certificate was revoked before, for another reason."""
 
     code = "conflict"
-    default_advice = "Nothing is to be done; a revocation keeps its first reason."
+    default_advice = Words("Nothing is to be done; a revocation keeps its first reason.")
 
 
 class TooManyOpenOrders(Refusal):

@@ -18,6 +18,7 @@ from keystead_auth.domain.errors import Refusal
 from keystead_auth.domain.idp_errors import DocumentRefused
 from keystead_auth.domain.saml.names import DS, MD, POST, REDIRECT, SAMLP
 from keystead_auth.domain.saml.xml import METADATA, Element, read
+from keystead_contracts.words import Words
 
 LONGEST_CACHE = timedelta(days=1)
 SHORTEST_CACHE = timedelta(minutes=15)
@@ -79,19 +80,19 @@ def _read(root: Element, now: datetime, secure: bool) -> MetadataRead:
         if SAMLP in each.attributes.get("protocolSupportEnumeration", "").split()
     ]
     if len(descriptors) != 1:
-        raise MetadataRefused("The metadata does not describe one SAML 2.0 identity provider.")
+        raise MetadataRefused(Words("The metadata does not describe one SAML 2.0 identity provider."))
     [descriptor] = descriptors
     name = entity.attributes.get("entityID", "")
     if not name or len(name) > 1024:
-        raise MetadataRefused("The metadata names no entity.")
+        raise MetadataRefused(Words("The metadata names no entity."))
     around = [each for each in (root, entity, descriptor) if "validUntil" in each.attributes]
     usable_until = min((_moment(each.attributes["validUntil"]) for each in around), default=None)
     if usable_until is not None and usable_until <= now:
-        raise MetadataRefused("The metadata has expired.")
+        raise MetadataRefused(Words("The metadata has expired."))
     certificates = _certificates(descriptor)
     redirect, post = (_address(descriptor, binding, secure) for binding in (REDIRECT, POST))
     if redirect is None and post is None:
-        raise MetadataRefused("The metadata has no sign-in address for HTTP-Redirect or HTTP-POST.")
+        raise MetadataRefused(Words("The metadata has no sign-in address for HTTP-Redirect or HTTP-POST."))
     cache = min((_duration(each) for each in (root, entity, descriptor)), default=LONGEST_CACHE)
     return MetadataRead(
         entity=SamlEntity(
@@ -114,8 +115,10 @@ def _the_provider(root: Element) -> Element:
         providers = [each for each in root.all(MD, "EntityDescriptor") if each.all(MD, "IDPSSODescriptor")]
         if len(providers) == 1:
             return providers[0]
-        raise MetadataRefused("The metadata describes several identity providers. Give the address of one's own.")
-    raise MetadataRefused("This is no SAML metadata.")
+        raise MetadataRefused(
+            Words("The metadata describes several identity providers. Give the address of one's own.")
+        )
+    raise MetadataRefused(Words("This is no SAML metadata."))
 
 
 def _certificates(descriptor: Element) -> dict[str, datetime]:
@@ -129,7 +132,7 @@ def _certificates(descriptor: Element) -> dict[str, datetime]:
                 text = "".join(element.words().split())
                 found[text] = _certificate_end(text)
     if not found:
-        raise MetadataRefused("The metadata has no signing certificate.")
+        raise MetadataRefused(Words("The metadata has no signing certificate."))
     if len(found) > MOST_CERTIFICATES:
         raise MetadataRefused(f"The metadata has more than {MOST_CERTIFICATES} signing certificates.")
     return found
@@ -140,7 +143,7 @@ def _certificate_end(text: str) -> datetime:
         certificate = x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
         key = certificate.public_key()
     except (binascii.Error, ValueError, UnsupportedAlgorithm) as error:
-        raise MetadataRefused("A signing certificate in the metadata cannot be read.") from error
+        raise MetadataRefused(Words("A signing certificate in the metadata cannot be read.")) from error
     strong = isinstance(key, ec.EllipticCurvePublicKey) or (
         isinstance(key, rsa.RSAPublicKey) and key.key_size >= LEAST_RSA_BITS
     )
@@ -162,7 +165,7 @@ def _address(descriptor: Element, binding: str, secure: bool) -> str | None:
             except ValueError:
                 good = None
             if not good or len(location) > 2000 or not location.isascii() or any(c in location for c in " \"'<>;,\\"):
-                raise MetadataRefused("A sign-in address in the metadata is no https address.")
+                raise MetadataRefused(Words("A sign-in address in the metadata is no https address."))
             return location
     return None
 
@@ -171,7 +174,7 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError as error:
-        raise MetadataRefused("The metadata's validUntil is no time.") from error
+        raise MetadataRefused(Words("The metadata's validUntil is no time.")) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 

@@ -135,7 +135,7 @@ def _notices(provider: IdentityProvider, now: datetime) -> tuple[Notice, ...]:
     if not provider.active:
         return ()
     if provider.state is IdentityProviderState.FAILED:
-        return (Notice(Words("Nobody can sign in through it: {why}", why=provider.state_detail), "bad"),)
+        return (Notice(Words("Nobody can sign in through it: {why}", why=Words(provider.state_detail)), "bad"),)
     if provider.state is None:
         return (Notice(Words("It has not been looked at yet. Open this page again in a minute."), "calm"),)
     if provider.valid_until is not None and provider.valid_until - now < SOON:
@@ -292,7 +292,7 @@ def _answers(draft: Draft, stored: Mapping[str, str | Sequence[str]]) -> dict[st
 
 
 def _new(tx: Transaction, actor: Actor, draft: Draft, _request: Request) -> FormPage:
-    masters_only(actor, "set up identity providers")  # the form names every organization
+    masters_only(actor, Words("set up identity providers"))  # the form names every organization
     usual = {"kind": IdentityProviderKind.SAML.value, "may": ["for_persons"], "active": ["yes"]}
     return FormPage(
         title=Words("New identity provider"),
