@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import update
-from tests.attacks.test_other_tenants import IN_SIGHT, OUTSIDER, THEIRS_TO_DO, World
+from tests.attacks.test_other_tenants import IN_SIGHT, THEIRS_TO_DO, World
 from tests.attacks.test_other_tenants import world as world
 from tests.support.administrators import Console, administrator, administrator_identity, console
 from tests.support.every_route import console_routes
-from tests.support.tenants import UNKNOWN, contents, grant_of
+from tests.support.tenants import OUTSIDER, UNKNOWN, contents, grant_of
 
 from keystead_enroll.adapters import administration_tables as a
 

@@ -94,6 +94,12 @@ def test_what_is_stored_is_escaped_in_the_portal(app: EnrollApp, full: Tenant) -
     assert "&lt;script&gt;alert" in browser.get("/request").text + browser.get("").text
 
 
+def test_licence_terms_with_script_are_text(app: EnrollApp, full: Tenant) -> None:
+    assert master(app)("POST", "/licences", json={"version": "x", "text": SCRIPT}).status_code == 201
+    page = app.browser("Aldebaran issuing", f"ada@{full.domain}").get("/request").text
+    assert safe(page) and "&lt;script&gt;alert" in page
+
+
 @pytest.mark.parametrize("parameter", ["q", "sort", "limit", "after", "done", "draft", "organization", "form", "back"])
 def test_what_an_address_says_is_escaped_on_every_page(app: EnrollApp, full: Tenant, parameter: str) -> None:
     visit = console(app)
@@ -105,6 +111,7 @@ def test_what_an_address_says_is_escaped_on_every_page(app: EnrollApp, full: Ten
 
 
 def test_what_was_typed_is_escaped_when_it_is_shown_again(app: EnrollApp, full: Tenant) -> None:
+    """Changes what it can: what needs the samples as they were stands above."""
     visit = console(app)
     visit.get("/organizations")
     names = ("name", "email", "note", "days", "reason", "place", "grant-0", "email_domains", "subject", "uri", "q")
@@ -153,9 +160,3 @@ def test_the_name_of_a_downloaded_certificate_is_plain(app: EnrollApp, full: Ten
     for kind in ("pem", "der", "chain", "p7b", "root"):
         answer = master(app)("GET", f"/certificates/{full.ids['certificates']}/file", params={"format": kind})
         assert re.fullmatch(r'attachment; filename="[0-9A-Fa-f]+[a-z.0-9-]*"', answer.headers["content-disposition"])
-
-
-def test_licence_terms_with_script_are_text(app: EnrollApp, full: Tenant) -> None:
-    assert master(app)("POST", "/licences", json={"version": "x", "text": SCRIPT}).status_code == 201
-    page = app.browser("Aldebaran issuing", f"ada@{full.domain}").get("/request").text
-    assert safe(page) and "&lt;script&gt;alert" in page

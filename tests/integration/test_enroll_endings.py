@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -167,36 +164,3 @@ def test_only_an_order_that_is_there_and_not_installed_can_be_ended(app: EnrollA
         cancel_any_order(app.enroll.transactions, app.clock, app.origin, local_actor("grace"), "0" * 32)
     assert browser.post(f"/orders/{order_id}/cancel").status_code == 409
     assert retired(app) == [None]
-
-
-def keystead(app: EnrollApp, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs the administrator's command on the same database."""
-    settings = app.enroll.settings
-    values = {
-        "MODE": settings.mode.value,
-        "PUBLIC_ORIGIN": settings.public_origin,
-        "DATABASE_URL": settings.database_url.get_secret_value(),
-        "REDIS_URL": settings.redis_url.get_secret_value(),
-        "IDENTITY_KEY_FILE": str(settings.identity_key_file),
-        "TOKEN_KEY_FILE": str(settings.token_key_file),
-        "COOKIE_KEY": settings.cookie_key.get_secret_value(),
-        "ACCESS_CODE_KEY": settings.access_code_key.get_secret_value(),
-        "CA_FOLDER": str(settings.ca_folder),
-    }
-    return subprocess.run(
-        [sys.executable, "-c", "from keystead_enroll.cli import main; main()", *arguments],
-        env=os.environ | {f"KEYSTEAD_ENROLL_{name}": value for name, value in values.items()},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
-def test_the_command_ends_an_order_once(app: EnrollApp) -> None:
-    _, order_id, _, _ = issued(app)
-    done = keystead(app, "order", "cancel", order_id, "--reason", "Lost.")
-    assert (done.returncode, done.stdout) == (0, "cancelled\n"), done.stderr
-    assert app.order(order_id).state is OrderState.CANCELLED
-    again = keystead(app, "order", "cancel", order_id)
-    assert again.returncode == 3
-    assert "error: The request has ended already" in again.stderr and "hint: " in again.stderr

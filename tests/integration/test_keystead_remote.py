@@ -145,6 +145,16 @@ def test_a_request_is_decided(app: EnrollApp, keystead: Keystead) -> None:
     assert (again.exit_code, "hint: " in again.stderr) == (3, True)
 
 
+def test_a_request_is_cancelled_once(app: EnrollApp, keystead: Keystead) -> None:
+    order_id = app.browser("Approved").order()
+    asked = keystead("order", "cancel", order_id)
+    assert (asked.exit_code, "--yes" in asked.stderr) == (2, True)
+    assert "They get a letter." in keystead("order", "cancel", order_id, "--note", "Lost.", "--yes").output
+    assert told(keystead("order", "show", order_id, "--json"))["state"] == "cancelled"
+    again = keystead("order", "cancel", order_id, "--yes")
+    assert (again.exit_code, "has ended already" in again.stderr) == (3, True)
+
+
 def test_persons_come_from_a_file(keystead: Keystead, tmp_path: Path) -> None:
     file = tmp_path / "staff.csv"
     file.write_text("email;name;organization\nada@example.org;Ada;Example Hospital\nbob;Bob;Example Hospital\n")

@@ -126,7 +126,7 @@ def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
     while waiting:
         prefix, route = waiting.pop()
         if isinstance(route, APIRoute):
-            yield from ((method, prefix + route.path) for method in route.methods)
+            yield from ((method, prefix + route.path) for method in route.methods or ())
         elif hasattr(route, "original_router"):
             inside = prefix + (route.include_context.prefix or "")  # type: ignore[attr-defined]
             waiting += [(inside, each) for each in route.original_router.routes]

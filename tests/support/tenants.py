@@ -131,7 +131,7 @@ def tenant(app: EnrollApp, name: str) -> Tenant:
         "registration-tokens": registration["id"], "devices": device.id, "identity-providers": provider,
         "requests": request, "certificates": certificate, "audit": str(line),
     }  # fmt: skip
-    told = {kind: (value,) for kind, value in ids.items() if kind != "audit"}
+    told: dict[str, tuple[str, ...]] = {kind: (value,) for kind, value in ids.items() if kind != "audit"}
     told |= {"forms": tuple(forms), "accounts": tuple(accounts), "requests": (request, asked)}
     told["certificates"] += tuple(shown[field] for field in ("serial", "sha1", "sha256"))
     return Tenant(name, ids, other, told)
