@@ -50,3 +50,14 @@ def test_an_officer_is_not_offered_what_is_not_theirs_to_do(app: EnrollApp) -> N
     assert f"/console/organizations/{hospital['id']}/change" not in page
     assert "/console/departments/new" in page
     assert "/console/identity-providers" not in page
+
+
+def test_a_history_calls_other_things_by_their_names(app: EnrollApp) -> None:
+    api = master(app)
+    (hospital,) = api.items("/organizations")
+    person = api.create(
+        "/persons", {"organization_id": hospital["id"], "email": "ada@example.org", "name": "Ada Lovelace"}
+    )
+    page = console(app).get(f"/persons/{person}").text
+    assert "Example Hospital" in page
+    assert hospital["id"] not in page.split("<h2", 1)[1].rsplit("History", 1)[-1]

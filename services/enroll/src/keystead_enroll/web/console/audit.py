@@ -9,9 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from keystead_contracts.words import Words
-from keystead_enroll.domain.administration import ActorKind, AuditEntry
+from keystead_enroll.domain.administration import Actor, ActorKind, AuditEntry
 from keystead_enroll.domain.lists import AUDIT
 from keystead_enroll.domain.search import PageWanted, parse_search
+from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin.common import reach
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.web.api.audit import EXPORTED, exported
@@ -70,7 +71,7 @@ def router(tools: ConsoleTools) -> APIRouter:
     @pages.get(f"{BASE}/{{id}}")
     def show(request: Request, visitor: Here, id: str) -> Response:
         with tools.transactions.read() as tx:
-            page = _detail(reach(tx, AUDIT, visitor.actor, id, KIND))
+            page = _detail(tx, visitor.actor, reach(tx, AUDIT, visitor.actor, id, KIND))
         return tools.render(request, visitor, page, NAV)
 
     return pages
@@ -89,8 +90,8 @@ def _row(entry: AuditEntry) -> Row:
     )
 
 
-def _detail(entry: AuditEntry) -> DetailPage:
-    changes = entry_of(entry).changes
+def _detail(tx: Transaction, actor: Actor, entry: AuditEntry) -> DetailPage:
+    changes = entry_of(tx, actor, entry).changes
     others = link(Words("All that was done to it"), f"{BASE}?q=target_id:{entry.target_id}")
     return DetailPage(
         title=entry.action,

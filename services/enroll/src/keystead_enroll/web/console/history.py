@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor, AuditEntry
-from keystead_enroll.domain.lists import AUDIT
-from keystead_enroll.domain.search import Comparison, Criterion, PageWanted, Search
+from keystead_enroll.domain.lists import AUDIT, DEPARTMENTS, FORMS, ORGANIZATIONS, PROFILES
+from keystead_enroll.domain.search import Comparison, Criterion, ListDefinition, PageWanted, Search
 from keystead_enroll.ports import Transaction
 from keystead_enroll.web.console.widgets import TimelineEntry
 
@@ -27,15 +29,26 @@ _VERBS = {
     "install": Words("Installed"),
 }
 
+_REFERENCES: Mapping[str, ListDefinition[Any]] = {
+    "organization_id": ORGANIZATIONS,
+    "department_id": DEPARTMENTS,
+    "form_id": FORMS,
+    "profile_id": PROFILES,
+}
+"""Fields that hold ids, or several with an s behind: the list in which their names are."""
+
 
 def timeline_of(tx: Transaction, actor: Actor, target_id: str) -> tuple[TimelineEntry, ...]:
     """What was done to the thing, newest first, as far as the actor may see it."""
     about = Search((), (Criterion("target_id", Comparison.IS, target_id),))
-    return tuple(entry_of(entry) for entry in tx.page(AUDIT, actor.scope, PageWanted(about, limit=MOST)).items)
+    return tuple(
+        entry_of(tx, actor, entry) for entry in tx.page(AUDIT, actor.scope, PageWanted(about, limit=MOST)).items
+    )
 
 
-def entry_of(entry: AuditEntry) -> TimelineEntry:
-    """A line of the audit log as a line of a timeline."""
+def entry_of(tx: Transaction, actor: Actor, entry: AuditEntry) -> TimelineEntry:
+    """A line of the audit log as a line of a timeline. Other things are called by their names, as far as the actor may
+    see them."""
     verb = entry.action.partition(".")[2]
     return TimelineEntry(
         at=entry.at,
@@ -43,11 +56,20 @@ def entry_of(entry: AuditEntry) -> TimelineEntry:
         what=_VERBS.get(verb, verb.replace("-", " ").capitalize()),
         trace=entry.trace_id,
         changes=tuple(
-            (name.replace("_", " "), _shown(value))
+            _change(tx, actor, name, value)
             for name, value in entry.details.items()
             if verb != "create" or value not in (None, "", [], {})
         ),
     )
+
+
+def _change(tx: Transaction, actor: Actor, name: str, value: object) -> tuple[str, str]:
+    definition = _REFERENCES.get(name.removesuffix("s"))
+    if definition is None:
+        return name.replace("_", " "), _shown(value)
+    ids = value if isinstance(value, list) else [value] if value else []
+    names = [getattr(tx.in_reach(definition, actor.scope, str(each)), "name", Words("not shown")) for each in ids]
+    return name.removesuffix("s").removesuffix("_id").replace("_", " "), _shown(names)
 
 
 def _shown(value: object) -> str:
