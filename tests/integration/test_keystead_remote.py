@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -197,3 +200,28 @@ def test_shells_complete(keystead: Keystead, shell: str) -> None:
     done = keystead("completion", shell)
     assert done.exit_code == 0
     assert "_KEYSTEAD_COMPLETE" in done.output
+
+
+def test_what_people_copy_is_whole_in_a_narrow_terminal() -> None:
+    row = {"name": "A form", "active": True, "url": f"https://x.example/e/{'a' * 40}", "id": "b" * 32}
+    code = (
+        "import json, sys; from keystead_enroll.remote.output import show_table; "
+        "show_table([json.loads(sys.argv[1])], ('name', 'active', 'url', 'id'), '')"
+    )
+    command = shlex.join([sys.executable, "-c", code, json.dumps(row)])
+    shown = subprocess.run(
+        ["script", "-qec", f"stty columns 60; {command}", "/dev/null"], capture_output=True, text=True, check=True
+    )
+    assert f"    {row['url']}  {row['id']}" in shown.stdout
+
+
+def test_a_certificate_is_called_by_the_beginning_of_its_serial_number(app: EnrollApp, keystead: Keystead) -> None:
+    issued(app)
+    found = json.loads(keystead("cert", "list", "--json").stdout)[0]
+    assert told(keystead("cert", "show", found["serial"][:12], "--json"))["id"] == found["id"]
+    gone = keystead("cert", "show", "ffffffffffff")
+    assert (gone.exit_code, "There is no certificate" in gone.stderr, "keystead cert list" in gone.stderr) == (
+        3,
+        True,
+        True,
+    )

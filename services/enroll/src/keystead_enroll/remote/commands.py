@@ -20,6 +20,7 @@ from keystead_enroll.remote.output import plain, show_facts, show_json, show_tab
 
 EXIT_FAILED, EXIT_USAGE, EXIT_REFUSED, EXIT_UNREACHABLE = 1, 2, 3, 4
 _ID = re.compile(r"[0-9a-f]{32}|\d{1,18}")
+NOUN_OF = {noun.word: noun.name for noun in NOUNS}
 _JSON = click.Option(["as_json", "--json"], is_flag=True, help="Print JSON.")
 _YES = click.Option(["yes", "--yes"], is_flag=True, help="Do not ask.")
 
@@ -192,7 +193,7 @@ def _delete(noun: Noun) -> click.Command:
     def run(which: str, yes: bool) -> None:
         remote = connect()
         path = thing_path(remote, noun, which)
-        _ask(f"Delete the {noun.name.replace('-', ' ')} “{which}”?", "", yes)
+        _ask(f"Delete the {noun.word} “{which}”?", "", yes)
         remote.call("DELETE", path)
         click.echo("deleted")
 
@@ -264,29 +265,22 @@ def thing_path(remote: Remote, noun: Noun, which: str) -> str:
         return f"{noun.path}/{which}"
     if not noun.named:
         return f"{noun.path}/{quote(which, safe='')}"
-    return f"{noun.path}/{_id_of(remote, noun.name.replace('-', ' '), noun.path, which, noun.named)}"
+    return f"{noun.path}/{_id_of(remote, noun.word, noun.path, which, noun.named)}"
 
 
 def _id_of(remote: Remote, kind: str, path: str, name: str, named: str = "name") -> str:
-    """The id of the thing with this name. Raises RemoteError if there is none, or more than one."""
-    word = name.replace('"', " ")
-    search = f"serial:{word}" if named == "serial" else f'"{word}"'
-    found = [each for each in remote.pages(path, {"q": search}, None) if str(each[named]).casefold() == name.casefold()]
+    """The id of the thing with this name, or whose serial number begins so. Raises Refused if there is none, or if
+    there are several."""
+    search, wanted = f'"{name.replace(chr(34), " ")}"', name.casefold()
+    values = ((str(each[named]).casefold(), each) for each in remote.pages(path, {"q": search}, None))
+    found = [each for value, each in values if value == wanted or (named == "serial" and value.startswith(wanted))]
     if len(found) == 1:
         return str(found[0]["id"])
     if not found:
-        raise Refused(
-            404,
-            f"There is no {kind} “{name}” in sight.",
-            f"`keystead {kind.replace(' ', '-')} list` shows those there are.",
-            {},
-        )
-    raise Refused(
-        409,
-        f"There are {len(found)} with the name “{name}”.",
-        f"Give the id of one: {', '.join(e['id'] for e in found[:5])}.",
-        {},
-    )
+        advice = f"`keystead {NOUN_OF.get(kind, kind.replace(' ', '-'))} list` shows those that you may see."
+        raise Refused(404, f"There is no {kind} “{name}”.", advice, {})
+    ids = ", ".join(each["id"] for each in found[:5])
+    raise Refused(409, f"There are {len(found)} for “{name}”.", f"Give the id of one: {ids}.", {})
 
 
 def _with_ids(remote: Remote, body: dict[str, Any]) -> dict[str, Any]:

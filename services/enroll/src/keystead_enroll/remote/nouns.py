@@ -49,6 +49,11 @@ class Noun:
     secret: str = ""
     """The field of a creation's answer that is told once."""
 
+    @property
+    def word(self) -> str:
+        """What it is called in a sentence."""
+        return {"cert": "certificate", "order": "request"}.get(self.name, self.name.replace("-", " "))
+
     def model(self, where: str = "") -> type[BaseModel]:
         """The input that `given`, or `where`, names."""
         return load(where or self.given)
@@ -106,7 +111,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "cert", "/certificates", "Certificates that were issued.",
-        ("serial", "subject", "owner", "certificate_type", "state", "assurance", "not_after", "id"),
+        ("subject", "owner", "certificate_type", "state", "assurance", "not_after", "serial", "id"),
         "state:valid expires:<30d", named="serial", create=False, change=False, delete=False,
         verbs=(
             Verb("revoke", "/revocation", "Revoke the certificate.", given=f"{INPUTS}:RevocationInput",

@@ -13,6 +13,8 @@ from typing import Any
 import click
 
 LEAST_WIDTH, USUAL_WIDTH = 8, 100
+TAKEN_ALONG = frozenset({"id", "url", "serial", "form_id"})
+"""What people copy: never cut off, but on a line of its own where the terminal is too narrow."""
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -23,7 +25,8 @@ def show_json(value: object) -> None:
 
 
 def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
-    """A table with `columns`; tab-separated without a heading where the output is no terminal."""
+    """A table with `columns`, two lines a row where one is too long; where the output is no terminal, lines with tabs
+    and no heading."""
     cells = [[plain(row.get(column)) for column in columns] for row in rows]
     if not sys.stdout.isatty():
         for line in cells:
@@ -32,11 +35,18 @@ def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty:
     if not cells:
         click.echo(empty)
         return
-    headings = [column.replace("_", " ").upper() for column in columns]
-    widths = _widths([headings, *cells])
-    click.secho("  ".join(h.ljust(w) for h, w in zip(headings, widths, strict=True)).rstrip(), bold=True)
-    for line in cells:
-        click.echo("  ".join(_cut(c, w).ljust(w) for c, w in zip(line, widths, strict=True)).rstrip())
+    lines = [[column.replace("_", " ").upper() for column in columns], *cells]
+    below: list[int] = []
+    if sum(_natural(lines)) + 2 * (len(columns) - 1) > _room():
+        below = [number for number, column in enumerate(columns) if column in TAKEN_ALONG and number > 0]
+    beside = [number for number in range(len(columns)) if number not in below]
+    widths = _widths([[line[number] for number in beside] for line in lines])
+    for row, line in enumerate(lines):
+        text = "  ".join(_cut(line[n], w).ljust(w) for n, w in zip(beside, widths, strict=True)).rstrip()
+        click.secho(text, bold=row == 0)
+        under = "  ".join(line[number] for number in below if line[number])
+        if under:
+            click.secho(f"    {under}", dim=True)
 
 
 def show_facts(thing: Mapping[str, Any]) -> None:
@@ -69,10 +79,19 @@ def plain(value: Any) -> str:
     return text
 
 
+def _room() -> int:
+    return shutil.get_terminal_size((USUAL_WIDTH, 24)).columns
+
+
+def _natural(lines: Iterable[Sequence[str]]) -> list[int]:
+    """As wide as the widest cell of each column."""
+    return [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+
+
 def _widths(lines: Iterable[Sequence[str]]) -> list[int]:
     """As wide as the widest cell each; together as wide as the terminal, taken from the widest ones."""
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    room = shutil.get_terminal_size((USUAL_WIDTH, 24)).columns - 2 * (len(widths) - 1)
+    widths = _natural(lines)
+    room = _room() - 2 * (len(widths) - 1)
     while sum(widths) > room and max(widths) > LEAST_WIDTH:
         widths[widths.index(max(widths))] -= 1
     return widths
