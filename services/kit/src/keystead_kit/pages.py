@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from keystead_kit.http import ProblemException
 
 _BETWEEN_BACKTICKS = re.compile(r"`([^`]+)`")
-_WORDS = re.compile(r"(\S{17,})")
+_WORDS = re.compile(r"(\S{20,})")
 _PIECES = re.compile(r"[^@./:]{1,16}[@./:]?|[@./:]")
 SHARED = Path(__file__).parent / "ui" / "templates"
 
