@@ -60,7 +60,7 @@ def claims(auth: Auth, browser: Browser) -> IdentityClaims:
 
 def test_a_person_signs_in_by_secret_id(auth: Auth, browser: Browser) -> None:
     page = browser.get(FRONT_DOOR).text
-    assert "Send me a link" in page and "Your Secret ID" in page
+    assert "Send me a link" in page and "Your Secret ID" in page and "There is no password" not in page
     answer = give(browser, email=" Ada@Example.net ")
     assert (answer.status_code, answer.headers["location"]) == (303, f"/e/{FORM}")
     who = claims(auth, browser)

@@ -72,6 +72,16 @@ def test_a_page_can_be_read_and_used_by_everybody(sample: ConsoleSample, page: P
     assert page_audit.weight(page) < page_audit.MOST_BYTES
 
 
+@pytest.mark.parametrize("width", [1200, NARROW])
+@pytest.mark.parametrize("name", ["list-audit", "list-waiting", "list-requests"])
+def test_a_list_fits_and_breaks_no_word_within(page: Page, origin: str, name: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{origin}/{name}.html")
+    page.screenshot(path=PICTURES / f"console-{name}-fits-{width}.png", full_page=True)
+    assert page.locator(".table-box").evaluate("box => box.scrollWidth <= box.clientWidth")
+    assert page_audit.broken_words(page.locator(".table tbody")) == []
+
+
 def test_a_slash_goes_to_the_search_but_not_while_somebody_types(page: Page, origin: str) -> None:
     page.goto(f"{origin}/list-filtered.html")
     search = page.get_by_role("searchbox")

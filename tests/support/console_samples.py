@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from types import SimpleNamespace
+from typing import Any, cast
 
 from tests.support.page_samples import ENROLL
 
+from keystead_enroll.domain.administration import ActorKind, AuditEntry
+from keystead_enroll.domain.orders import OrderState
+from keystead_enroll.web.console import audit, requests
 from keystead_enroll.web.console.cells import Cell, code, copy, link, moment, several, tag, text
 from keystead_enroll.web.console.form_widgets import (
     ConfirmPage,
@@ -272,7 +277,64 @@ REQUESTS = ListPage(
         )
     ),
 )
+ENTRIES = [
+    AuditEntry(
+        NOW - timedelta(minutes=90 * number),
+        ActorKind.ADMINISTRATOR,
+        ID,
+        mail,
+        address,
+        action,
+        ID,
+        target,
+        None,
+        None,
+        None,
+        {},
+        TRACE,
+        number,
+    )
+    for number, (mail, address, action, target) in enumerate(
+        [
+            ("marie.curie@lab.example.net", "192.0.2.207", "administrator.create", "grace.hopper@admin.example.org"),
+            ("grace.hopper@admin.example.org", "2001:db8:85a3:8d3:1319:8a2e:370:7348", "certificate.revoke", HASH[:32]),
+            ("ada.lovelace@physics.example.org", "", "identity-provider.change", LONG),
+        ]
+    )
+]
+STORED = SimpleNamespace(
+    profile=lambda _: SimpleNamespace(name="Managed laptops of all departments"),
+    form=lambda _: SimpleNamespace(name="Staff certificates and devices"),
+    organization=lambda _: SimpleNamespace(name="Northwind University"),
+)
+ASKED = [
+    SimpleNamespace(
+        id=ID,
+        profile_id=ID,
+        form_id=ID,
+        organization_id=ID,
+        person_email=mail,
+        person_name=name,
+        wanted_name=wanted,
+        state=state,
+        created_at=NOW - timedelta(minutes=37),
+    )
+    for mail, name, wanted, state in [
+        ("marie.curie@lab.example.net", "Marie Skłodowska-Curie", "laptop-042.lab.example.net", OrderState.OFFERED),
+        ("charles.babbage@engines.example.org", "Charles Babbage", "Charles Babbage", OrderState.AWAITING_APPROVAL),
+        ("ada.lovelace@example.org", "", "www.physics.example.org", OrderState.FAILED),
+    ]
+]
 LISTS = [
+    ConsoleSample("list-audit", replace(audit.PAGE, rows=tuple(map(audit.row_of, ENTRIES))), frame("audit")),
+    ConsoleSample(
+        "list-waiting",
+        replace(
+            requests.page_of(requests.WAITING),
+            rows=tuple(requests.row_of(cast(Any, STORED), cast(Any, each)) for each in ASKED),
+        ),
+        frame("requests"),
+    ),
     ConsoleSample("list-certificates", CERTIFICATES, frame("certificates")),
     ConsoleSample("list-filtered", FILTERED, frame("certificates")),
     ConsoleSample(

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 CONTROLS = frozenset(
     {
@@ -106,6 +106,21 @@ _LOADED = """() => {
   return Math.round(page.loadEventEnd - page.startTime);
 }"""
 
+_BROKEN = """(root) => {
+  const broken = [];
+  const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    if (!texts.currentNode.parentElement.checkVisibility()) continue;
+    for (const word of texts.currentNode.data.matchAll(/[^\\s–-]+/g)) {
+      const range = document.createRange();
+      range.setStart(texts.currentNode, word.index);
+      range.setEnd(texts.currentNode, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map((line) => line.top)).size > 1) broken.push(word[0]);
+    }
+  }
+  return broken;
+}"""
+
 _FOCUS = """() => {
   const style = getComputedStyle(document.activeElement);
   return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
@@ -138,6 +153,12 @@ def weak_contrasts(page: Page) -> list[str]:
 def sideways(page: Page) -> list[str]:
     """What makes the page wider than its window."""
     found: list[str] = page.evaluate(_SIDEWAYS)
+    return found
+
+
+def broken_words(element: Locator) -> list[str]:
+    """What begins on one line and ends on the next, though no place to break is marked in it."""
+    found: list[str] = element.evaluate(_BROKEN)
     return found
 
 

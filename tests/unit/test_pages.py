@@ -10,7 +10,7 @@ from tests.support.letter_samples import FACTS, LETTERS, render_letter
 from tests.support.markup import Page
 from tests.support.page_samples import AUTH, ENROLL, KIT, LINK, STATIC, Sample, pages, render
 
-from keystead_kit.pages import utc_text, with_code
+from keystead_kit.pages import utc_text, with_breaks, with_code
 
 PAGES = pages()
 TEXT_PAIRS = [
@@ -197,3 +197,11 @@ def test_a_letter_escapes_html_and_keeps_its_subject_on_one_line() -> None:
     text = render_letter("login_requested", "txt", fact)
     assert text.split("\n")[0] == "Subject: Your sign-in link for A <b> & C Bcc: eve@example.com"
     assert text.split("\n")[1] == ""
+
+
+def test_long_words_may_break_at_their_signs_alone() -> None:
+    assert with_breaks("marie.curie@lab.example.net") == "marie.<wbr>curie@<wbr>lab.<wbr>example.<wbr>net"
+    assert with_breaks("ada@example.org or <b>") == "ada@example.org or &lt;b&gt;"
+    assert with_breaks('"><script>alert(1)</script>').count("<") == with_breaks('"><script>alert(1)</script>').count(
+        "<wbr>"
+    )

@@ -94,3 +94,8 @@ def test_an_export_of_the_audit_log_holds_no_formula(app: EnrollApp) -> None:
     api = master(app)
     api.create("/organizations", {"name": "=1+1"})
     assert '"\'=1+1"' in api("GET", "/audit/export").text
+
+
+def test_the_description_is_there_for_a_program_that_asks_for_its_head_alone(app: EnrollApp) -> None:
+    answer = app.client().head("/api/openapi.json")
+    assert (answer.status_code, answer.content) == (200, b"")

@@ -231,6 +231,16 @@ def test_the_audit_log_is_searched_shown_and_exported(app: EnrollApp) -> None:
     assert "Physics" not in stranger.get("/audit/export.csv").text
 
 
+def test_histories_show_words_for_roles_and_ways_to_sign_in(app: EnrollApp) -> None:
+    grants = [Grant(Role.RAO, hospital(app)).to_plain()]
+    body = {"email": "marie.curie@lab.example.net", "name": "Marie Curie", "methods": ["password"], "grants": grants}
+    made = master(app).create("/administrators", body)
+    page = console(app).get(f"/administrators/{made}").text
+    assert "<dd>Organization administrator, Example Hospital</dd>" in page
+    assert "<dd>Password and one-time code</dd>" in page
+    assert "rao" not in re.findall(r"<dd>([^<]*)</dd>", page) and "&#34;role&#34;" not in page
+
+
 def test_nobody_reads_without_signing_in(app: EnrollApp) -> None:
     for path in ("/audit", "/audit/export.csv", "/persons/export.csv", "/tokens", "/administrators", "/persons/import"):
         answer = Console(app).get(path)

@@ -13,7 +13,9 @@ from tests.support.administrators import console, master
 from tests.support.enroll_app import ADA, BOB, EnrollApp, issued
 
 from keystead_contracts.agent import Routes
+from keystead_enroll.domain.administration import Grant, Role, Scope
 from keystead_enroll.domain.orders import OrderState
+from keystead_enroll.web.console.dashboard import first_steps
 
 WAITING = "/requests?q=state:awaiting_approval"
 
@@ -164,6 +166,20 @@ def test_the_dashboard_says_what_needs_somebody_and_leads_to_it(app: EnrollApp) 
         answer = visit.get(html.unescape(address))
         assert answer.status_code == 200 and "There is no field" not in answer.text and "no time" not in answer.text
     assert "Issued in the last 30 days" in text_of(page)
+
+
+def test_the_dashboard_counts_requests_under_way_as_asked_for(app: EnrollApp) -> None:
+    visit = console(app)
+    app.browser().order()
+    page = visit.get().text
+    assert "Nothing was asked for yet" not in page and "Issued in the last 30 days" in text_of(page)
+
+
+def test_the_dashboard_asks_nobody_to_set_up_what_they_may_not() -> None:
+    officers, masters = (Scope((grant,)) for grant in (Grant(Role.RAO, "o1"), Grant(Role.MRAO)))
+    assert "Ask a master administrator" in first_steps(officers, forms=0).text
+    assert "Set up a certificate profile" in first_steps(masters, forms=0).text
+    assert first_steps(officers, forms=1).text.startswith("Give a form's address")
 
 
 def test_what_is_outside_of_the_scope_does_not_exist(app: EnrollApp) -> None:

@@ -149,6 +149,11 @@ def test_an_unknown_address_is_a_problem(client: TestClient) -> None:
     assert client.get("/nothing", headers=PAGE).headers["content-type"].startswith("text/html")
 
 
+def test_a_program_that_asks_an_unknown_address_is_told_where_they_are_described(client: TestClient) -> None:
+    assert "/api/openapi.json" in client.get("/api/nothing").json()["advice"]
+    assert "/api/" not in client.get("/nothing").json()["advice"]
+
+
 @pytest.mark.parametrize(("path", "title", "again"), [
     ("/boom", "That did not work", True),
     ("/nothing", "There is nothing here", False),

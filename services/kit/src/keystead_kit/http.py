@@ -33,6 +33,8 @@ from keystead_kit.trace import bound_trace_id, parse_traceparent, tracing
 MOST_BODY_BYTES = 64 * 1024
 NO_LARGER_BODIES: Mapping[str, int] = MappingProxyType({})
 AGAIN_AFTER_SECONDS = 5
+API = "/api/"
+"""What is under it is for programs: it answers problem documents, never pages."""
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -113,7 +115,7 @@ def new_app(
 
 def wants_page(request: Request) -> bool:
     """Whether the client is a browser that shows the answer to a person."""
-    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(API)
 
 
 def client_address(request: Request) -> str:
@@ -225,8 +227,9 @@ def _add_problems(app: FastAPI, pages: Pages, frame: Frame) -> None:
 
     @app.exception_handler(HTTPException)
     async def by_status(request: Request, error: HTTPException) -> Response:
+        nothing = _nothing_here(request.url.path)
         known_codes = {
-            404: (_nothing_here().code, _nothing_here().detail, _nothing_here().advice),
+            404: (nothing.code, nothing.detail, nothing.advice),
             405: (ProblemCode.METHOD_NOT_ALLOWED, Words("This address does not take that kind of request."), ""),
             413: (
                 ProblemCode.TOO_LARGE,
@@ -269,12 +272,14 @@ def _unexpected() -> ProblemException:
     )
 
 
-def _nothing_here() -> ProblemException:
+def _nothing_here(path: str) -> ProblemException:
     return ProblemException(
         404,
         ProblemCode.NOT_FOUND,
         Words("There is nothing at this address."),
-        Words("Check the address, or open the form's link again."),
+        Words("Check the address: {document} lists them all.", document=f"{API}openapi.json")
+        if path.startswith(API)
+        else Words("Check the address, or open the form's link again."),
     )
 
 
@@ -330,7 +335,7 @@ class _Edge:
 
             try:
                 if "\0" in scope["path"]:  # PostgreSQL stores and compares no NUL, so nothing can have that name
-                    await self._answer(_nothing_here(), scope, receive, send_with_headers)
+                    await self._answer(_nothing_here(scope["path"]), scope, receive, send_with_headers)
                 else:
                     most = _most_body_bytes(scope["path"], self._larger_bodies)
                     await self._app(scope, _limited(incoming, receive, most), send_with_headers)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from keystead_kit.http import ProblemException
 
 _BETWEEN_BACKTICKS = re.compile(r"`([^`]+)`")
+_WORDS = re.compile(r"(\S{20,})")
+_PIECES = re.compile(r"[^@./:]{1,16}[@./:]?|[@./:]")
 SHARED = Path(__file__).parent / "ui" / "templates"
 
 
@@ -63,6 +65,7 @@ class Pages:
             "iso": iso_text,
             "sentence": sentence,
             "code": with_code,
+            "breaks": with_breaks,
         }
 
     def render(self, template: str, /, *, status: int = 200, form_token: str = "", **context: Any) -> HTMLResponse:
@@ -129,3 +132,11 @@ def sentence(text: str) -> str:
 def with_code(text: str) -> Markup:
     """`text` in the language in force, escaped, with what stands between backticks as code."""
     return Markup(_BETWEEN_BACKTICKS.sub(r"<code>\1</code>", str(escape(translate(text)))))  # noqa: S704 it is escaped
+
+
+def with_breaks(text: str) -> Markup:
+    """`text` in the language in force, escaped; long words may break after each @ . / and :, and at last within."""
+    pieces = _WORDS.split(str(translate(text)))
+    return Markup("").join(
+        Markup("<wbr>").join(_PIECES.findall(piece)) if at % 2 else piece for at, piece in enumerate(pieces)
+    )

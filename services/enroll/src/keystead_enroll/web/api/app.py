@@ -51,7 +51,7 @@ def add_api(app: FastAPI, enroll: Enroll) -> None:
         app.include_router(router(tools), prefix=PREFIX)
     document: dict[str, Any] = {}
 
-    @app.get("/api/openapi.json", include_in_schema=False)
+    @app.api_route("/api/openapi.json", methods=["GET", "HEAD"], include_in_schema=False)
     async def openapi() -> dict[str, Any]:
         if not document:
             document.update(describe(app))

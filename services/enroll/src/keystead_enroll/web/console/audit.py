@@ -32,12 +32,17 @@ ACTOR_WORDS = {
     ActorKind.PERSON: Words("Person"),
     ActorKind.SYSTEM: Words("On the server"),
 }
-_COLUMNS = (
-    Column("action", Words("What")),
-    Column("target", Words("To what")),
-    Column("actor", Words("Who")),
-    Column("address", Words("From"), narrow=True),
-    Column("at", Words("When"), narrow=True),
+PAGE = ListPage(
+    title=Words("Audit"),
+    intro=Words("Who did what, when, from where, to what. Nobody changes it."),
+    columns=(
+        Column("at", Words("When"), narrow=True),
+        Column("action", Words("What")),
+        Column("target", Words("To what")),
+        Column("actor", Words("Who")),
+    ),
+    rows=(),
+    empty=Empty(Words("Nothing was done yet")),
 )
 
 
@@ -47,14 +52,8 @@ def router(tools: ConsoleTools) -> APIRouter:
     Here = Annotated[Visitor, Depends(tools.visitor)]
     listing = Listing(
         AUDIT,
-        ListPage(
-            title=Words("Audit"),
-            intro=Words("Who did what, when, from where, to what. Nobody changes it."),
-            columns=_COLUMNS,
-            rows=(),
-            empty=Empty(Words("Nothing was done yet")),
-        ),
-        lambda _tx, entry: _row(entry),
+        PAGE,
+        lambda _tx, entry: row_of(entry),
         BASE,
         exports=True,
     )
@@ -77,15 +76,16 @@ def router(tools: ConsoleTools) -> APIRouter:
     return pages
 
 
-def _row(entry: AuditEntry) -> Row:
+def row_of(entry: AuditEntry) -> Row:
+    """A line of the list."""
+    kind = ACTOR_WORDS[entry.actor_kind]
     return Row(
         f"{BASE}/{entry.id}",
         (
+            moment(entry.at, "stacked"),
             text(entry.action),
             text(entry.target),
-            text(entry.actor, ACTOR_WORDS[entry.actor_kind]),
-            text(entry.address),
-            moment(entry.at, "datetime"),
+            text(entry.actor, Words("{kind}, {address}", kind=kind, address=entry.address) if entry.address else kind),
         ),
     )
 

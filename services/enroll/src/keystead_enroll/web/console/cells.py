@@ -22,7 +22,7 @@ class Cell:
     url: str = ""
     tone: Tone = "calm"
     at: datetime | None = None
-    style: Literal["date", "datetime"] = "date"
+    style: Literal["date", "datetime", "stacked"] = "date"
     relative: bool = False
     cells: tuple[Cell, ...] = ()
 
@@ -48,9 +48,13 @@ def tag(tone: Tone, word: str, note: str = "") -> Cell:
 
 
 def moment(
-    at: datetime | None, style: Literal["date", "datetime"] = "date", relative: bool = False, note: str = ""
+    at: datetime | None,
+    style: Literal["date", "datetime", "stacked"] = "date",
+    relative: bool = False,
+    note: str = "",
 ) -> Cell:
-    """A time in the reader's zone; `relative` adds the distance from now, with script only. None is empty."""
+    """A time in the reader's zone; `stacked` has the time below the date; `relative` adds the
+    distance from now, with script only. None is empty."""
     return Cell("moment", "", note, at=at, style=style, relative=relative) if at else Cell("text")
 
 

@@ -11,8 +11,9 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from keystead_contracts.base import CertificateType
 from keystead_contracts.words import Words
+from keystead_enroll.domain.administration import Scope
 from keystead_enroll.domain.figures import DAYS, Figures
-from keystead_enroll.domain.lists import FORMS
+from keystead_enroll.domain.lists import FORMS, ORDERS
 from keystead_enroll.domain.search import Search
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.usecases.admin.dashboard import show_dashboard
@@ -41,27 +42,31 @@ def router(tools: ConsoleTools) -> APIRouter:
     def show(request: Request, visitor: Here) -> Response:
         figures = show_dashboard(tools.transactions, tools.clock, visitor.actor)
         with tools.transactions.read() as tx:
-            forms = tx.count(FORMS, visitor.actor.scope, Search())
-        return tools.render(request, visitor, _page(figures, forms), NAV)
+            scope = visitor.actor.scope
+            start = None if tx.count(ORDERS, scope, Search()) else first_steps(scope, tx.count(FORMS, scope, Search()))
+        return tools.render(request, visitor, _page(figures, start), NAV)
 
     return pages
 
 
-def _page(figures: Figures, forms: int) -> Dashboard:
-    issued = sum(sum(day.issued.values()) for day in figures.days)
-    begun = figures.valid or issued or figures.awaiting_approval or figures.failed
+def _page(figures: Figures, start: Empty | None) -> Dashboard:
     return Dashboard(
         needs=_needs(figures),
-        charts=(_issued(figures), _assurance(figures), _expiring(figures)) if begun else (),
-        start=None
-        if begun
-        else Empty(
-            Words("Nothing was asked for yet"),
-            Words("Give a form's address to those who are to enroll.")
-            if forms
-            else Words("Set up a certificate profile and a form, and give its address to those who are to enroll."),
-            Action(Words("Enrollment forms"), f"{HOME}/forms", "primary"),
-        ),
+        charts=() if start else (_issued(figures), _assurance(figures), _expiring(figures)),
+        start=start,
+    )
+
+
+def first_steps(scope: Scope, forms: int) -> Empty:
+    """How to begin, for whoever may do it: certificate profiles are masters' work."""
+    if forms:
+        advice = Words("Give a form's address to those who are to enroll.")
+    elif scope.everything:
+        advice = Words("Set up a certificate profile and a form, and give its address to those who are to enroll.")
+    else:
+        advice = Words("Ask a master administrator for a certificate profile and a form that you can use.")
+    return Empty(
+        Words("Nothing was asked for yet"), advice, Action(Words("Enrollment forms"), f"{HOME}/forms", "primary")
     )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from keystead_contracts.words import Words
-from keystead_enroll.domain.administration import Actor, AuditEntry
+from keystead_enroll.domain.administration import Actor, AuditEntry, Grant
 from keystead_enroll.domain.lists import AUDIT, DEPARTMENTS, FORMS, ORGANIZATIONS, PROFILES
 from keystead_enroll.domain.search import Comparison, Criterion, ListDefinition, PageWanted, Search
 from keystead_enroll.ports import Transaction
+from keystead_enroll.web.console.choices import ASSURANCES, AUTHORIZATIONS, CSR_METHODS, KEYS, METHODS, TYPES
+from keystead_enroll.web.console.places import role_cell
 from keystead_enroll.web.console.widgets import TimelineEntry
 
 MOST = 20
@@ -36,6 +37,26 @@ _REFERENCES: Mapping[str, ListDefinition[Any]] = {
     "profile_id": PROFILES,
 }
 """Fields that hold ids, or several with an s behind: the list in which their names are."""
+_ENUMERATIONS: tuple[Mapping[Any, str], ...] = (ASSURANCES, AUTHORIZATIONS, CSR_METHODS, KEYS, METHODS, TYPES)
+_SHOWN: Mapping[str, str] = {
+    "builtin": Words("Built-in CA"),
+    "password": Words("Password and one-time code"),
+    **{str(value): words for each in _ENUMERATIONS for value, words in each.items()},
+}
+"""Values that are names in the program, and the words for them."""
+_NAMED = frozenset(
+    {
+        "authorization",
+        "certificate_type",
+        "certificate_types",
+        "connector",
+        "csr_method",
+        "key_algorithms",
+        "methods",
+        "minimum_assurance",
+    }
+)
+"""Fields that hold such values."""
 
 
 def timeline_of(tx: Transaction, actor: Actor, target_id: str) -> tuple[TimelineEntry, ...]:
@@ -64,6 +85,11 @@ def entry_of(tx: Transaction, actor: Actor, entry: AuditEntry) -> TimelineEntry:
 
 
 def _change(tx: Transaction, actor: Actor, name: str, value: object) -> tuple[str, str]:
+    if name == "grants" and isinstance(value, list):
+        return name, "; ".join(_role(tx, actor, Grant.from_plain(each)) for each in value)
+    if name in _NAMED:
+        values = value if isinstance(value, list) else [value]
+        return name.replace("_", " "), _shown([_SHOWN.get(str(each), each) for each in values])
     definition = _REFERENCES.get(name.removesuffix("s"))
     if definition is None:
         return name.replace("_", " "), _shown(value)
@@ -72,9 +98,18 @@ def _change(tx: Transaction, actor: Actor, name: str, value: object) -> tuple[st
     return name.removesuffix("s").removesuffix("_id").replace("_", " "), _shown(names)
 
 
+def _role(tx: Transaction, actor: Actor, grant: Grant) -> str:
+    if grant.organization_id and not actor.scope.sees_organization(grant.organization_id):
+        return Words("not shown")
+    (role,) = role_cell(tx, [grant]).cells
+    return f"{role.text} ({role.note})" if role.note else role.text
+
+
 def _shown(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(_shown(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')}: {_shown(each)}" for name, each in value.items())
     if isinstance(value, bool):
         return Words("yes") if value else Words("no")
-    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return "" if value is None else str(value)

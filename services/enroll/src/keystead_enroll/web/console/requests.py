@@ -76,7 +76,7 @@ def router(tools: ConsoleTools) -> APIRouter:
     @pages.get(BASE)
     def list_all(request: Request, visitor: Here) -> Response:
         searched = request.query_params.get("q", "")
-        listing = Listing(ORDERS, _list(searched), _row, BASE)
+        listing = Listing(ORDERS, page_of(searched), row_of, BASE)
         return tools.render(request, visitor, list_page(tools, request, visitor, listing), NAV)
 
     def several_page(
@@ -162,7 +162,8 @@ def router(tools: ConsoleTools) -> APIRouter:
     return pages
 
 
-def _list(searched: str) -> ListPage:
+def page_of(searched: str) -> ListPage:
+    """The list, without its rows."""
     deciding = searched.strip() == WAITING
     return ListPage(
         title=Words("Requests"),
@@ -170,9 +171,8 @@ def _list(searched: str) -> ListPage:
         columns=(
             Column("person", Words("Person")),
             Column("wanted", Words("For")),
-            Column("state", Words("State"), narrow=True),
             Column("form", Words("Form")),
-            Column("machine", Words("Computer")),
+            Column("state", Words("State"), narrow=True),
             Column("created", Words("Asked for"), narrow=True),
         ),
         rows=(),
@@ -196,17 +196,17 @@ def _list(searched: str) -> ListPage:
     )  # fmt: skip
 
 
-def _row(tx: Transaction, order: Order) -> Row:
+def row_of(tx: Transaction, order: Order) -> Row:
+    """A line of the list."""
     profile = tx.profile(order.profile_id)
     return Row(
         f"{BASE}/{order.id}",
         (
             text(order.person_email, order.person_name or ""),
             text(order.wanted_name, profile.name if profile else ""),
-            tag(*STATES[order.state]),
             text(tx.form(order.form_id).name, tx.organization(order.organization_id).name),
-            text(order.machine),
-            moment(order.created_at, "datetime"),
+            tag(*STATES[order.state]),
+            moment(order.created_at, "stacked"),
         ),
         order.id,
     )
