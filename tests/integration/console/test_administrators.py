@@ -6,7 +6,15 @@ import re
 from typing import Any
 
 import pytest
-from tests.support.administrators import Api, Console, administrator, administrator_identity, console, master
+from tests.support.administrators import (
+    Api,
+    Console,
+    administrator,
+    administrator_identity,
+    console,
+    master,
+    page_key,
+)
 from tests.support.enroll_app import EnrollApp
 
 from keystead_enroll.domain.administration import Administrator, Grant, Role
@@ -182,6 +190,17 @@ def test_a_token_is_shown_this_once_and_does_what_was_chosen(app: EnrollApp) -> 
     listed = visit.get("/tokens").text
     assert "Night job" in listed
     assert secret not in listed
+
+
+def test_a_reload_of_the_page_with_a_new_token_makes_no_second_one(app: EnrollApp) -> None:
+    visit = console(app)
+    form = {"name": "Night job", "days": "3", **roles("")} | page_key(visit.get("/tokens/new").text)
+    made_token(visit.post("/tokens/new", **form).text)
+    again = visit.post("/tokens/new", **form)
+    assert again.status_code == 200
+    assert "was sent before" in again.text and "ksa_" not in again.text.replace("ksa_…", "")
+    assert visit.get("/tokens").text.count("Night job") == 1
+    made_token(visit.post("/tokens/new", **form | page_key(visit.get("/tokens/new").text)).text)
 
 
 def test_a_token_without_a_choice_may_all_that_its_owner_may(app: EnrollApp) -> None:

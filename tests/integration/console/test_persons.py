@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.support.administrators import Console, console, master
+from tests.support.administrators import Console, console, master, page_key
 from tests.support.enroll_app import PAGE, EnrollApp
 
 from keystead_contracts.base import CertificateType
@@ -79,6 +79,16 @@ def test_a_new_secret_id_is_shown_this_once(app: EnrollApp) -> None:
     assert verify_password(newest["secret_id_hash"], secret)
     assert secret not in visit.get(own).text
     assert "They have none." in visit.follow(visit.send(f"{own}/secret-id/remove")).text
+
+
+def test_a_reload_of_the_page_with_a_new_secret_id_makes_no_other_one(app: EnrollApp) -> None:
+    visit, own = console(app), f"/persons/{ada(app)}"
+    key = page_key(visit.get(f"{own}/secret-id").text)
+    visit.post(f"{own}/secret-id", **key)
+    told = len(app.facts("person_published"))
+    again = visit.post(f"{own}/secret-id", **key)
+    assert "was sent before" in again.text
+    assert len(app.facts("person_published")) == told
 
 
 def test_a_person_is_invited_to_a_form_that_they_can_use(app: EnrollApp) -> None:

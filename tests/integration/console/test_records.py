@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.integration.api.test_certificates import audited, installed, strangers
 from tests.integration.test_enroll_devices import register, registration
-from tests.support.administrators import console, master
+from tests.support.administrators import console, master, page_key
 from tests.support.enroll_app import ADA, BOB, EnrollApp, issued
 
 from keystead_contracts.agent import Routes
@@ -151,6 +151,18 @@ def test_a_registration_token_is_shown_once(app: EnrollApp) -> None:
     assert [line.action for line in audited(app, token[1])] == [
         "registration_token.create", "registration_token.delete",
     ]  # fmt: skip
+
+
+def test_a_reload_of_the_page_with_a_new_registration_token_is_no_mistake(app: EnrollApp) -> None:
+    visit = console(app)
+    page = visit.get("/registration-tokens/new").text
+    found = re.search(r'<option value="(\w{32})"', page)
+    assert found
+    form = {"name": "Lab", "organization_id": found[1], "owner": "", "days": "7"} | page_key(page)
+    assert "ksr_" in visit.post("/registration-tokens/new", **form).text
+    again = visit.post("/registration-tokens/new", **form)
+    assert again.status_code == 200
+    assert "was sent before" in again.text and "ksr_" not in again.text
 
 
 def test_the_dashboard_says_what_needs_somebody_and_leads_to_it(app: EnrollApp) -> None:

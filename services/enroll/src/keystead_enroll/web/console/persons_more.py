@@ -27,7 +27,7 @@ from keystead_enroll.web.api.persons import EXPORTED, exported
 from keystead_enroll.web.console.cells import text
 from keystead_enroll.web.console.form_widgets import ConfirmPage, FieldButton, Fieldset, FormField, FormPage, Option
 from keystead_enroll.web.console.navigation import HOME
-from keystead_enroll.web.console.once import shown_once
+from keystead_enroll.web.console.once import PAGE_KEY, once_of, page_key, shown_once
 from keystead_enroll.web.console.tools import ConsoleTools, Posted
 from keystead_enroll.web.console.widgets import (
     Action,
@@ -110,12 +110,18 @@ def add_person_pages(pages: APIRouter, tools: ConsoleTools) -> None:
         )
         verb = Words("Make a Secret ID")
         page = ConfirmPage(verb, verb, f"{BASE}/{id}/secret-id", "", consequences=consequences, danger=False)
+        page = replace(page, hidden=((PAGE_KEY.name, page_key()),))
         return confirmed(request, visitor, id, page)
 
     @pages.post(f"{BASE}/{{id}}/secret-id")
-    def give(request: Request, visitor: Here, _posted: Sent, id: str) -> Response:
+    def give(request: Request, visitor: Here, posted: Sent, id: str) -> Response:
         secret_id = verbs.give_secret_id(
-            tools.transactions, tools.clock, visitor.actor, id, passwords=tools.enroll.passwords
+            tools.transactions,
+            tools.clock,
+            visitor.actor,
+            id,
+            once_of(request, posted),
+            passwords=tools.enroll.passwords,
         )
         with tools.transactions.read() as tx:
             person = verbs.reach_person(tx, visitor.actor, id)
