@@ -215,3 +215,23 @@ def test_a_form_without_an_account_asks_for_one(app: EnrollApp) -> None:
     assert "Nobody can use it yet: add an account." in page
     assert f'href="/console/accounts/new?form={made}"' in page
     assert "Nobody can use it yet" not in visit.get(f"/forms/{form(app, 'Staff')['id']}").text
+
+
+def test_mistakes_are_told_in_the_words_of_the_page(app: EnrollApp) -> None:
+    visit = console(app)
+    made = created("forms", visit.follow(visit.send("/forms/new", **BADGES)).text)
+    assert "Choose at least one." in visit.mistakes(visit.send("/forms/new", **BADGES | {"methods": []}))
+    account = {
+        "form_id": made, "name": "Everybody", "place": hospital(app), "profile_ids": [], "csr_method": "keystead_agent",
+        "approval": "automatic", "active": "yes", "authorization": "access_code", "access_code": "no spaces",
+    }  # fmt: skip
+    page = visit.mistakes(visit.send(f"/accounts/new?form={made}", **account))
+    assert "Use letters and digits only, at most 255 of them." in page
+    assert "Choose at least one." in page
+
+
+def test_an_access_code_is_not_called_optional(app: EnrollApp) -> None:
+    visit = console(app)
+    made = created("forms", visit.follow(visit.send("/forms/new", **BADGES)).text)
+    (label,) = re.findall(r'<label for="f-access_code">(.*?)</label>', visit.get(f"/accounts/new?form={made}").text)
+    assert "optional" not in label

@@ -53,7 +53,7 @@ def test_a_certificate_is_revoked_after_it_was_asked_why(app: EnrollApp) -> None
     path = f"/certificates/{made}/revoke"
     assert "It cannot be undone." in visit.get(path).text
     again = visit.mistakes(visit.post(path, reason="", note="Stolen <b>."))
-    assert 'id="f-reason-error"' in again and "Stolen &lt;b&gt;." in again
+    assert "Choose a reason." in again and "Stolen &lt;b&gt;." in again
     done = text_of(visit.follow(visit.send(path, reason="key_compromise", note="Stolen <b>.")).text)
     assert "It was revoked on" in done and "somebody else may have the key" in done and "Stolen <b>." in done
     assert visit.get(path).headers["location"] == f"/console/certificates/{made}"
@@ -107,6 +107,13 @@ def test_several_requests_are_decided_at_once_and_each_by_itself(app: EnrollApp)
     shown = text_of(done.text)
     assert "1 request was approved." in shown and "does not wait for approval" in shown
     assert app.order(second).state is OrderState.OFFERED
+
+
+def test_a_decision_about_nothing_is_told(app: EnrollApp) -> None:
+    visit = console(app)
+    visit.get(WAITING)
+    for verb in ("approve", "decline"):
+        assert "Nothing was chosen" in visit.follow(visit.post(f"/requests/{verb}")).text
 
 
 def test_several_requests_are_declined_with_a_reason_only(app: EnrollApp) -> None:

@@ -177,7 +177,10 @@ def _fieldsets(
     mapping = SignInMethod.IDP in form.methods
     authorizations = {kind: words for kind, words in AUTHORIZATIONS.items() if mapping or "idp" not in kind.value}
     if account is None or not account.has_access_code:
-        code_hint = Words("Letters and digits only. Tell it to people by another channel; nobody can read it back.")
+        code_hint = Words(
+            "Give one if the account asks for an access code: letters and digits only. Tell it to people by another "
+            "channel; nobody can read it back."
+        )
     else:
         code_hint = Words("Leave it empty to keep the code that is set.")
     return (
@@ -209,6 +212,7 @@ def _fieldsets(
                     "access_code",
                     Words("Access code"),
                     required=False,
+                    marked=False,
                     code=True,
                     hint=code_hint,
                     more={"maxlength": 255, "autocomplete": "off", "spellcheck": "false"},

@@ -29,6 +29,7 @@ from keystead_enroll.web.console.certificates import state_tag
 from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage, Option
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
+from keystead_enroll.web.console.mistakes import checked
 from keystead_enroll.web.console.navigation import HOME
 from keystead_enroll.web.console.once import PAGE_KEY, once_of, page_key, shown_once
 from keystead_enroll.web.console.resources import Place, add_pages
@@ -46,7 +47,6 @@ from keystead_enroll.web.console.widgets import (
     Tab,
     Table,
 )
-from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 NAV = "devices"

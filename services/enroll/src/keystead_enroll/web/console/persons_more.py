@@ -26,6 +26,7 @@ from keystead_enroll.usecases.admin.person_import import MOST_OCTETS, Imported, 
 from keystead_enroll.web.api.persons import EXPORTED, exported
 from keystead_enroll.web.console.cells import text
 from keystead_enroll.web.console.form_widgets import ConfirmPage, FieldButton, Fieldset, FormField, FormPage, Option
+from keystead_enroll.web.console.mistakes import checked
 from keystead_enroll.web.console.navigation import HOME
 from keystead_enroll.web.console.once import PAGE_KEY, once_of, page_key, shown_once
 from keystead_enroll.web.console.tools import ConsoleTools, Posted
@@ -41,7 +42,6 @@ from keystead_enroll.web.console.widgets import (
     Table,
 )
 from keystead_enroll.web.csv_download import csv_of_list
-from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 NAV, BASE = "persons", f"{HOME}/persons"

@@ -22,6 +22,7 @@ from keystead_enroll.web.console.cells import link, moment, text
 from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing, list_page
+from keystead_enroll.web.console.mistakes import checked
 from keystead_enroll.web.console.navigation import HOME
 from keystead_enroll.web.console.once import PAGE_KEY, once_of, page_key, shown_once
 from keystead_enroll.web.console.places import (
@@ -45,7 +46,6 @@ from keystead_enroll.web.console.widgets import (
     Section,
     Tab,
 )
-from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 NAV = "tokens"
