@@ -58,6 +58,17 @@ def test_an_administrator_is_made_with_roles_in_places(app: EnrollApp) -> None:
     assert fact["invitation"] == 1
 
 
+def test_an_administrator_who_has_not_come_yet_is_invited(app: EnrollApp) -> None:
+    visit = console(app)
+    page = visit.follow(visit.send("/administrators/new", **ALAN, **roles(hospital(app)))).text
+    assert ">Invited<" in page
+    with app.enroll.transactions.read() as tx:
+        alan = tx.administrator_by_email(ALAN["email"])
+    assert alan
+    as_administrator(app, alan)
+    assert ">Invited<" not in visit.get(f"/administrators/{alan.id}").text
+
+
 def test_one_more_role_is_asked_for_without_script(app: EnrollApp) -> None:
     visit, place = console(app), hospital(app)
     visit.get("/administrators/new")

@@ -99,6 +99,16 @@ def test_a_person_is_invited_to_a_form_that_they_can_use(app: EnrollApp) -> None
     assert len(app.facts("person_invited")) == 1
 
 
+def test_whoever_no_form_has_an_account_for_is_invited_to_nothing_and_told_why(app: EnrollApp) -> None:
+    visit, api = console(app), master(app)
+    other = api.create("/organizations", {"name": "Physics"})
+    lonely = api.create("/persons", {"name": "Bob", "email": "bob@example.org", "organization_id": other})
+    page = visit.get(f"/persons/{lonely}/invite").text
+    assert "No form has an account that Bob could use" in page
+    assert 'href="/console/forms"' in page
+    assert 'name="form_id"' not in page
+
+
 def test_a_check_of_a_file_tells_what_would_happen_and_changes_nothing(app: EnrollApp) -> None:
     visit = console(app)
     page = upload(visit, CSV, check="1").text

@@ -36,6 +36,15 @@ _MATCHES: Mapping[MatchType, str] = {
     MatchType.MATCHES: Words("is one of"),
     MatchType.CONTAINS: Words("contains one of"),
 }
+_CSR_HINT = Words(
+    "With the Keystead Agent the computer makes the key and keeps it. With a provided CSR people make the key "
+    "themselves and send its request."
+)
+_CODE_HINT = Words("What lets people through besides signing in: nothing more, or a code that you tell them.")
+_MAPPING_HINT = Words(
+    "What lets people through besides signing in: nothing more, a code that you tell them, or what their identity "
+    "provider says of them."
+)
 
 
 def router(tools: ConsoleTools) -> APIRouter:
@@ -187,12 +196,23 @@ def _fieldsets(
         Fieldset(
             (
                 FormField("form_id", "", "hidden"),
-                FormField("name", Words("Name"), more={"minlength": 3, "maxlength": 128, "autocomplete": "off"}),
+                FormField(
+                    "name",
+                    Words("Name"),
+                    hint=Words("People read it where they choose among accounts."),
+                    more={"minlength": 3, "maxlength": 128, "autocomplete": "off"},
+                ),
                 FormField("place", Words("Organization or department"), "select", options=_places(tx, actor, form)),
                 FormField(
                     "profile_ids", Words("Certificate profiles"), "checks", options=_offered(tx, actor, form, account)
                 ),
-                FormField("csr_method", Words("CSR generation method"), "radios", options=options(CSR_METHODS)),
+                FormField(
+                    "csr_method",
+                    Words("CSR generation method"),
+                    "radios",
+                    hint=_CSR_HINT,
+                    options=options(CSR_METHODS),
+                ),
                 FormField(
                     "approval",
                     Words("Approval"),
@@ -207,7 +227,13 @@ def _fieldsets(
         ),
         Fieldset(
             (
-                FormField("authorization", Words("Asks for"), "radios", options=options(authorizations)),
+                FormField(
+                    "authorization",
+                    Words("Asks for"),
+                    "radios",
+                    hint=_MAPPING_HINT if mapping else _CODE_HINT,
+                    options=options(authorizations),
+                ),
                 FormField(
                     "access_code",
                     Words("Access code"),

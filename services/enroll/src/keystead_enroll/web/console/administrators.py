@@ -162,6 +162,8 @@ def _row(tx: Transaction, actor: Actor, who: Administrator) -> Row:
 
 
 def _state(who: Administrator) -> Cell:
+    if who.active and who.invitation and who.last_seen_at is None and AdministratorMethod.PASSWORD in who.methods:
+        return tag("warn", Words("Invited"))
     return tag("good", Words("Active")) if who.active else tag("calm", Words("Not active"))
 
 

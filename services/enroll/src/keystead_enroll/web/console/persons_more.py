@@ -173,12 +173,14 @@ def _named(person: Person) -> str:
     return f"{person.name} <{person.email}>"
 
 
-def _invite_page(tx: Transaction, actor: Actor, person: Person, draft: Draft) -> FormPage:
+def _invite_page(tx: Transaction, actor: Actor, person: Person, draft: Draft) -> FormPage | DetailPage:
     own = f"{BASE}/{person.id}"
     forms = tx.page(FORMS, actor.scope, PageWanted(limit=200)).items
     options = tuple(
         Option(form.id, form.name) for form in forms if form.active and verbs.usable_accounts(tx, form, person)
     )
+    if not options:
+        return _nowhere_to_invite(person)
     return FormPage(
         title=Words("Invite to a form"),
         subtitle=_named(person),
@@ -190,6 +192,23 @@ def _invite_page(tx: Transaction, actor: Actor, person: Person, draft: Draft) ->
         values=draft.values,
         errors=draft.errors,
         crumbs=(TOP, Crumb(person.name, own)),
+    )
+
+
+def _nowhere_to_invite(person: Person) -> DetailPage:
+    own = f"{BASE}/{person.id}"
+    told = Words(
+        "No form has an account that {name} could use, so there is nothing to invite them to. Add an account for their "
+        "organization or department to a form first.",
+        name=person.name,
+    )
+    return DetailPage(
+        title=Words("Invite to a form"),
+        subtitle=_named(person),
+        sections=(),
+        crumbs=(TOP, Crumb(person.name, own)),
+        actions=(Action(Words("Back"), own),),
+        notices=(Notice(told, "warn", action=Action(Words("Enrollment forms"), f"{HOME}/forms")),),
     )
 
 
