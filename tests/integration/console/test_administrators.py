@@ -186,6 +186,18 @@ def test_only_masters_see_identity_providers(app: EnrollApp) -> None:
     assert visit.post("/identity-providers/new", **SAML).status_code == 403
 
 
+@pytest.mark.parametrize(("path", "what"), [
+    ("/identity-providers", "set up identity providers"), ("/identity-providers/new", "set up identity providers"),
+    ("/licence-terms", "see all licence terms"), ("/licence-terms/new", "publish licence terms"),
+    ("/organizations/new", "create organizations"),
+])  # fmt: skip
+def test_a_page_for_masters_alone_says_so_to_others(app: EnrollApp, path: str, what: str) -> None:
+    page = console(app, Grant(Role.RAO, hospital(app))).get(path)
+    assert page.status_code == 403
+    assert f"Only a master administrator may {what}." in page.text
+    assert console(app).get(path).status_code == 200
+
+
 def made_token(page: str) -> str:
     (secret,) = set(re.findall(r"ksa_[\w-]{43}", page))
     return secret
