@@ -360,6 +360,13 @@ def test_metadata_of_another_address_is_not_trusted_for_the_first_one_s_sake(
     assert browser.get(FRONT_DOOR).status_code == 503
 
 
+def test_a_form_without_any_provider_says_so_and_asks_for_no_patience(auth: Auth, browser: Browser) -> None:
+    answer = browser.get(FRONT_DOOR)
+    assert answer.status_code == 403
+    assert "No way to sign in is set up for this enrollment form yet." in answer.text
+    assert "Try again later" not in answer.text
+
+
 def test_an_older_fact_changes_nothing(auth: Auth, idp: IdentityProvider, browser: Browser) -> None:
     introduce(auth, idp, provider_fact(version=3, metadata_url=idp.metadata_url))
     auth.take(provider_fact(version=2, withdrawn=True))

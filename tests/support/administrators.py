@@ -136,6 +136,13 @@ class Console:
         return self.get(response.headers["location"].removeprefix("/console")).text
 
 
+def page_key(page: str) -> dict[str, str]:
+    """The field by which a page that is sent twice is known."""
+    found = re.search(r'name="page_key" value="([^"]+)"', page)
+    assert found, page
+    return {"page_key": found[1]}
+
+
 def administrator_identity(app: EnrollApp, who: Administrator, **changes: Any) -> str:
     """What auth says of an administrator who signed in."""
     now = int(time.time())

@@ -6,7 +6,15 @@ import re
 from typing import Any
 
 import pytest
-from tests.support.administrators import Api, Console, administrator, administrator_identity, console, master
+from tests.support.administrators import (
+    Api,
+    Console,
+    administrator,
+    administrator_identity,
+    console,
+    master,
+    page_key,
+)
 from tests.support.enroll_app import EnrollApp
 
 from keystead_enroll.domain.administration import Administrator, Grant, Role
@@ -48,6 +56,17 @@ def test_an_administrator_is_made_with_roles_in_places(app: EnrollApp) -> None:
     assert "only ssl" in made.text
     (fact,) = app.facts("administrator_published")
     assert fact["invitation"] == 1
+
+
+def test_an_administrator_who_has_not_come_yet_is_invited(app: EnrollApp) -> None:
+    visit = console(app)
+    page = visit.follow(visit.send("/administrators/new", **ALAN, **roles(hospital(app)))).text
+    assert ">Invited<" in page
+    with app.enroll.transactions.read() as tx:
+        alan = tx.administrator_by_email(ALAN["email"])
+    assert alan
+    as_administrator(app, alan)
+    assert ">Invited<" not in visit.get(f"/administrators/{alan.id}").text
 
 
 def test_one_more_role_is_asked_for_without_script(app: EnrollApp) -> None:
@@ -167,6 +186,18 @@ def test_only_masters_see_identity_providers(app: EnrollApp) -> None:
     assert visit.post("/identity-providers/new", **SAML).status_code == 403
 
 
+@pytest.mark.parametrize(("path", "what"), [
+    ("/identity-providers", "set up identity providers"), ("/identity-providers/new", "set up identity providers"),
+    ("/licence-terms", "see all licence terms"), ("/licence-terms/new", "publish licence terms"),
+    ("/organizations/new", "create organizations"),
+])  # fmt: skip
+def test_a_page_for_masters_alone_says_so_to_others(app: EnrollApp, path: str, what: str) -> None:
+    page = console(app, Grant(Role.RAO, hospital(app))).get(path)
+    assert page.status_code == 403
+    assert f"Only a master administrator may {what}." in page.text
+    assert console(app).get(path).status_code == 200
+
+
 def made_token(page: str) -> str:
     (secret,) = set(re.findall(r"ksa_[\w-]{43}", page))
     return secret
@@ -182,6 +213,17 @@ def test_a_token_is_shown_this_once_and_does_what_was_chosen(app: EnrollApp) -> 
     listed = visit.get("/tokens").text
     assert "Night job" in listed
     assert secret not in listed
+
+
+def test_a_reload_of_the_page_with_a_new_token_makes_no_second_one(app: EnrollApp) -> None:
+    visit = console(app)
+    form = {"name": "Night job", "days": "3", **roles("")} | page_key(visit.get("/tokens/new").text)
+    made_token(visit.post("/tokens/new", **form).text)
+    again = visit.post("/tokens/new", **form)
+    assert again.status_code == 200
+    assert "was sent before" in again.text and "ksa_" not in again.text.replace("ksa_…", "")
+    assert visit.get("/tokens").text.count("Night job") == 1
+    made_token(visit.post("/tokens/new", **form | page_key(visit.get("/tokens/new").text)).text)
 
 
 def test_a_token_without_a_choice_may_all_that_its_owner_may(app: EnrollApp) -> None:

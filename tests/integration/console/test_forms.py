@@ -171,3 +171,67 @@ def test_a_rule_that_is_left_empty_keeps_a_browser_from_nothing(app: EnrollApp) 
     made = api.create("/forms", {"name": "Mapped", "certificate_type": "client", "methods": ["idp"]})
     page = console(app).get(f"/accounts/new?form={made}").text
     assert page.count('<option value="MATCHES" selected>') == 3
+
+
+NOBODY = "Nobody can sign in until an identity provider"
+
+
+def test_a_form_through_which_nobody_can_sign_in_says_so_until_a_provider_fits(app: EnrollApp) -> None:
+    visit, api = console(app), master(app)
+    own, other = hospital(app), api.create("/organizations", {"name": "Physics"})
+    wanted = {"name": "Mapped", "certificate_type": "client", "organization_ids": [own]}
+    made = api.create("/forms", wanted | {"methods": ["idp"]})
+    both = api.create("/forms", wanted | {"name": "Both", "methods": ["idp", "email"]})
+    page = visit.get(f"/forms/{made}").text
+    assert NOBODY in page and 'href="/console/identity-providers"' in page
+    assert NOBODY not in visit.get(f"/forms/{both}").text
+    officer = console(app, Grant(Role.RAO, own)).get(f"/forms/{made}").text
+    assert "A master administrator sets it up" in officer
+    provider = {"name": "SSO", "kind": "saml", "metadata_url": "https://idp.example.org/metadata"}
+    api.create("/identity-providers", provider | {"organization_ids": [other]})
+    api.create("/identity-providers", provider | {"name": "Off", "organization_ids": [own], "active": False})
+    api.create("/identity-providers", provider | {"name": "Us", "for_persons": False, "for_administrators": True})
+    assert NOBODY in visit.get(f"/forms/{made}").text
+    api.create("/identity-providers", provider | {"name": "Right", "organization_ids": [own]})
+    assert NOBODY not in visit.get(f"/forms/{made}").text
+
+
+def test_a_provider_for_others_than_the_accounts_lets_nobody_in(app: EnrollApp) -> None:
+    visit, api = console(app), master(app)
+    other = api.create("/organizations", {"name": "Physics"})
+    made = api.create("/forms", {"name": "Mapped", "certificate_type": "client", "methods": ["idp"]})
+    provider = {"name": "SSO", "kind": "saml", "metadata_url": "https://idp.example.org/metadata"}
+    api.create("/identity-providers", provider | {"organization_ids": [other]})
+    assert NOBODY not in visit.get(f"/forms/{made}").text
+    account = {"form_id": made, "name": "Everybody", "organization_id": hospital(app)}
+    api.create("/accounts", account | {"profile_ids": [app.profile("Person")]})
+    assert NOBODY in visit.get(f"/forms/{made}").text
+
+
+def test_a_form_without_an_account_asks_for_one(app: EnrollApp) -> None:
+    visit = console(app)
+    made = created("forms", visit.follow(visit.send("/forms/new", **BADGES)).text)
+    page = visit.get(f"/forms/{made}").text
+    assert "Nobody can use it yet: add an account." in page
+    assert f'href="/console/accounts/new?form={made}"' in page
+    assert "Nobody can use it yet" not in visit.get(f"/forms/{form(app, 'Staff')['id']}").text
+
+
+def test_mistakes_are_told_in_the_words_of_the_page(app: EnrollApp) -> None:
+    visit = console(app)
+    made = created("forms", visit.follow(visit.send("/forms/new", **BADGES)).text)
+    assert "Choose at least one." in visit.mistakes(visit.send("/forms/new", **BADGES | {"methods": []}))
+    account = {
+        "form_id": made, "name": "Everybody", "place": hospital(app), "profile_ids": [], "csr_method": "keystead_agent",
+        "approval": "automatic", "active": "yes", "authorization": "access_code", "access_code": "no spaces",
+    }  # fmt: skip
+    page = visit.mistakes(visit.send(f"/accounts/new?form={made}", **account))
+    assert "Use letters and digits only, at most 255 of them." in page
+    assert "Choose at least one." in page
+
+
+def test_an_access_code_is_not_called_optional(app: EnrollApp) -> None:
+    visit = console(app)
+    made = created("forms", visit.follow(visit.send("/forms/new", **BADGES)).text)
+    (label,) = re.findall(r'<label for="f-access_code">(.*?)</label>', visit.get(f"/accounts/new?form={made}").text)
+    assert "optional" not in label

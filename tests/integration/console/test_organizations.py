@@ -46,10 +46,13 @@ def test_a_department_is_made_in_its_organization(app: EnrollApp) -> None:
 
 def test_an_officer_is_not_offered_what_is_not_theirs_to_do(app: EnrollApp) -> None:
     (hospital,) = master(app).items("/organizations")
-    page = console(app, Grant(Role.RAO, hospital["id"])).get(f"/organizations/{hospital['id']}").text
+    visit = console(app, Grant(Role.RAO, hospital["id"]))
+    page = visit.get(f"/organizations/{hospital['id']}").text
     assert f"/console/organizations/{hospital['id']}/change" not in page
     assert "/console/departments/new" in page
     assert "/console/identity-providers" not in page
+    for verb in ("change", "delete"):
+        assert visit.get(f"/organizations/{hospital['id']}/{verb}").status_code == 403
 
 
 def test_a_history_calls_other_things_by_their_names(app: EnrollApp) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.support.administrators import Console, console, master
+from tests.support.administrators import Console, console, master, page_key
 from tests.support.enroll_app import PAGE, EnrollApp
 
 from keystead_contracts.base import CertificateType
@@ -81,12 +81,32 @@ def test_a_new_secret_id_is_shown_this_once(app: EnrollApp) -> None:
     assert "They have none." in visit.follow(visit.send(f"{own}/secret-id/remove")).text
 
 
+def test_a_reload_of_the_page_with_a_new_secret_id_makes_no_other_one(app: EnrollApp) -> None:
+    visit, own = console(app), f"/persons/{ada(app)}"
+    key = page_key(visit.get(f"{own}/secret-id").text)
+    visit.post(f"{own}/secret-id", **key)
+    told = len(app.facts("person_published"))
+    again = visit.post(f"{own}/secret-id", **key)
+    assert "was sent before" in again.text
+    assert len(app.facts("person_published")) == told
+
+
 def test_a_person_is_invited_to_a_form_that_they_can_use(app: EnrollApp) -> None:
     visit, own = console(app), f"/persons/{ada(app)}"
     page = visit.get(f"{own}/invite").text
     (staff,) = re.findall(r'<option value="(\w+)">Staff</option>', page)
     assert "The invitation is on its way." in visit.follow(visit.send(f"{own}/invite", form_id=staff)).text
     assert len(app.facts("person_invited")) == 1
+
+
+def test_whoever_no_form_has_an_account_for_is_invited_to_nothing_and_told_why(app: EnrollApp) -> None:
+    visit, api = console(app), master(app)
+    other = api.create("/organizations", {"name": "Physics"})
+    lonely = api.create("/persons", {"name": "Bob", "email": "bob@example.org", "organization_id": other})
+    page = visit.get(f"/persons/{lonely}/invite").text
+    assert "No form has an account that Bob could use" in page
+    assert 'href="/console/forms"' in page
+    assert 'name="form_id"' not in page
 
 
 def test_a_check_of_a_file_tells_what_would_happen_and_changes_nothing(app: EnrollApp) -> None:

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.integration.api.test_certificates import audited, installed, strangers
 from tests.integration.test_enroll_devices import register, registration
-from tests.support.administrators import console, master
+from tests.support.administrators import console, master, page_key
 from tests.support.enroll_app import ADA, BOB, EnrollApp, issued
 
 from keystead_contracts.agent import Routes
@@ -55,7 +55,7 @@ def test_a_certificate_is_revoked_after_it_was_asked_why(app: EnrollApp) -> None
     path = f"/certificates/{made}/revoke"
     assert "It cannot be undone." in visit.get(path).text
     again = visit.mistakes(visit.post(path, reason="", note="Stolen <b>."))
-    assert 'id="f-reason-error"' in again and "Stolen &lt;b&gt;." in again
+    assert "Choose a reason." in again and "Stolen &lt;b&gt;." in again
     done = text_of(visit.follow(visit.send(path, reason="key_compromise", note="Stolen <b>.")).text)
     assert "It was revoked on" in done and "somebody else may have the key" in done and "Stolen <b>." in done
     assert visit.get(path).headers["location"] == f"/console/certificates/{made}"
@@ -111,6 +111,13 @@ def test_several_requests_are_decided_at_once_and_each_by_itself(app: EnrollApp)
     assert app.order(second).state is OrderState.OFFERED
 
 
+def test_a_decision_about_nothing_is_told(app: EnrollApp) -> None:
+    visit = console(app)
+    visit.get(WAITING)
+    for verb in ("approve", "decline"):
+        assert "Nothing was chosen" in visit.follow(visit.post(f"/requests/{verb}")).text
+
+
 def test_several_requests_are_declined_with_a_reason_only(app: EnrollApp) -> None:
     order_id, visit = app.browser("Approved").order(), console(app)
     visit.get(WAITING)
@@ -153,6 +160,18 @@ def test_a_registration_token_is_shown_once(app: EnrollApp) -> None:
     assert [line.action for line in audited(app, token[1])] == [
         "registration_token.create", "registration_token.delete",
     ]  # fmt: skip
+
+
+def test_a_reload_of_the_page_with_a_new_registration_token_is_no_mistake(app: EnrollApp) -> None:
+    visit = console(app)
+    page = visit.get("/registration-tokens/new").text
+    found = re.search(r'<option value="(\w{32})"', page)
+    assert found
+    form = {"name": "Lab", "organization_id": found[1], "owner": "", "days": "7"} | page_key(page)
+    assert "ksr_" in visit.post("/registration-tokens/new", **form).text
+    again = visit.post("/registration-tokens/new", **form)
+    assert again.status_code == 200
+    assert "was sent before" in again.text and "ksr_" not in again.text
 
 
 def test_the_dashboard_says_what_needs_somebody_and_leads_to_it(app: EnrollApp) -> None:

@@ -23,6 +23,12 @@ def view_providers(
     return [each for each in offered(providers, form, clock.now()) if each.kind in kinds]
 
 
+def has_provider(transactions: Transactions, form: Form) -> bool:
+    """Whether an identity provider is set up for the form's people, be it usable at the moment or not."""
+    with transactions.read() as tx:
+        return any(each.speaks_for(form) for each in tx.providers.all())
+
+
 def view_administrators_providers(
     transactions: Transactions, clock: Clock, kinds: Collection[IdentityProviderKind]
 ) -> list[IdentityProvider]:

@@ -18,7 +18,7 @@ from keystead_auth.metrics import IDENTITY_TOKENS, SIGN_IN_REQUESTS
 from keystead_auth.usecases.recognize_person import recognize_person
 from keystead_auth.usecases.request_link import WantedLink, request_link
 from keystead_auth.usecases.view_form import view_form
-from keystead_auth.usecases.view_providers import view_providers
+from keystead_auth.usecases.view_providers import has_provider, view_providers
 from keystead_auth.web.answers import SESSION, Answers, begin_url, known_uri, sign_in_url
 from keystead_auth.web.secret_id import secret_id_url
 from keystead_contracts.identity import SignInMethod
@@ -111,9 +111,16 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
     def _front_door(request: Request, form: Form, stay: bool) -> Response:
         ways = _ways(form)
         if not ways:
-            if SignInMethod.IDP in form.methods:
+            if has_provider(parts.transactions, form):
                 raise ProviderNotReady(
                     advice=Words("Try again later. If it lasts, tell {organization}.", organization=form.organization)
+                )
+            if SignInMethod.IDP in form.methods:
+                raise MethodNotOffered(
+                    Words("No way to sign in is set up for this enrollment form yet."),
+                    Words(
+                        "Tell {organization}: an administrator has to set one up first.", organization=form.organization
+                    ),
                 )
             raise MethodNotOffered(
                 Words("This enrollment form offers no way to sign in that this server supports."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -34,3 +35,12 @@ class IdentityProvider:
     entity_id: str = ""
     valid_until: datetime | None = None
     checked_at: datetime | None = None
+
+    def signs_in_for(self, organization_ids: Collection[str]) -> bool:
+        """Whether people of one of these organizations, of any where there are none, can sign in through it to enroll:
+        one without organizations is for all."""
+        if not (self.active and self.for_persons):
+            return False
+        return not (self.organization_ids and organization_ids) or not set(self.organization_ids).isdisjoint(
+            organization_ids
+        )

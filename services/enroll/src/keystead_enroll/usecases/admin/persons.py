@@ -103,16 +103,24 @@ def delete_person(transactions: Transactions, clock: Clock, actor: Actor, person
 
 
 def give_secret_id(
-    transactions: Transactions, clock: Clock, actor: Actor, person_id: str, *, passwords: PasswordHasher
-) -> str:
+    transactions: Transactions,
+    clock: Clock,
+    actor: Actor,
+    person_id: str,
+    once: Once | None = None,
+    *,
+    passwords: PasswordHasher,
+) -> str | None:
     """Makes a new Secret ID for the person, in place of any they had, and answers it: it is told this once and kept
-    nowhere. Raises ThingUnknown."""
-    secret_id = new_secret_id()
+    nowhere. None if it was made by an earlier request. Raises ThingUnknown."""
+    now, secret_id = clock.now(), new_secret_id()
     secret_id_hash = passwords.hash(secret_id)
     with transactions.write() as tx:
         person = reach_person(tx, actor, person_id)
+        if once and tx.earlier(actor.id, once.key, once.request_digest, person.id, now):
+            return None
         person.secret_id_hash = secret_id_hash
-        settle(tx, actor, clock.now(), person, {"secret_id": True})
+        settle(tx, actor, now, person, {"secret_id": True})
     return secret_id
 
 

@@ -165,7 +165,8 @@ def router(tools: ApiTools) -> APIRouter:
     )
     def give_secret_id(actor: Asker, id: str, response: Response) -> SecretIdOut:
         response.headers["cache-control"] = "no-store"
-        return SecretIdOut(secret_id=verbs.give_secret_id(transactions, clock, actor, id, passwords=passwords))
+        secret_id = verbs.give_secret_id(transactions, clock, actor, id, passwords=passwords)
+        return SecretIdOut(secret_id=secret_id or "")
 
     @api.post(
         "/persons/{id}/invitations",

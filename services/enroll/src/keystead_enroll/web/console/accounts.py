@@ -36,6 +36,15 @@ _MATCHES: Mapping[MatchType, str] = {
     MatchType.MATCHES: Words("is one of"),
     MatchType.CONTAINS: Words("contains one of"),
 }
+_CSR_HINT = Words(
+    "With the Keystead Agent the computer makes the key and keeps it. With a provided CSR people make the key "
+    "themselves and send its request."
+)
+_CODE_HINT = Words("What lets people through besides signing in: nothing more, or a code that you tell them.")
+_MAPPING_HINT = Words(
+    "What lets people through besides signing in: nothing more, a code that you tell them, or what their identity "
+    "provider says of them."
+)
 
 
 def router(tools: ConsoleTools) -> APIRouter:
@@ -177,19 +186,33 @@ def _fieldsets(
     mapping = SignInMethod.IDP in form.methods
     authorizations = {kind: words for kind, words in AUTHORIZATIONS.items() if mapping or "idp" not in kind.value}
     if account is None or not account.has_access_code:
-        code_hint = Words("Letters and digits only. Tell it to people by another channel; nobody can read it back.")
+        code_hint = Words(
+            "Give one if the account asks for an access code: letters and digits only. Tell it to people by another "
+            "channel; nobody can read it back."
+        )
     else:
         code_hint = Words("Leave it empty to keep the code that is set.")
     return (
         Fieldset(
             (
                 FormField("form_id", "", "hidden"),
-                FormField("name", Words("Name"), more={"minlength": 3, "maxlength": 128, "autocomplete": "off"}),
+                FormField(
+                    "name",
+                    Words("Name"),
+                    hint=Words("People read it where they choose among accounts."),
+                    more={"minlength": 3, "maxlength": 128, "autocomplete": "off"},
+                ),
                 FormField("place", Words("Organization or department"), "select", options=_places(tx, actor, form)),
                 FormField(
                     "profile_ids", Words("Certificate profiles"), "checks", options=_offered(tx, actor, form, account)
                 ),
-                FormField("csr_method", Words("CSR generation method"), "radios", options=options(CSR_METHODS)),
+                FormField(
+                    "csr_method",
+                    Words("CSR generation method"),
+                    "radios",
+                    hint=_CSR_HINT,
+                    options=options(CSR_METHODS),
+                ),
                 FormField(
                     "approval",
                     Words("Approval"),
@@ -204,11 +227,18 @@ def _fieldsets(
         ),
         Fieldset(
             (
-                FormField("authorization", Words("Asks for"), "radios", options=options(authorizations)),
+                FormField(
+                    "authorization",
+                    Words("Asks for"),
+                    "radios",
+                    hint=_MAPPING_HINT if mapping else _CODE_HINT,
+                    options=options(authorizations),
+                ),
                 FormField(
                     "access_code",
                     Words("Access code"),
                     required=False,
+                    marked=False,
                     code=True,
                     hint=code_hint,
                     more={"maxlength": 255, "autocomplete": "off", "spellcheck": "false"},

@@ -23,6 +23,7 @@ from keystead_enroll.web.console.cells import Cell, moment, several, tag, text
 from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage, Option
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
+from keystead_enroll.web.console.mistakes import checked
 from keystead_enroll.web.console.navigation import HOME
 from keystead_enroll.web.console.places import (
     at_roles,
@@ -48,7 +49,6 @@ from keystead_enroll.web.console.widgets import (
     Section,
     Table,
 )
-from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 NAV, BASE = "administrators", f"{HOME}/administrators"
@@ -162,6 +162,8 @@ def _row(tx: Transaction, actor: Actor, who: Administrator) -> Row:
 
 
 def _state(who: Administrator) -> Cell:
+    if who.active and who.invitation and who.last_seen_at is None and AdministratorMethod.PASSWORD in who.methods:
+        return tag("warn", Words("Invited"))
     return tag("good", Words("Active")) if who.active else tag("calm", Words("Not active"))
 
 

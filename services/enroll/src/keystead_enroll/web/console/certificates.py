@@ -32,6 +32,7 @@ from keystead_enroll.web.console.choices import KEYS
 from keystead_enroll.web.console.form_widgets import ConfirmPage, FormField, Option
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
+from keystead_enroll.web.console.mistakes import checked
 from keystead_enroll.web.console.navigation import HOME
 from keystead_enroll.web.console.resources import Place, add_pages
 from keystead_enroll.web.console.tools import ConsoleTools, Posted
@@ -47,7 +48,6 @@ from keystead_enroll.web.console.widgets import (
     Row,
     Section,
 )
-from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 NAV = "certificates"

@@ -4,6 +4,7 @@ This module evaluates its annotations when pages are added, because they name wh
 import annotations` here.
 """
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -28,7 +29,9 @@ from keystead_enroll.web.console.certificates import state_tag
 from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage, Option
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
+from keystead_enroll.web.console.mistakes import checked
 from keystead_enroll.web.console.navigation import HOME
+from keystead_enroll.web.console.once import PAGE_KEY, once_of, page_key, shown_once
 from keystead_enroll.web.console.resources import Place, add_pages
 from keystead_enroll.web.console.tools import ConsoleTools, Posted
 from keystead_enroll.web.console.widgets import (
@@ -39,13 +42,11 @@ from keystead_enroll.web.console.widgets import (
     Empty,
     Fact,
     ListPage,
-    Notice,
     Row,
     Section,
     Tab,
     Table,
 )
-from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 NAV = "devices"
@@ -112,10 +113,12 @@ def router(tools: ConsoleTools) -> APIRouter:
         }
         try:
             wanted = checked(RegistrationTokenInput, values)
-            made = create_registration_token(transactions, clock, tools.enroll.secrets, visitor.actor, wanted)
+            made = create_registration_token(
+                transactions, clock, tools.enroll.secrets, visitor.actor, wanted, once_of(request, posted)
+            )
         except InputRefused as refusal:
             return tools.again(request, posted, refusal, lambda draft: new_page(request, visitor, draft))
-        response = tools.render(request, visitor, _shown_once(wanted.name, made.secret or ""), NAV)
+        response = tools.render(request, visitor, _shown(wanted.name, made.secret), NAV)
         response.headers["cache-control"] = "no-store"
         tools.context.drafts.forget(request, response)
         return response
@@ -306,33 +309,25 @@ def _new_token(tx: Transaction, actor: Actor, draft: Draft) -> FormPage:
                         hint=Words("The e-mail address of a person; they can choose these computers when they enroll."),
                     ),
                     FormField("days", Words("Days until it ends"), "number", short=True, more={"min": 1, "max": 366}),
+                    PAGE_KEY,
                 )
             ),
         ),
         submit=Words("Make the token"),
         cancel_url=TOKENS,
-        values=draft.values or {"days": "30", "organization_id": places[0].value if len(places) == 1 else ""},
+        values={
+            **(draft.values or {"days": "30", "organization_id": places[0].value if len(places) == 1 else ""}),
+            PAGE_KEY.name: page_key(draft),
+        },
         errors=draft.errors,
         crumbs=(_TOP, _TOKENS_TOP),
     )
 
 
-def _shown_once(name: str, secret: str) -> DetailPage:
-    return DetailPage(
-        title=name,
-        subtitle=Words("Registration token"),
-        sections=(),
-        crumbs=(_TOP, _TOKENS_TOP),
-        actions=(Action(Words("Done"), TOKENS, "primary"),),
-        notices=(
-            Notice(
-                Words("It is shown this once and cannot be read again. Keep it like a password."),
-                "warn",
-                secret,
-                Words("registration token"),
-            ),
-        ),
-    )
+def _shown(name: str, secret: str | None) -> DetailPage:
+    advice, crumbs = Words("Keep it like a password."), (_TOP, _TOKENS_TOP)
+    page = shown_once(name, secret, Words("registration token"), advice, TOKENS, crumbs)
+    return replace(page, subtitle=Words("Registration token"))
 
 
 def _confirm_token(_tx: Transaction, _actor: Actor, token: RegistrationToken) -> ConfirmPage:

@@ -44,6 +44,8 @@ class FormField:
     ] = "text"
     hint: str = ""
     required: bool = True
+    marked: bool = True
+    """Whether it is called optional where it is not required: not so where another answer decides."""
     options: tuple[Option, ...] = ()
     rows: int = 4
     code: bool = False

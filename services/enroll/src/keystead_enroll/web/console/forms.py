@@ -37,6 +37,7 @@ from keystead_enroll.web.console.choices import (
     options,
     state_of,
 )
+from keystead_enroll.web.console.form_notices import notices_of
 from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
@@ -51,7 +52,6 @@ from keystead_enroll.web.console.widgets import (
     Empty,
     Fact,
     ListPage,
-    Notice,
     Preview,
     Row,
     Section,
@@ -94,7 +94,6 @@ class _Pages:
             "preview": (self._preview(form),),
         }
         actions = (Action(Words("Change"), f"{own}/change"), _switch(form)) if manages else ()
-        closed = Notice(Words("Its address leads nowhere while it is withdrawn."), "warn")
         return DetailPage(
             title=form.name,
             subtitle=Words("{type} certificates", type=TYPES[form.certificate_type]),
@@ -105,7 +104,7 @@ class _Pages:
                 for key, label in _TABS
             ),
             actions=actions,
-            notices=() if form.active else (closed,),
+            notices=notices_of(tx, actor, form, accounts),
             sections=sections[tab],
             timeline=timeline_of(tx, actor, form.id) if not tab else None,
         )

@@ -86,7 +86,8 @@ def router(tools: ConsoleTools) -> APIRouter:
     return pages
 
 
-def _listing(_visitor: Visitor) -> Listing[IdentityProvider]:
+def _listing(visitor: Visitor) -> Listing[IdentityProvider]:
+    masters_only(visitor.actor, Words("set up identity providers"))
     create = Action(Words("New identity provider"), f"{BASE}/new", "primary", icon="add")
     return Listing(
         IDENTITY_PROVIDERS,

@@ -17,10 +17,10 @@ from keystead_enroll.usecases.admin.common import masters_only
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.web.console.cells import moment, tag
 from keystead_enroll.web.console.form_widgets import Fieldset, FormField, FormPage
+from keystead_enroll.web.console.mistakes import checked
 from keystead_enroll.web.console.navigation import HOME
 from keystead_enroll.web.console.tools import ConsoleTools, Posted
 from keystead_enroll.web.console.widgets import Action, Crumb, DetailPage, Fact, Section
-from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 NAV = "terms"

@@ -14,7 +14,7 @@ from keystead_enroll.domain.lists import DEPARTMENTS, ORGANIZATIONS
 from keystead_enroll.domain.search import Comparison, Criterion, PageWanted, Search
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin import organizations as verbs
-from keystead_enroll.usecases.admin.common import reach
+from keystead_enroll.usecases.admin.common import masters_only, reach
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.web.console.cells import code, moment, several, text
 from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage
@@ -176,7 +176,8 @@ def _detail(tx: Transaction, actor: Actor, organization: Organization, _request:
     )
 
 
-def _new(_tx: Transaction, _actor: Actor, draft: Draft, _request: Request) -> FormPage:
+def _new(_tx: Transaction, actor: Actor, draft: Draft, _request: Request) -> FormPage:
+    masters_only(actor, Words("create organizations"))
     return FormPage(
         title=Words("New organization"),
         action=f"{BASE}/new",
@@ -189,7 +190,8 @@ def _new(_tx: Transaction, _actor: Actor, draft: Draft, _request: Request) -> Fo
     )
 
 
-def _change(_tx: Transaction, _actor: Actor, organization: Organization, draft: Draft) -> FormPage:
+def _change(_tx: Transaction, actor: Actor, organization: Organization, draft: Draft) -> FormPage:
+    masters_only(actor, Words("change an organization's name and domains"))
     own = f"{BASE}/{organization.id}"
     return FormPage(
         title=Words("Change the organization"),
@@ -205,7 +207,8 @@ def _change(_tx: Transaction, _actor: Actor, organization: Organization, draft: 
     )
 
 
-def _delete(_tx: Transaction, _actor: Actor, organization: Organization) -> ConfirmPage:
+def _delete(_tx: Transaction, actor: Actor, organization: Organization) -> ConfirmPage:
+    masters_only(actor, Words("delete organizations"))
     own = f"{BASE}/{organization.id}"
     return _confirm(
         Words("Delete this organization"), organization.name, own, own, (_TOP, Crumb(organization.name, own))

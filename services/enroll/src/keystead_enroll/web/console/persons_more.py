@@ -26,8 +26,9 @@ from keystead_enroll.usecases.admin.person_import import MOST_OCTETS, Imported, 
 from keystead_enroll.web.api.persons import EXPORTED, exported
 from keystead_enroll.web.console.cells import text
 from keystead_enroll.web.console.form_widgets import ConfirmPage, FieldButton, Fieldset, FormField, FormPage, Option
+from keystead_enroll.web.console.mistakes import checked
 from keystead_enroll.web.console.navigation import HOME
-from keystead_enroll.web.console.once import shown_once
+from keystead_enroll.web.console.once import PAGE_KEY, once_of, page_key, shown_once
 from keystead_enroll.web.console.tools import ConsoleTools, Posted
 from keystead_enroll.web.console.widgets import (
     Action,
@@ -41,7 +42,6 @@ from keystead_enroll.web.console.widgets import (
     Table,
 )
 from keystead_enroll.web.csv_download import csv_of_list
-from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 NAV, BASE = "persons", f"{HOME}/persons"
@@ -110,12 +110,18 @@ def add_person_pages(pages: APIRouter, tools: ConsoleTools) -> None:
         )
         verb = Words("Make a Secret ID")
         page = ConfirmPage(verb, verb, f"{BASE}/{id}/secret-id", "", consequences=consequences, danger=False)
+        page = replace(page, hidden=((PAGE_KEY.name, page_key()),))
         return confirmed(request, visitor, id, page)
 
     @pages.post(f"{BASE}/{{id}}/secret-id")
-    def give(request: Request, visitor: Here, _posted: Sent, id: str) -> Response:
+    def give(request: Request, visitor: Here, posted: Sent, id: str) -> Response:
         secret_id = verbs.give_secret_id(
-            tools.transactions, tools.clock, visitor.actor, id, passwords=tools.enroll.passwords
+            tools.transactions,
+            tools.clock,
+            visitor.actor,
+            id,
+            once_of(request, posted),
+            passwords=tools.enroll.passwords,
         )
         with tools.transactions.read() as tx:
             person = verbs.reach_person(tx, visitor.actor, id)
@@ -167,12 +173,14 @@ def _named(person: Person) -> str:
     return f"{person.name} <{person.email}>"
 
 
-def _invite_page(tx: Transaction, actor: Actor, person: Person, draft: Draft) -> FormPage:
+def _invite_page(tx: Transaction, actor: Actor, person: Person, draft: Draft) -> FormPage | DetailPage:
     own = f"{BASE}/{person.id}"
     forms = tx.page(FORMS, actor.scope, PageWanted(limit=200)).items
     options = tuple(
         Option(form.id, form.name) for form in forms if form.active and verbs.usable_accounts(tx, form, person)
     )
+    if not options:
+        return _nowhere_to_invite(person)
     return FormPage(
         title=Words("Invite to a form"),
         subtitle=_named(person),
@@ -184,6 +192,23 @@ def _invite_page(tx: Transaction, actor: Actor, person: Person, draft: Draft) ->
         values=draft.values,
         errors=draft.errors,
         crumbs=(TOP, Crumb(person.name, own)),
+    )
+
+
+def _nowhere_to_invite(person: Person) -> DetailPage:
+    own = f"{BASE}/{person.id}"
+    told = Words(
+        "No form has an account that {name} could use, so there is nothing to invite them to. Add an account for their "
+        "organization or department to a form first.",
+        name=person.name,
+    )
+    return DetailPage(
+        title=Words("Invite to a form"),
+        subtitle=_named(person),
+        sections=(),
+        crumbs=(TOP, Crumb(person.name, own)),
+        actions=(Action(Words("Back"), own),),
+        notices=(Notice(told, "warn", action=Action(Words("Enrollment forms"), f"{HOME}/forms")),),
     )
 
 

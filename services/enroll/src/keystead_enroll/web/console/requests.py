@@ -29,6 +29,7 @@ from keystead_enroll.web.console.choices import KEYS
 from keystead_enroll.web.console.form_widgets import ConfirmPage, FormField
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing, list_page
+from keystead_enroll.web.console.mistakes import checked
 from keystead_enroll.web.console.navigation import HOME
 from keystead_enroll.web.console.request_decisions import (
     BASE,
@@ -58,7 +59,6 @@ from keystead_enroll.web.console.widgets import (
     Tab,
     TimelineEntry,
 )
-from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 NAV = "requests"
@@ -87,7 +87,7 @@ def router(tools: ConsoleTools) -> APIRouter:
         with transactions.read() as tx:
             found = [order for each in ids if (order := tx.in_reach(ORDERS, visitor.actor.scope, each)) is not None]
         if not found:
-            return RedirectResponse(f"{BASE}?q={WAITING}", 303)
+            return RedirectResponse(f"{BASE}?q={WAITING}&done=unchosen", 303)
         return tools.render(request, visitor, confirm_several(found, posted, errors, approve=approve), NAV)
 
     @pages.post(f"{BASE}/approve")

@@ -19,9 +19,9 @@ from keystead_enroll.usecases.admin.common import reach
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.web.console.form_widgets import ConfirmPage, FormPage
 from keystead_enroll.web.console.lists import Listing, list_page
+from keystead_enroll.web.console.mistakes import checked
 from keystead_enroll.web.console.tools import ConsoleTools, Posted, Rendered
 from keystead_enroll.web.console.widgets import DetailPage
-from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 T = TypeVar("T")

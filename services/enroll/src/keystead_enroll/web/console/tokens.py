@@ -22,8 +22,9 @@ from keystead_enroll.web.console.cells import link, moment, text
 from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing, list_page
+from keystead_enroll.web.console.mistakes import checked
 from keystead_enroll.web.console.navigation import HOME
-from keystead_enroll.web.console.once import shown_once
+from keystead_enroll.web.console.once import PAGE_KEY, once_of, page_key, shown_once
 from keystead_enroll.web.console.places import (
     at_roles,
     given_roles,
@@ -45,7 +46,6 @@ from keystead_enroll.web.console.widgets import (
     Section,
     Tab,
 )
-from keystead_enroll.web.input_errors import checked
 from keystead_kit.drafts import Draft
 
 NAV = "tokens"
@@ -111,12 +111,13 @@ def router(tools: ConsoleTools) -> APIRouter:
                 "grants": given_roles(posted, needed=False),
             }
             wanted = checked(TokenInput, values)
-            made = at_roles(verbs.create_token)(tools.transactions, tools.clock, visitor.actor, wanted)
+            once = once_of(request, posted)
+            made = at_roles(verbs.create_token)(tools.transactions, tools.clock, visitor.actor, wanted, once)
         except InputRefused as refusal:
             return tools.again(request, posted, refusal, lambda draft: new_page(request, visitor, draft))
         advice = Words("Keep it like a password. A program sends it as `Authorization: Bearer ksa_…`.")
         page = shown_once(
-            Words("The token “{name}”", name=wanted.name), made.secret or "", Words("API token"), advice, TOKENS, (TOP,)
+            Words("The token “{name}”", name=wanted.name), made.secret, Words("API token"), advice, TOKENS, (TOP,)
         )
         response = tools.render(request, visitor, page, NAV)
         tools.context.drafts.forget(request, response)
@@ -188,7 +189,7 @@ def _new(tx: Transaction, actor: Actor, draft: Draft) -> FormPage:
     none: Sequence[Grant] = ()
     count = role_count(draft.values, none)
     values = typed_roles(draft.values, count) if draft.values else {"days": "90", **role_values(none, count)}
-    values["roles"] = str(count)
+    values |= {"roles": str(count), PAGE_KEY.name: page_key(draft)}
     hint = Words("Without a choice it may do all that you may.")
     return FormPage(
         title=Words("New token"),
@@ -211,6 +212,7 @@ def _new(tx: Transaction, actor: Actor, draft: Draft) -> FormPage:
                         more={"min": 1, "max": 366},
                     ),
                     FormField("roles", "", "hidden"),
+                    PAGE_KEY,
                 )
             ),
             *role_fields(tx, actor, count, needed=False, first_hint=hint),

@@ -38,6 +38,7 @@ DONE = {
     "generated": Words("The form has a new address. The old one leads nowhere any more."),
     "published": Words("Published. People accept this version from now on."),
     "ended": Words("Ended. It opens nothing any more."),
+    "unchosen": Words("Nothing was chosen, so nothing was done. Check those that you mean first."),
 }
 """What a page says after a form that led to it: `?done=<key>`."""
 
@@ -136,7 +137,7 @@ class ConsoleTools:
             name=visitor.administrator.name,
             role=role_words(visitor.actor.scope),
             account_url="/auth/administrators/password",
-            notice=notice or (Notice(done) if done else None),
+            notice=notice or (Notice(done, "warn" if done is DONE["unchosen"] else "good") if done else None),
         )
 
     def problem_frame(self, request: Request) -> Mapping[str, Any]:

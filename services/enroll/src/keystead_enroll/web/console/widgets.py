@@ -48,12 +48,13 @@ class NavGroup:
 @dataclass(frozen=True)
 class Notice:
     """What has just happened, on the page that a form leads to: "Saved." `copy`: a secret that is shown this once, and
-    `copy_name` what it is."""
+    `copy_name` what it is. `action` leads to what mends it."""
 
     text: str
     tone: Tone = "good"
     copy: str = ""
     copy_name: str = ""
+    action: Action | None = None
 
 
 @dataclass(frozen=True)
