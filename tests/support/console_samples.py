@@ -12,7 +12,7 @@ from tests.support.page_samples import ENROLL
 
 from keystead_enroll.domain.administration import ActorKind, AuditEntry
 from keystead_enroll.domain.orders import OrderState
-from keystead_enroll.web.console import audit, requests
+from keystead_enroll.web.console import audit, request_decisions, requests
 from keystead_enroll.web.console.cells import Cell, code, copy, link, moment, several, tag, text
 from keystead_enroll.web.console.form_widgets import (
     ConfirmPage,
@@ -330,7 +330,7 @@ LISTS = [
     ConsoleSample(
         "list-waiting",
         replace(
-            requests.page_of(requests.WAITING),
+            requests.page_of(request_decisions.WAITING),
             rows=tuple(requests.row_of(cast(Any, STORED), cast(Any, each)) for each in ASKED),
         ),
         frame("requests"),
