@@ -52,7 +52,7 @@ class Texts(HTMLParser):
         self.left: list[str] = []
         self._open: list[str] = []
         self._depth = 0
-        self.feed(page)
+        self.feed(page.replace("<wbr>", ""))
         assert self._depth == 0, "a mark does not end"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
