@@ -58,12 +58,12 @@ def add_account(grace: Administrator, form: str, name: str, *, profile: str, cod
     """Adds an account of Northwind's on the form's page."""
     page = grace.page
     page.goto(f"{form}/accounts")
-    grace.press("Add an account")
+    page.get_by_role("region").get_by_role("link", name="Add an account").click()
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Organization or department").select_option(label="Northwind")
     page.get_by_label(profile).check()
     if code:
-        page.get_by_label("Access code", exact=True).check()
+        page.get_by_role("radio", name="Access code").check()
         page.locator("#f-access_code").fill(code)
     grace.press("Create the account")
     if made:

@@ -58,4 +58,4 @@ def gallery(name: str) -> Iterator[Gallery]:
     yield seen
     for page, (octets, milliseconds) in seen.loaded.items():
         print(f"{name}: {page}: {octets / 1000:.0f} kB, {milliseconds} ms")
-    assert seen.mistakes == {}
+    assert seen.mistakes == {}, seen.mistakes

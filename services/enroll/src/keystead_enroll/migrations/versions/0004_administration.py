@@ -190,6 +190,8 @@ def upgrade() -> None:
     )
     op.add_column("certificates", sa.Column("revocation_note", sa.Text(), nullable=False, server_default=""))
     for table in PLACES:
+        if "department_id" in {column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)}:
+            continue  # left there by a downgrade
         # in one statement: SQLite adds no constraint afterwards
         op.execute(
             f"ALTER TABLE {table} ADD COLUMN department_id VARCHAR(32) "
@@ -208,8 +210,9 @@ def downgrade() -> None:
     for table, *columns in INDEXES:
         op.drop_index(f"ix_{table}_{'_'.join(columns)}", table_name=table)
     for table in PLACES:
-        with op.batch_alter_table(table) as batch:
-            batch.drop_column("department_id")
+        # SQLite cannot drop a column with a reference, nor a table to which others refer: it stays, empty for the old
+        if op.get_bind().dialect.name != "sqlite":
+            op.drop_column(table, "department_id")
     op.drop_column("certificates", "revocation_note")
     op.drop_column("orders", "csr_method")
     op.drop_column("portal_sessions", "identity_provider")

@@ -20,6 +20,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("orders") as orders:
-        orders.drop_column("failure_words")
-        orders.drop_column("language")
+    op.drop_column("orders", "failure_words")
+    op.drop_column("orders", "language")
