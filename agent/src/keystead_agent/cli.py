@@ -195,7 +195,7 @@ def service(as_json: bool) -> None:
     """
     from keystead_agent.cli_service import run_service
 
-    run_service(_settings(), _now, as_json=as_json)
+    run_service(_settings, _now, as_json=as_json)
 
 
 @main.command()
