@@ -11,6 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from keystead_agent.errors import PolicyRefused, SettingsInvalid
 
 PREFIX = "KEYSTEAD_AGENT_"
 DEFAULT_FILE = Path("/etc/keystead/agent.toml")
-POLICY = ("servers", "allow_software_key")
+POLICY = ("servers", "allow_software_key", "users_may_enroll_machine")
 HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 Checked = TypeVar("Checked", bound=BaseModel)
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -41,10 +42,18 @@ def origin_of(server: str) -> str:
         raise ValueError(f"{server!r} has more in it than a scheme, a host and a port")
     if parts.scheme == "http" and parts.hostname not in LOCAL_HOSTS:
         raise NotEncrypted(f"{server} is not encrypted, and http is only for this computer itself")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else _a_labels(parts.hostname)
+    host = f"[{_ipv6(parts.hostname)}]" if ":" in parts.hostname else _a_labels(parts.hostname)
     port = parts.port
     standard = {"https": 443, "http": 80}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, standard) else "")
+
+
+def _ipv6(host: str) -> str:
+    """The address in its one spelling (RFC 5952). Raises ValueError; a zone is none of a server's business."""
+    address = IPv6Address(host)
+    if address.scope_id is not None:
+        raise ValueError(f"{host!r} names a network interface of this computer")
+    return address.compressed
 
 
 def _a_labels(host: str) -> str:
@@ -82,28 +91,32 @@ def _readable(path: Path) -> Path:
 
 class Policy(BaseModel):
     """What an administrator allows. `servers` lists the origins that may use this machine; empty means any, after
-    asking. `allow_software_key` lets a server ask for a key in a file where there is no TPM."""
+    asking. `allow_software_key` lets a server ask for a key in a file where there is no TPM. `users_may_enroll_machine`
+    lets who is logged in, not only administrators, open links for certificates of the whole computer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     servers: Annotated[tuple[Annotated[str, AfterValidator(origin_of)], ...], BeforeValidator(_split)] = ()
     allow_software_key: bool = False
+    users_may_enroll_machine: bool = False
 
     def looser(self, than: Policy) -> Iterator[str]:
         """The names of what this policy allows and `than`, where it says something, does not."""
         if than.servers and not (self.servers and set(self.servers) <= set(than.servers)):
             yield "servers"
-        if "allow_software_key" in than.model_fields_set and self.allow_software_key > than.allow_software_key:
-            yield "allow_software_key"
+        for field in ("allow_software_key", "users_may_enroll_machine"):
+            if field in than.model_fields_set and getattr(self, field) > getattr(than, field):
+                yield field
 
 
 class Settings(Policy):
     """What the agent runs with, besides the policy: `tcti` is a tpm2-tss TCTI ("device:/dev/tpmrm0",
-    "swtpm:host=…,port=…"), `ca_file` holds further TLS roots (PEM)."""
+    "swtpm:host=…,port=…"), `ca_file` holds further TLS roots (PEM), `socket` is where Linux's service listens."""
 
     state_dir: Annotated[Path, AfterValidator(_absolute)]
     tcti: Annotated[str, Field(pattern=r"^[a-z-]+(:.*)?$")] = "device:/dev/tpmrm0"
     ca_file: Annotated[Path, AfterValidator(_readable)] | None = None
+    socket: Annotated[Path, AfterValidator(_absolute)] = Path("/run/keystead/agent.sock")
 
     def require_allowed(self, origin: str) -> None:
         """Raises PolicyRefused unless policy lets the server at `origin` use this machine."""
