@@ -2,7 +2,8 @@
 `os.environ`.
 
 A policy that a file sets (`servers`, `allow_software_key`) can only be made stricter by a variable. That of the default
-file holds even if `KEYSTEAD_AGENT_CONFIG` names another file for everything else.
+file holds even if `KEYSTEAD_AGENT_CONFIG` names another file for everything else, and so does that which Windows
+distributes to its computers in the registry.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from keystead_agent.errors import PolicyRefused, SettingsInvalid
+from keystead_agent.system import system
 
 PREFIX = "KEYSTEAD_AGENT_"
-DEFAULT_FILE = Path("/etc/keystead/agent.toml")
 POLICY = ("servers", "allow_software_key", "users_may_enroll_machine")
 HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 Checked = TypeVar("Checked", bound=BaseModel)
@@ -128,18 +129,27 @@ class Settings(Policy):
 
 
 def load_settings(
-    environ: Mapping[str, str] | None = None, *, is_root: bool | None = None, default_file: Path = DEFAULT_FILE
+    environ: Mapping[str, str] | None = None,
+    *,
+    for_computer: bool | None = None,
+    default_file: Path = system.SETTINGS_FILE,
+    distributed: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """The settings from `environ` (the process's own by default), the file that it names, and `default_file`, whose
-    policy always holds. Raises SettingsInvalid with every mistake in one list."""
+    """The settings from `environ` (the process's own by default), the file that it names, `default_file` and the
+    `distributed` policy (this computer's by default); the policy of the last two always holds. `for_computer` is
+    whether the work is for the whole computer, by default what the account says. Raises SettingsInvalid with every
+    mistake in one list."""
     environ = os.environ if environ is None else environ
-    is_root = os.geteuid() == 0 if is_root is None else is_root
+    for_computer = system.works_for_computer() if for_computer is None else for_computer
+    distributed = system.policy() if distributed is None else distributed
     mistakes: list[str] = []
     named = environ.get(f"{PREFIX}CONFIG")
-    files = {default_file: _read_file(default_file, False, mistakes)}
+    files: dict[Path | str, dict[str, Any]] = {default_file: _read_default(default_file, mistakes)}
     if named is not None and Path(named) != default_file:
-        files = {default_file: _policy_of(files[default_file]), Path(named): _read_file(Path(named), True, mistakes)}
-    values: dict[str, Any] = {"state_dir": _default_state_dir(environ, is_root)}
+        files = {default_file: _policy_of(files[default_file]), named: _read_file(Path(named), True, mistakes)}
+    if distributed:
+        files[system.POLICY_SOURCE] = dict(distributed)
+    values: dict[str, Any] = {"state_dir": system.computer_state() if for_computer else system.account_state(environ)}
     sources: dict[str, str] = {"state_dir": f"{PREFIX}STATE_DIR"}
     for file, content in files.items():
         values |= content
@@ -193,11 +203,16 @@ def silence_tss_log() -> None:
     os.environ.setdefault("TSS2_LOG", "all+NONE")
 
 
-def _default_state_dir(environ: Mapping[str, str], is_root: bool) -> Path:
-    if is_root:
-        return Path("/var/lib/keystead")
-    data = environ.get("XDG_DATA_HOME") or f"{environ.get('HOME', '~')}/.local/share"
-    return Path(data) / "keystead"
+def _read_default(file: Path, mistakes: list[str]) -> dict[str, Any]:
+    """The file whose policy holds, unless another hand than an administrator's could have written it."""
+    try:
+        other = next((other for place in (file, file.parent) if (other := system.foreign_hand(place))), "")
+    except OSError:
+        other = ""
+    if other:
+        mistakes.append(f"{file}: {other}, who is no administrator, can write there")
+        return {}
+    return _read_file(file, False, mistakes)
 
 
 def _read_file(file: Path, named: bool, mistakes: list[str]) -> dict[str, Any]:
