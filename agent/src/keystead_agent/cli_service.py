@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from keystead_agent.backoff import Stop
-from keystead_agent.journal import Clock
-from keystead_agent.machine import Machine
-from keystead_agent.output import say_who_works, teller
-from keystead_agent.service import Gate, serve
-from keystead_agent.settings import Settings
+if TYPE_CHECKING:
+    from keystead_agent.settings import Settings
+    from keystead_agent.windows.dispatch import Controls, Reports
 
 
-def run_service(settings: Callable[[], Settings], now: Clock, *, as_json: bool) -> None:
+def run_service(settings: Callable[[], Settings], now: Callable[[], datetime], *, as_json: bool) -> None:
     """Serves this computer until told to stop (raises Stopped): by Windows' service control manager, by SIGTERM, in a
     terminal by Ctrl-C."""
-    if sys.platform == "win32":
-        from keystead_agent.windows.service import run_under_windows
+    if sys.platform == "win32" and _under_windows(settings, now):
+        return
+    from keystead_agent.backoff import Stop
+    from keystead_agent.machine import Machine
+    from keystead_agent.output import say_who_works, teller
+    from keystead_agent.service import Gate, serve
 
-        if run_under_windows(settings, now):
-            return
     stop = Stop()
     stop.on_signals()
     machine = Machine.of(settings(), now)
@@ -38,3 +39,15 @@ def run_service(settings: Callable[[], Settings], now: Clock, *, as_json: bool) 
         listener = UnixListener(machine.settings.socket)
         with Helper(machine) as helper:
             serve(machine, Gate(helper), listener, stop=stop, tell=tell)
+
+
+def _under_windows(settings: Callable[[], Settings], now: Callable[[], datetime]) -> bool:
+    """False if nobody but a terminal started this process. What takes time to import comes later."""
+    from keystead_agent.windows.dispatch import dispatch
+
+    def live(reports: Reports, controls: Controls) -> bool:
+        from keystead_agent.windows import service
+
+        return service.live(settings, now, reports, controls)
+
+    return dispatch(live)

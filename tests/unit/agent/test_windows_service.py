@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,8 +20,9 @@ from keystead_agent.machine import Machine
 from keystead_agent.service import Gate
 from keystead_agent.settings import Settings
 from keystead_agent.windows import _advapi32 as a
+from keystead_agent.windows.dispatch import Controls
 from keystead_agent.windows.eventlog import LONGEST_TEXT, Entry, LogTeller, entry_of
-from keystead_agent.windows.service import ServiceProcess
+from keystead_agent.windows.service import ServiceLife
 
 
 class FakeReports:
@@ -58,28 +62,30 @@ def prepared(folder: Path) -> tuple[Machine, Listener]:
     return Machine.of(Settings(state_dir=folder), lambda: NOW), Silent()
 
 
-def lived(process: ServiceProcess, *controls: int) -> FakeReports:
-    """The reports of a whole life, with `controls` once it runs."""
-    reports = FakeReports()
-    thread = threading.Thread(target=process.live, args=[reports])
+def lived(prepare: Callable[[], tuple[Machine, Listener]], entries: Entries, *numbers: int) -> tuple[FakeReports, bool]:
+    """The reports of a whole life, with the controls `numbers` once it runs, and how it ended."""
+    reports, controls = FakeReports(), Controls()
+    ended: list[bool] = []
+    life = ServiceLife(prepare, controls, LogTeller(entries))
+    thread = threading.Thread(target=lambda: ended.append(life.live(reports)))
     thread.start()
     deadline = time.monotonic() + 10
     while reports.states[-1:] != [(a.SERVICE_RUNNING, False)] and thread.is_alive():
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    for control in controls:
-        process.control(control)
+    for number in numbers:
+        assert controls.control(number) == a.NO_ERROR
     thread.join(10)
     assert not thread.is_alive()
-    return reports
+    return reports, ended[0]
 
 
 @pytest.mark.parametrize("control", [a.SERVICE_CONTROL_STOP, a.SERVICE_CONTROL_SHUTDOWN])
 def test_it_starts_runs_and_stops_when_told(tmp_path: Path, control: int) -> None:
     entries = Entries()
-    reports = lived(ServiceProcess(lambda: prepared(tmp_path), LogTeller(entries)), control)
+    reports, well = lived(lambda: prepared(tmp_path), entries, control)
+    assert well
     assert reports.states == [
-        (a.SERVICE_START_PENDING, False),
         (a.SERVICE_RUNNING, False),
         (a.SERVICE_STOP_PENDING, False),
         (a.SERVICE_STOPPED, False),
@@ -92,8 +98,9 @@ def test_what_keeps_it_from_starting_is_in_the_event_log_and_the_manager_knows(t
         raise SettingsInvalid("the settings cannot be used", "Do this.")
 
     entries = Entries()
-    reports = lived(ServiceProcess(fail, LogTeller(entries)))
-    assert reports.states[-1] == (a.SERVICE_STOPPED, True)
+    reports, well = lived(fail, entries)
+    assert well
+    assert reports.states == [(a.SERVICE_STOPPED, True)]
     assert "The settings cannot be used" in entries.written[0].text
     assert "Do this." in entries.written[0].text
 
@@ -107,17 +114,17 @@ def test_a_crash_is_not_reported_as_a_stop_so_that_windows_starts_it_again(tmp_p
     machine = Machine.of(settings, lambda: NOW)
     broken = Broken(machine.settings, machine.keys, machine.store, machine.journal, machine.now)
     entries = Entries()
-    process = ServiceProcess(lambda: (broken, Silent()), LogTeller(entries))
-    reports = lived(process)
-    assert process.crashed
+    reports, well = lived(lambda: (broken, Silent()), entries)
+    assert not well
     assert a.SERVICE_STOPPED not in [state for state, _ in reports.states]
     assert "ZeroDivisionError" in entries.written[-1].text
 
 
-def test_a_control_that_it_does_not_know_is_refused(tmp_path: Path) -> None:
-    process = ServiceProcess(lambda: prepared(tmp_path), LogTeller(Entries()))
-    assert process.control(128) == a.ERROR_CALL_NOT_IMPLEMENTED
-    assert process.control(a.SERVICE_CONTROL_INTERROGATE) == a.NO_ERROR
+def test_a_control_that_it_does_not_know_is_refused() -> None:
+    controls = Controls()
+    assert controls.control(128) == a.ERROR_CALL_NOT_IMPLEMENTED
+    assert controls.control(a.SERVICE_CONTROL_INTERROGATE) == a.NO_ERROR
+    assert not controls.told_to_stop.is_set()
 
 
 def test_a_job_that_is_being_done_ends_before_the_service_stops_and_none_begins_after() -> None:
@@ -171,3 +178,9 @@ def test_an_entry_is_no_longer_than_the_log_takes() -> None:
     entry = entry_of("failed", {"reason": "x" * 100_000})
     assert entry is not None
     assert len(entry.text) <= LONGEST_TEXT
+
+
+def test_what_the_service_control_manager_waits_for_imports_nothing_slow() -> None:
+    asked = "import sys, keystead_agent.windows.dispatch; print('pydantic' in sys.modules, 'httpx' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
