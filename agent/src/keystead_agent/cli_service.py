@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from keystead_agent.local.server import Listener
+    from keystead_agent.machine import Machine
+    from keystead_agent.run import Hands
     from keystead_agent.settings import Settings
     from keystead_agent.windows.dispatch import Controls, Reports
 
@@ -24,21 +28,34 @@ def run_service(settings: Callable[[], Settings], now: Callable[[], datetime], *
 
     stop = Stop()
     stop.on_signals()
-    machine = Machine.of(settings(), now)
+    machine = Machine.of(settings(), now, machine_keys=True)
     machine.recover(say_who_works)
-    tell = teller(as_json=as_json, log=True)
+    with hands_of(machine) as hands:
+        serve(machine, Gate(hands), _listener(machine), stop=stop, tell=teller(as_json=as_json, log=True))
+
+
+@contextmanager
+def hands_of(machine: Machine) -> Iterator[Hands]:
+    """Who has the keys of a process that runs for ever: where there is fork(2), another process."""
     if sys.platform == "win32":
-        from keystead_agent.windows.pipe import PipeListener
         from keystead_agent.windows.service import OwnHands
 
-        serve(machine, Gate(OwnHands(machine)), PipeListener(), stop=stop, tell=tell)
+        yield OwnHands(machine)
     else:
         from keystead_agent.helper import Helper
-        from keystead_agent.local.unix import UnixListener
 
-        listener = UnixListener(machine.settings.socket)
         with Helper(machine) as helper:
-            serve(machine, Gate(helper), listener, stop=stop, tell=tell)
+            yield helper
+
+
+def _listener(machine: Machine) -> Listener:
+    if sys.platform == "win32":
+        from keystead_agent.windows.pipe import PipeListener
+
+        return PipeListener()
+    from keystead_agent.local.unix import UnixListener
+
+    return UnixListener(machine.settings.socket)
 
 
 def _under_windows(settings: Callable[[], Settings], now: Callable[[], datetime]) -> bool:

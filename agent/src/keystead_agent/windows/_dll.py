@@ -1,5 +1,5 @@
-"""A Windows DLL by its prototypes. `ctypes` without pywin32: some thirty functions are used, the command starts without
-loading three more DLLs, and each prototype can be held against the SDK's header."""
+"""A Windows DLL by its prototypes. Plain `ctypes` where rights, flags and waiting matter: each call can be held
+against the SDK's header, and the service answers Windows before a larger library is loaded."""
 
 from __future__ import annotations
 

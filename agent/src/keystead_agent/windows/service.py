@@ -126,6 +126,6 @@ def live(
 
 
 def _prepared(settings: Callable[[], Settings], now: Clock, pipe: str) -> tuple[Machine, Listener]:
-    machine = Machine.of(settings(), now)
+    machine = Machine.of(settings(), now, machine_keys=True)
     machine.recover(lambda _pid: None)
     return machine, PipeListener(pipe)
