@@ -1,7 +1,7 @@
 """The part of crypt32.dll that the agent calls, in memory: byte for byte what the DLL reads and writes at the
 addresses that it is given, with its reference counts and error codes."""
 
-# ruff: noqa: N802, N803 the names are those of wincrypt.h
+# ruff: noqa: N802 the names are those of wincrypt.h
 
 from __future__ import annotations
 

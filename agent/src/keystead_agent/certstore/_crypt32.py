@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from ctypes import addressof, c_char, c_int32, c_uint32, c_void_p, create_string_buffer, sizeof
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+LOAD_LIBRARY_SEARCH_SYSTEM32 = 0x800
 CERT_STORE_PROV_SYSTEM_W = 10
 CERT_SYSTEM_STORE_CURRENT_USER = 0x00010000
 CERT_SYSTEM_STORE_LOCAL_MACHINE = 0x00020000
@@ -40,13 +41,13 @@ END_OF_STORE = (CRYPT_E_NOT_FOUND, 0x00000012)
 class CRYPT_DATA_BLOB(ctypes.Structure):  # noqa: N801
     """CRYPT_INTEGER_BLOB and its kin."""
 
-    _fields_ = [("cbData", c_uint32), ("pbData", c_void_p)]  # noqa: RUF012
+    _fields_ = [("cbData", c_uint32), ("pbData", c_void_p)]
 
 
 class CRYPT_KEY_PROV_INFO(ctypes.Structure):  # noqa: N801
     """Which key belongs to a certificate. A type and a key spec of 0 mean a key of CNG (NCrypt)."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("pwszContainerName", c_void_p),
         ("pwszProvName", c_void_p),
         ("dwProvType", c_uint32),
@@ -60,7 +61,7 @@ class CRYPT_KEY_PROV_INFO(ctypes.Structure):  # noqa: N801
 class CERT_CONTEXT(ctypes.Structure):  # noqa: N801
     """The head of what a PCCERT_CONTEXT points to."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("dwCertEncodingType", c_uint32),
         ("pbCertEncoded", c_void_p),
         ("cbCertEncoded", c_uint32),
@@ -122,7 +123,7 @@ def load() -> Dll:
     """crypt32.dll of this system. Raises OSError anywhere but on Windows."""
     if sys.platform != "win32":
         raise OSError("crypt32.dll is a part of Windows")
-    dll: Any = ctypes.WinDLL("crypt32.dll", use_last_error=True)
+    dll: Any = ctypes.WinDLL("crypt32.dll", use_last_error=True, winmode=LOAD_LIBRARY_SEARCH_SYSTEM32)
     for name, (result, arguments) in _PROTOTYPES.items():
         function = getattr(dll, name)
         function.restype, function.argtypes = result, arguments
@@ -190,7 +191,7 @@ class Crypt32:
             if context is not None:
                 self._dll.CertFreeCertificateContext(context)
 
-    def certificates(self, store: int) -> Iterator[int]:
+    def certificates(self, store: int) -> Generator[int, None, None]:
         """The contexts in `store`, each good until the next is asked for."""
         context = 0
         try:
