@@ -35,7 +35,7 @@ def register(
     """Registers this machine with the server at origin `server`. Registering again keeps the device key, and so the
     device id; `replace` gives up a registration with another server; `waiting` is told
     the process that is waited for. Raises AlreadyRegistered, AgentBusy."""
-    with machine.connect(server) as client, machine.working(waiting=waiting):
+    with machine.connect(server) as client, machine.working(waiting=waiting), machine.keys.changing():
         devices = DeviceStore(machine.settings.state_dir)
         known = devices.current()
         if known is not None and known[0].server != server:
