@@ -17,13 +17,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from keystead_agent.certstore import _crypt32 as w32
+from keystead_agent.keystore._ncrypt import Ncrypt, NcryptError
 
 USER, MACHINE = w32.CERT_SYSTEM_STORE_CURRENT_USER, w32.CERT_SYSTEM_STORE_LOCAL_MACHINE
 E_ACCESSDENIED = 0x80070005
 ERROR_CANCELLED = 1223
+ERROR_NOT_SUPPORTED = 50
 ASN1_CORRUPT = 0x8009310B
 NO_KEY_PROPERTY = 0x8009200B
-BAD_KEYSET = 0x80090016
 
 Place = tuple[int, str]
 """A location flag and the name of a store, in lower case as Windows compares them."""
@@ -48,6 +49,7 @@ class _Context:
     def __init__(self, element: Element, place: Place | None) -> None:
         self.element = element
         self.place = place
+        self.handles: tuple[int, ...] = ()
         self._data = create_string_buffer(element.encoded, len(element.encoded))
         self.head = w32.CERT_CONTEXT(w32.ENCODING, addressof(self._data), len(element.encoded), None, None)
 
@@ -66,16 +68,18 @@ def _counted(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class FakeCrypt32:
-    """The DLL. `keys` are the handles of the keys that CNG finds, by provider, container and whether the machine's;
-    `read_only` the places that the account must not change; `says_no` whether the person refuses new roots."""
+    """The DLL, beside `ncrypt`, which has the keys. `read_only` are the places that the account must not change,
+    `says_no` is whether the person refuses new roots, `acquires` whether keys are opened by certificates (Wine: no),
+    `merges_my` whether the user's My shows the machine's (Wine: yes)."""
 
-    def __init__(self) -> None:
+    def __init__(self, ncrypt: Ncrypt | None = None) -> None:
+        self.ncrypt = ncrypt
         self.places: dict[Place, list[Element]] = {}
-        self.keys: dict[tuple[str, str, bool], int] = {}
+        self.acquires = True
+        self.merges_my = False
         self.read_only: set[Place] = set()
         self.says_no = False
         self.questions = 0
-        self.acquire_error = 0
         self.calls: list[str] = []
         self.crash_before: int | None = None
         self._last_error = 0
@@ -98,6 +102,13 @@ class FakeCrypt32:
     def open_handles(self) -> int:
         """The stores and contexts that were not given back."""
         return len(self._stores) + len(self._contexts)
+
+    def end_process(self) -> None:
+        """What Windows does when a process ends: its handles go, its changes stay."""
+        self.crash_before = None
+        self._stores.clear()
+        for context in list(self._contexts):
+            self._let_go(context)
 
     # What the DLL does
 
@@ -123,6 +134,12 @@ class FakeCrypt32:
         return 1
 
     @_counted
+    def CertControlStore(self, store: int, flags: int, control: int, parameter: int) -> int:
+        assert store in self._stores
+        assert (flags, control, parameter) == (0, w32.CERT_STORE_CTRL_COMMIT, 0)
+        return int(self._fail(ERROR_NOT_SUPPORTED, 0))
+
+    @_counted
     def CertCreateCertificateContext(self, encoding: int, data: int, size: int) -> int | None:
         assert encoding == w32.ENCODING
         encoded = string_at(data, size)
@@ -134,7 +151,7 @@ class FakeCrypt32:
 
     @_counted
     def CertFreeCertificateContext(self, context: int) -> int:
-        del self._contexts[context]
+        self._let_go(context)
         return 1
 
     @_counted
@@ -189,7 +206,7 @@ class FakeCrypt32:
         elements = self._view(self._stores[store][0])
         index = 0
         if previous:
-            last = self._contexts.pop(previous)
+            last = self._let_go(previous)
             index = next(i for i, (_, element) in enumerate(elements) if element is last.element) + 1
         if index == len(elements):
             return self._fail(w32.CRYPT_E_NOT_FOUND, None)
@@ -210,7 +227,7 @@ class FakeCrypt32:
 
     @_counted
     def CertDeleteCertificateFromStore(self, context: int) -> int:
-        removed = self._contexts.pop(context)
+        removed = self._let_go(context)
         assert removed.place is not None
         if removed.place in self.read_only:
             return int(self._fail(E_ACCESSDENIED, 0))
@@ -223,12 +240,18 @@ class FakeCrypt32:
     ) -> int:
         assert (flags, parameters) == (0x40041, 0)
         key = self._contexts[context].element.key
-        if self.acquire_error or key is None:
-            return int(self._fail(self.acquire_error or NO_KEY_PROPERTY, 0))
-        found = self.keys.get((key.provider, key.container, bool(key.flags & w32.CRYPT_MACHINE_KEYSET)))
-        if found is None or (key.provider_type, key.key_spec) != (0, 0):
-            return int(self._fail(BAD_KEYSET, 0))
-        c_void_p.from_address(handle).value = found
+        if not self.acquires or key is None:
+            return int(self._fail(NO_KEY_PROPERTY, 0))
+        assert (key.provider_type, key.key_spec) == (0, 0)
+        assert self.ncrypt is not None
+        try:
+            provider = self.ncrypt.open_storage_provider(key.provider)
+            opened = self.ncrypt.open_key(provider, key.container, key.flags)
+        except NcryptError as error:
+            self.ncrypt.free_object(provider)
+            return int(self._fail(error.status, 0))
+        self._contexts[context].handles = (opened, provider)
+        c_void_p.from_address(handle).value = opened
         c_uint32.from_address(spec).value = w32.CERT_NCRYPT_KEY_SPEC
         c_int32.from_address(caller_frees).value = 0
         return 1
@@ -236,7 +259,7 @@ class FakeCrypt32:
     def _view(self, place: Place) -> list[tuple[Place, Element]]:
         """What a system store shows: that of a user, but for My, shows the machine's certificates too."""
         places = [place]
-        if place[0] == USER and place[1] != "my":
+        if place[0] == USER and (place[1] != "my" or self.merges_my):
             places.append((MACHINE, place[1]))
         return [(shown, element) for shown in places for element in self.places.get(shown, [])]
 
@@ -244,6 +267,13 @@ class FakeCrypt32:
         context = _Context(element, place)
         self._contexts[addressof(context.head)] = context
         return addressof(context.head)
+
+    def _let_go(self, address: int) -> _Context:
+        context = self._contexts.pop(address)
+        for handle in context.handles:
+            assert self.ncrypt is not None
+            self.ncrypt.free_object(handle)
+        return context
 
     def _fail(self, code: int, answer: Any) -> Any:
         self._last_error = code

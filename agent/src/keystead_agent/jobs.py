@@ -116,6 +116,7 @@ def install(job: DeviceJob, parcel: Install, context: JobContext) -> Installed:
         installed = _put_in_place(job, context, certificate, chain, root)
     else:
         context.store.discard_pending(context.server, job.order_id)
+        context.store.platform.put(installed)
     signature = sign_with_stored(installed, context.keys, base64.b64decode(parcel.probe))
     context.store.platform.check(installed)
     return Installed(

@@ -1,8 +1,8 @@
 """The agent's settings and policy: an administrator's TOML file, then `KEYSTEAD_AGENT_…` variables. The one home of
 `os.environ`.
 
-A policy that a file sets (`servers`, `allow_software_key`, `trust_root`) can only be made stricter by a variable. That of
-the default file holds even if `KEYSTEAD_AGENT_CONFIG` names another file for everything else.
+A policy that a file sets (`servers`, `allow_software_key`, `trust_root`) can only be made stricter by a variable. That
+of the default file holds even if `KEYSTEAD_AGENT_CONFIG` names another file for everything else.
 """
 
 from __future__ import annotations

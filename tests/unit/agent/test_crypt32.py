@@ -5,15 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.agent_server import Ca
-from tests.support.fake_crypt32 import ASN1_CORRUPT, BAD_KEYSET, E_ACCESSDENIED, MACHINE, USER, FakeCrypt32
+from tests.support.fake_crypt32 import ASN1_CORRUPT, E_ACCESSDENIED, MACHINE, USER, FakeCrypt32
+from tests.support.fake_ncrypt import FakeNcrypt
 
 from keystead_agent.certstore import _crypt32 as w32
 from keystead_agent.certstore._crypt32 import Crypt32, Crypt32Error, KeyProvInfo
+from keystead_agent.keystore._ncrypt import BAD_KEYSET
+from keystead_agent.keystore.cng import CngKeyStore
+from keystead_agent.keystore.persisted import PersistedKey
+from keystead_contracts.base import KeyAlgorithm
 
 KEY = KeyProvInfo("tp-1", "Microsoft Platform Crypto Provider")
 
@@ -121,13 +127,20 @@ def test_deleting_that_fails_frees_its_context_too(dll: FakeCrypt32, crypt32: Cr
     assert len(dll.content(USER, "My")) == 1
 
 
-def test_a_key_is_acquired_by_its_name_in_its_place(dll: FakeCrypt32, crypt32: Crypt32, encoded: bytes) -> None:
-    add(crypt32, encoded)
-    dll.keys = {(KEY.provider, KEY.container, True): 7}
+def test_a_key_is_acquired_by_its_name_and_goes_with_its_certificate(
+    dll: FakeCrypt32, crypt32: Crypt32, encoded: bytes, tmp_path: Path
+) -> None:
+    ncrypt = FakeNcrypt(tmp_path)
+    dll.ncrypt = ncrypt
+    add(crypt32, encoded, KeyProvInfo("tp-2", KEY.provider))
     with crypt32.store(USER, "My") as store, crypt32.found(store, hash_of(encoded)) as found:
         assert found is not None
         with pytest.raises(Crypt32Error) as caught:
             crypt32.acquire(found)
         assert caught.value.code == BAD_KEYSET
-        dll.keys = {(KEY.provider, KEY.container, False): 8}
-        assert crypt32.acquire(found) == 8
+    key = CngKeyStore(ncrypt).generate(KeyAlgorithm.EC_P256)
+    add(crypt32, encoded, KeyProvInfo(PersistedKey.read(key.blob).name, KEY.provider))
+    with crypt32.store(USER, "My") as store, crypt32.found(store, hash_of(encoded)) as found:
+        assert found is not None
+        assert ncrypt.sign_hash(crypt32.acquire(found), b"0" * 32, None)
+    assert ncrypt.open_handles == 0

@@ -22,6 +22,7 @@ CERT_STORE_READONLY_FLAG = 0x00008000
 ENCODING = 0x00010001
 """X509_ASN_ENCODING | PKCS_7_ASN_ENCODING."""
 CERT_FIND_SHA1_HASH = 0x00010000
+CERT_STORE_CTRL_COMMIT = 3
 CERT_STORE_ADD_REPLACE_EXISTING = 3
 CERT_KEY_PROV_INFO_PROP_ID = 2
 CERT_FRIENDLY_NAME_PROP_ID = 11
@@ -79,6 +80,7 @@ class Dll(Protocol):
         self, lpszStoreProvider: int, dwEncodingType: int, hCryptProv: int, dwFlags: int, pvPara: int
     ) -> int | None: ...
     def CertCloseStore(self, hCertStore: int, dwFlags: int) -> int: ...
+    def CertControlStore(self, hCertStore: int, dwFlags: int, dwCtrlType: int, pvCtrlPara: int) -> int: ...
     def CertCreateCertificateContext(
         self, dwCertEncodingType: int, pbCertEncoded: int, cbCertEncoded: int
     ) -> int | None: ...
@@ -107,6 +109,7 @@ class Dll(Protocol):
 _PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "CertOpenStore": (c_void_p, (c_void_p, c_uint32, c_void_p, c_uint32, c_void_p)),
     "CertCloseStore": (c_int32, (c_void_p, c_uint32)),
+    "CertControlStore": (c_int32, (c_void_p, c_uint32, c_uint32, c_void_p)),
     "CertCreateCertificateContext": (c_void_p, (c_uint32, c_void_p, c_uint32)),
     "CertFreeCertificateContext": (c_int32, (c_void_p,)),
     "CertSetCertificateContextProperty": (c_int32, (c_void_p, c_uint32, c_uint32, c_void_p)),
@@ -159,13 +162,16 @@ class Crypt32:
 
     @contextmanager
     def store(self, location: int, name: str, flags: int = 0) -> Iterator[int]:
-        """The open system store `name` at CERT_SYSTEM_STORE_… `location`; what was changed is written on leaving."""
+        """The open system store `name` at CERT_SYSTEM_STORE_… `location`. What was changed is written on leaving:
+        Windows writes at once and may refuse to be told so, Wine sometimes only if told."""
         text = _wide(name)
         handle = self._dll.CertOpenStore(CERT_STORE_PROV_SYSTEM_W, 0, 0, location | flags, addressof(text))
         if not handle:
             raise self._error("CertOpenStore")
         try:
             yield handle
+            if not flags & CERT_STORE_READONLY_FLAG:
+                self._dll.CertControlStore(handle, 0, CERT_STORE_CTRL_COMMIT, 0)
         finally:
             self._dll.CertCloseStore(handle, 0)
 
@@ -246,7 +252,8 @@ class Crypt32:
         return "" if data is None else data.raw.decode("utf-16-le", "replace").rstrip("\0")
 
     def add(self, store: int, context: int) -> None:
-        """Puts a copy of `context` with its properties into `store`, in place of one of the same certificate."""
+        """Puts a copy of `context` with its properties into `store`, in place of one of the same certificate; of that
+        Wine keeps the old properties."""
         if not self._dll.CertAddCertificateContextToStore(store, context, CERT_STORE_ADD_REPLACE_EXISTING, 0):
             raise self._error("CertAddCertificateContextToStore")
 

@@ -102,11 +102,7 @@ class WindowsStores:
             if not self._shows(entry):
                 with self._store(place.location, "CA") as store, self._crypt32.certificate(encoded) as context:
                     self._crypt32.add(store, context)
-        with self._store(place.location, "My") as store, self._crypt32.certificate(leaf) as context:
-            self._crypt32.set_key(context, key)
-            self._crypt32.set_text(context, w32.CERT_FRIENDLY_NAME_PROP_ID, friendly_name(pair))
-            self._crypt32.set_text(context, w32.CERT_DESCRIPTION_PROP_ID, description(pair))
-            self._crypt32.add(store, context)
+        self._put_own(place, leaf, friendly_name(pair), description(pair))
         return Placed(_title(place.location, "My"), self._trusts(place.location, root, pair.metadata.request.server))
 
     def sweep(self, kept: Iterable[InstalledCertificate]) -> None:
@@ -170,6 +166,18 @@ class WindowsStores:
             f"This computer's policy is to trust the root certificate of {server}. Windows may ask whether to install "
             "it; without it the certificate works too, but this computer does not trust others of the same server."
         )
+
+    def _put_own(self, place: _Place, leaf: bytes, name: str, origin: str) -> None:
+        with self._store(place.location, "My") as store, self._crypt32.certificate(leaf) as context:
+            with self._crypt32.found(store, _sha1(leaf)) as found:
+                known = found is not None and self._crypt32.key(found) == place.key
+            if known:
+                return
+            self._crypt32.set_key(context, place.key)
+            self._crypt32.set_text(context, w32.CERT_FRIENDLY_NAME_PROP_ID, name)
+            self._crypt32.set_text(context, w32.CERT_DESCRIPTION_PROP_ID, origin)
+            self._crypt32.delete(store, _sha1(leaf))
+            self._crypt32.add(store, context)
 
     def _own(self, location: str, context: int) -> StoreEntry | None:
         key = self._crypt32.key(context)
