@@ -31,10 +31,16 @@ Settings, as environment variables or as lines of /etc/keystead/agent.toml
                             true: keys in files where there is no TPM
   KEYSTEAD_AGENT_TRUST_ROOT true: Windows trusts the roots of SERVERS; without
                             it certificates work, and roots are kept beside
+  KEYSTEAD_AGENT_USERS_MAY_ENROLL_MACHINE
+                            true: who is logged in may open links for
+                            certificates of the whole computer
+  KEYSTEAD_AGENT_SOCKET     where the service listens on Linux; else
+                            /run/keystead/agent.sock
   KEYSTEAD_AGENT_CA_FILE    further TLS roots (PEM)
   KEYSTEAD_AGENT_CONFIG     a file to read in place of /etc/keystead/agent.toml,
-                            whose servers, allow_software_key and trust_root
-                            hold all the same: they can only be made stricter
+                            whose servers, allow_software_key, trust_root and
+                            users_may_enroll_machine hold all the same: they
+                            can only be made stricter
 
 \b
 Exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused by policy or by
@@ -127,8 +133,8 @@ def enroll(link: str, yes: bool, wait: float, as_json: bool) -> None:
     """
     from keystead_agent.backoff import Stop
     from keystead_agent.enroll import enroll as do_enroll
-    from keystead_agent.enroll import read_link
     from keystead_agent.errors import ConsentRefused
+    from keystead_agent.link import read_link
     from keystead_agent.output import say, say_who_works, show_enrolled, teller
 
     target = read_link(_from_stdin() if link == "-" else link)
@@ -158,6 +164,42 @@ def _ask(server: str, refused: type[Exception]) -> None:
     click.echo(f"{server} asks this computer to make a key in its TPM and to store a certificate for it.", err=True)
     if not click.confirm("Go on?", default=False, err=True):
         raise refused("nothing was done", "")
+
+
+@main.command("open", context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("link", nargs=-1, type=click.UNPROCESSED)
+def open_(link: tuple[str, ...]) -> None:
+    """Ask about a LINK that was clicked, then enroll with it.
+
+    What the browser starts for keystead:// links. Takes exactly one LINK and no option, whatever it looks like. A
+    certificate of the whole computer is made by the agent's service. The LINK stands in the list of processes while
+    this runs; it can be used once, for minutes.
+
+    \b
+    Example:
+      keystead-agent open 'keystead://enroll?server=https%3A%2F%2Fenroll.example.org&claim=…'
+    """
+    from keystead_agent.cli_open import open_from_desktop
+
+    sys.exit(open_from_desktop(link, _now))
+
+
+@main.command()
+@json_option
+@explained
+def service(as_json: bool) -> None:
+    """Work for this computer: what `run` does, and what its users' links ask for.
+
+    What systemd and Windows start. Waits until the computer is registered. Ends on SIGTERM, or when Windows stops the
+    service.
+
+    \b
+    Example:
+      keystead-agent service
+    """
+    from keystead_agent.cli_service import run_service
+
+    run_service(_settings(), _now, as_json=as_json)
 
 
 @main.command()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from keystead_agent.backoff import NOTICE_SECONDS
 from keystead_agent.certstore import platform_store
 from keystead_agent.certstore.pem import CertificateStore
+from keystead_agent.device import DeviceStore
 from keystead_agent.errors import AgentBusy, KeyLost, OrderOfAnotherServer
 from keystead_agent.files import held, private_directory
 from keystead_agent.journal import ClaimEntry, Clock, JobEntry, Journal
@@ -55,6 +56,7 @@ class Machine:
         process that is waited for. Raises StoreUnwritable, AgentBusy."""
         with self.working(START_PATIENCE, waiting):
             self.store.recover()
+            DeviceStore(self.settings.state_dir).recover()
             with self.keys.changing():
                 for claim in self.journal.hopeless_claims():
                     self._discard_keys(claim.server, claim.claim_id)
