@@ -29,6 +29,8 @@ Settings, as environment variables or as lines of /etc/keystead/agent.toml
   KEYSTEAD_AGENT_SERVERS    the only servers that may use this computer
   KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY
                             true: keys in files where there is no TPM
+  KEYSTEAD_AGENT_TRUST_ROOT true: Windows trusts the roots of SERVERS; without
+                            it certificates work, and roots are kept beside
   KEYSTEAD_AGENT_USERS_MAY_ENROLL_MACHINE
                             true: who is logged in may open links for
                             certificates of the whole computer
@@ -36,7 +38,7 @@ Settings, as environment variables or as lines of /etc/keystead/agent.toml
                             /run/keystead/agent.sock
   KEYSTEAD_AGENT_CA_FILE    further TLS roots (PEM)
   KEYSTEAD_AGENT_CONFIG     a file to read in place of /etc/keystead/agent.toml,
-                            whose servers, allow_software_key and
+                            whose servers, allow_software_key, trust_root and
                             users_may_enroll_machine hold all the same: they
                             can only be made stricter
 
@@ -143,13 +145,15 @@ def enroll(link: str, yes: bool, wait: float, as_json: bool) -> None:
     from keystead_agent.enroll import enroll as do_enroll
     from keystead_agent.errors import ConsentRefused
     from keystead_agent.link import read_link
-    from keystead_agent.output import say_who_works, show_enrolled, teller
+    from keystead_agent.output import say, say_who_works, show_enrolled, teller
 
     target = read_link(_from_stdin() if link == "-" else link)
     machine = _machine()
     machine.settings.require_allowed(target.server)
     if not yes and target.server not in machine.settings.servers:
         _ask(target.server, ConsentRefused)
+    if remark := machine.store.platform.beforehand(target.server):
+        say(remark)
     machine.recover(say_who_works)
     done: Enrolled = do_enroll(machine, target, stop=Stop(), tell=teller(as_json=as_json, log=False), patience=wait)
     show_enrolled(done, as_json=as_json)
