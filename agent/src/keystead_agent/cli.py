@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from keystead_agent import __version__
+from keystead_agent.cli_setup import setup
 
 if TYPE_CHECKING:
     from keystead_agent.enroll import Enrolled
@@ -69,7 +70,7 @@ def _computers_settings() -> Settings:
     return load_settings(for_computer=True if sys.platform == "win32" else None)
 
 
-def _computers_machine() -> Machine:
+def computers_machine() -> Machine:
     """For commands that write for the whole computer: the state directory is there, and tidy."""
     from keystead_agent.machine import Machine
     from keystead_agent.output import say_who_works
@@ -231,7 +232,7 @@ def run(as_json: bool) -> None:
 
     stop = Stop()
     stop.on_signals()
-    machine = _computers_machine()
+    machine = computers_machine()
     with hands_of(machine) as hands:
         do_run(machine, hands, stop=stop, tell=teller(as_json=as_json, log=True))
 
@@ -263,7 +264,7 @@ def register(server: str, token: str | None, token_file: Any, replace: bool, as_
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="SERVER") from error
     secret = (token or token_file.read()).strip()
-    reply = do_register(_computers_machine(), origin, secret, replace=replace, waiting=say_who_works)
+    reply = do_register(computers_machine(), origin, secret, replace=replace, waiting=say_who_works)
     show(
         {"device_id": reply.device_id, "organization": reply.organization, "server": origin},
         f"Registered as device {reply.device_id} of {reply.organization}. Next: keystead-agent run",
@@ -321,3 +322,6 @@ def doctor(servers: tuple[str, ...], as_json: bool) -> None:
         marks = show_findings(examine(_settings(), _now, origins), as_json=as_json)
     if Mark.BAD in marks:
         sys.exit(1)
+
+
+main.add_command(setup)
