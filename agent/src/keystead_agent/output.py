@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,15 @@ def show_error(error: AgentError, *, as_json: bool) -> None:
         click.echo(json.dumps({"error": {"code": error.code, "detail": error.detail, "advice": error.advice}}))
 
 
+def sentence_of(event: str, fields: Mapping[str, object]) -> str:
+    """What a person is told of `event`; see `worker.Tell`."""
+    if event == "job_started":
+        return _STEPS.get(str(fields["kind"]), "Working …")
+    if event == "job_reported":
+        return _OUTCOMES.get(str(fields["outcome"]), "Reported.")
+    return _SENTENCES.get(event, event).format_map(fields)
+
+
 def teller(*, as_json: bool, log: bool) -> Tell:
     """How a flow says what happens: on stderr as sentences for a person, or with `log` as lines
     (`time event key=value …`, JSON with `as_json`)."""
@@ -74,13 +83,7 @@ def teller(*, as_json: bool, log: bool) -> Tell:
         click.echo(line, err=True)
 
     def tell_person(event: str, /, **fields: object) -> None:
-        if event == "job_started":
-            sentence = _STEPS.get(str(fields["kind"]), "Working …")
-        elif event == "job_reported":
-            sentence = _OUTCOMES.get(str(fields["outcome"]), "Reported.")
-        else:
-            sentence = _SENTENCES.get(event, event).format_map(fields)
-        click.echo(sentence, err=True)
+        click.echo(sentence_of(event, fields), err=True)
 
     return tell_line if log else tell_person
 
