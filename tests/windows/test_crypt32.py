@@ -4,7 +4,6 @@ under Wine. Whatever is put in is taken out again."""
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -17,8 +16,6 @@ from cryptography.x509.oid import NameOID
 
 from keystead_agent.certstore import _crypt32 as w32
 from keystead_agent.certstore._crypt32 import Crypt32, Crypt32Error, KeyProvInfo
-
-pytestmark = pytest.mark.skipif(sys.platform != "win32", reason="needs a Python for Windows: make test-windows")
 
 USER, MACHINE = w32.CERT_SYSTEM_STORE_CURRENT_USER, w32.CERT_SYSTEM_STORE_LOCAL_MACHINE
 KEY = KeyProvInfo("tp-00000000-0000-4000-8000-000000000000", "Microsoft Platform Crypto Provider")
