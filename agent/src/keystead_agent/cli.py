@@ -29,6 +29,8 @@ Settings, as environment variables or as lines of /etc/keystead/agent.toml
   KEYSTEAD_AGENT_SERVERS    the only servers that may use this computer
   KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY
                             true: keys in files where there is no TPM
+  KEYSTEAD_AGENT_TRUST_ROOT true: Windows trusts the roots of SERVERS; without
+                            it certificates work, and roots are kept beside
   KEYSTEAD_AGENT_USERS_MAY_ENROLL_MACHINE
                             true: who is logged in may open links for
                             certificates of the whole computer
@@ -36,7 +38,7 @@ Settings, as environment variables or as lines of /etc/keystead/agent.toml
                             /run/keystead/agent.sock
   KEYSTEAD_AGENT_CA_FILE    further TLS roots (PEM)
   KEYSTEAD_AGENT_CONFIG     a file to read in place of /etc/keystead/agent.toml,
-                            whose servers, allow_software_key and
+                            whose servers, allow_software_key, trust_root and
                             users_may_enroll_machine hold all the same: they
                             can only be made stricter
 
@@ -58,20 +60,30 @@ def _settings() -> Settings:
     return load_settings()
 
 
+def _computers_settings() -> Settings:
+    """Those of the whole computer, for commands that work for it: on Windows its service shares them with whoever is
+    administrator, on Linux root is the computer."""
+    from keystead_agent.settings import load_settings, silence_tss_log
+
+    silence_tss_log()
+    return load_settings(for_computer=True if sys.platform == "win32" else None)
+
+
+def _computers_machine() -> Machine:
+    """For commands that write for the whole computer: the state directory is there, and tidy."""
+    from keystead_agent.machine import Machine
+    from keystead_agent.output import say_who_works
+
+    machine = Machine.of(_computers_settings(), _now, machine_keys=True)
+    machine.recover(say_who_works)
+    return machine
+
+
 def _machine() -> Machine:
     """For commands that only read."""
     from keystead_agent.machine import Machine
 
     return Machine.of(_settings(), _now)
-
-
-def _own_machine() -> Machine:
-    """For commands that write: the state directory is there, and tidy."""
-    from keystead_agent.output import say_who_works
-
-    machine = _machine()
-    machine.recover(say_who_works)
-    return machine
 
 
 def explained(command: F) -> F:
@@ -133,13 +145,15 @@ def enroll(link: str, yes: bool, wait: float, as_json: bool) -> None:
     from keystead_agent.enroll import enroll as do_enroll
     from keystead_agent.errors import ConsentRefused
     from keystead_agent.link import read_link
-    from keystead_agent.output import say_who_works, show_enrolled, teller
+    from keystead_agent.output import say, say_who_works, show_enrolled, teller
 
     target = read_link(_from_stdin() if link == "-" else link)
     machine = _machine()
     machine.settings.require_allowed(target.server)
     if not yes and target.server not in machine.settings.servers:
         _ask(target.server, ConsentRefused)
+    if remark := machine.store.platform.beforehand(target.server):
+        say(remark)
     machine.recover(say_who_works)
     done: Enrolled = do_enroll(machine, target, stop=Stop(), tell=teller(as_json=as_json, log=False), patience=wait)
     show_enrolled(done, as_json=as_json)
@@ -195,7 +209,7 @@ def service(as_json: bool) -> None:
     """
     from keystead_agent.cli_service import run_service
 
-    run_service(_settings(), _now, as_json=as_json)
+    run_service(_computers_settings, _now, as_json=as_json)
 
 
 @main.command()
@@ -211,15 +225,15 @@ def run(as_json: bool) -> None:
       keystead-agent run
     """
     from keystead_agent.backoff import Stop
-    from keystead_agent.helper import Helper
+    from keystead_agent.cli_service import hands_of
     from keystead_agent.output import teller
     from keystead_agent.run import run as do_run
 
     stop = Stop()
     stop.on_signals()
-    machine = _own_machine()
-    with Helper(machine) as helper:
-        do_run(machine, helper, stop=stop, tell=teller(as_json=as_json, log=True))
+    machine = _computers_machine()
+    with hands_of(machine) as hands:
+        do_run(machine, hands, stop=stop, tell=teller(as_json=as_json, log=True))
 
 
 @main.command()
@@ -249,7 +263,7 @@ def register(server: str, token: str | None, token_file: Any, replace: bool, as_
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="SERVER") from error
     secret = (token or token_file.read()).strip()
-    reply = do_register(_own_machine(), origin, secret, replace=replace, waiting=say_who_works)
+    reply = do_register(_computers_machine(), origin, secret, replace=replace, waiting=say_who_works)
     show(
         {"device_id": reply.device_id, "organization": reply.organization, "server": origin},
         f"Registered as device {reply.device_id} of {reply.organization}. Next: keystead-agent run",

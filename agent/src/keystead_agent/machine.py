@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from keystead_agent.backoff import NOTICE_SECONDS
+from keystead_agent.certstore import platform_store
 from keystead_agent.certstore.pem import CertificateStore
 from keystead_agent.device import DeviceStore
 from keystead_agent.errors import AgentBusy, KeyLost, OrderOfAnotherServer
@@ -45,7 +46,7 @@ class Machine:
         return cls(
             settings=settings,
             keys=KeyStores(settings, machine_keys=machine_keys),
-            store=CertificateStore(settings.state_dir),
+            store=CertificateStore(settings.state_dir, platform_store(settings)),
             journal=Journal(settings.state_dir, now),
             now=now,
         )
