@@ -309,7 +309,8 @@ def doctor(servers: tuple[str, ...], as_json: bool) -> None:
       keystead-agent doctor --server https://enroll.example.org
     """
     from keystead_agent.backoff import noticing
-    from keystead_agent.doctor import Mark, examine
+    from keystead_agent.doctor import examine
+    from keystead_agent.findings import Mark
     from keystead_agent.output import say, show_findings
     from keystead_agent.settings import origin_of
 
