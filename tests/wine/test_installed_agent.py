@@ -25,6 +25,7 @@ from keystead_windows.wine import Wine
 pytestmark = [pytest.mark.e2e]
 
 UNINSTALL = r"HKLM\Software\Microsoft\Windows\CurrentVersion\Uninstall"
+PRODUCTS = r"HKLM\Software\Classes\Installer\Products"
 SCHEME = r"HKLM\Software\Classes\keystead"
 SERVICE = r"HKLM\System\CurrentControlSet\Services\KeysteadAgent"
 CODE = "HEART2026"
@@ -107,7 +108,8 @@ def test_apps_and_features_shows_the_program_with_version_and_icon(computer: Com
     entry = computer.registry(UNINSTALL)
     assert re.search(r"DisplayName\s+REG_SZ\s+Keystead Agent\s", entry)
     assert re.search(rf"DisplayVersion\s+REG_SZ\s+{re.escape(__version__)}\s", entry)
-    assert re.search(r"DisplayIcon\s+REG_SZ\s+\S", entry)
+    # Wine keeps the icon here alone; Windows makes the entry's DisplayIcon of it
+    assert re.search(r"ProductIcon\s+REG_\w+\s+\S", computer.registry(PRODUCTS))
 
 
 def test_links_open_the_program_without_a_console(computer: Computer) -> None:
