@@ -17,7 +17,7 @@ class TerminalDesk:
 
     def agrees(self, question: Question) -> bool:
         """See `opening.Desk`."""
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():  # None in a program without a console
             raise ConsentRefused(
                 f"{question.server} wants to enroll a certificate on this computer, and nobody is there to agree",
                 "Open the link where you can answer: on the desktop, or in a terminal.",
