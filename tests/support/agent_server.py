@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from keystead_agent.jobs import verify
+from keystead_agent.signatures import verify
 from keystead_contracts.agent import (
     AgentToken,
     ClaimRequest,

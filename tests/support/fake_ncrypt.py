@@ -52,8 +52,9 @@ class _Object:
 class FakeNcrypt:
     """Keys are kept below `folder`. What a test changes: `impl_type` of the platform's provider, `rsa_lengths`
     (least, most, step), `refused_lengths` only found when the key is made, `generic_curves`, `reopens` (Wine: no),
-    `vulnerability` (ROCA), `platform_type`, `exportable` (a provider that ignores the policy), and `failing`: the
-    status with which a call answers, by the call's name; each may be a function of the call's arguments."""
+    `vulnerability` (ROCA), `platform_type`, `exportable` (a provider that ignores the policy), `failing`: the status
+    with which a call answers, by the call's name, each may be a function of the call's arguments; and `before`, which
+    is told of each call."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -67,6 +68,7 @@ class FakeNcrypt:
         self.platform_type: str | None = PLATFORM_TYPE
         self.exportable = False
         self.failing: dict[str, int | Callable[..., int]] = {}
+        self.before: Callable[[str], None] = lambda _: None
         self.calls: list[tuple[object, ...]] = []
         self._objects: dict[int, _Object] = {}
         self._numbers = count(0x7FF0_0000_1000, 16)
@@ -104,8 +106,7 @@ class FakeNcrypt:
             raise n.NcryptError("NCryptCreatePersistedKey", n.EXISTS)
         made = _Object(owner.provider, name, algorithm, flags)
         made.properties = {n.LENGTH: _dword(2048), n.EXPORT_POLICY: _dword(3), n.KEY_USAGE: _dword(0xFFFFFF)}
-        if self._handle_of(provider):
-            made.properties[n.PROVIDER_HANDLE] = struct.pack("<Q", provider)
+        made.properties[n.PROVIDER_HANDLE] = struct.pack("<Q", provider)
         return self._new(made)
 
     def open_key(self, provider: int, name: str, flags: int) -> int:
@@ -202,6 +203,7 @@ class FakeNcrypt:
     # --- what they share ---------------------------------------------------------------------------------------
 
     def _enter(self, call: str, *arguments: object) -> None:
+        self.before(call)
         self.calls.append((call, *arguments))
         failure = self.failing.get(call, SUCCESSFUL)
         status = failure if isinstance(failure, int) else failure(*arguments)
@@ -212,9 +214,6 @@ class FakeNcrypt:
         handle = next(self._numbers)
         self._objects[handle] = item
         return handle
-
-    def _handle_of(self, provider: int) -> bool:
-        return provider in self._objects
 
     def _object(self, handle: int) -> _Object:
         if handle not in self._objects:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from keystead_agent import __version__
+from keystead_agent.cli_setup import setup
 
 if TYPE_CHECKING:
     from keystead_agent.enroll import Enrolled
@@ -29,6 +30,8 @@ Settings, as environment variables or as lines of /etc/keystead/agent.toml
   KEYSTEAD_AGENT_SERVERS    the only servers that may use this computer
   KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY
                             true: keys in files where there is no TPM
+  KEYSTEAD_AGENT_TRUST_ROOT true: Windows trusts the roots of SERVERS; without
+                            it certificates work, and roots are kept beside
   KEYSTEAD_AGENT_USERS_MAY_ENROLL_MACHINE
                             true: who is logged in may open links for
                             certificates of the whole computer
@@ -36,7 +39,7 @@ Settings, as environment variables or as lines of /etc/keystead/agent.toml
                             /run/keystead/agent.sock
   KEYSTEAD_AGENT_CA_FILE    further TLS roots (PEM)
   KEYSTEAD_AGENT_CONFIG     a file to read in place of /etc/keystead/agent.toml,
-                            whose servers, allow_software_key and
+                            whose servers, allow_software_key, trust_root and
                             users_may_enroll_machine hold all the same: they
                             can only be made stricter
 
@@ -67,7 +70,7 @@ def _computers_settings() -> Settings:
     return load_settings(for_computer=True if sys.platform == "win32" else None)
 
 
-def _computers_machine() -> Machine:
+def computers_machine() -> Machine:
     """For commands that write for the whole computer: the state directory is there, and tidy."""
     from keystead_agent.machine import Machine
     from keystead_agent.output import say_who_works
@@ -143,13 +146,15 @@ def enroll(link: str, yes: bool, wait: float, as_json: bool) -> None:
     from keystead_agent.enroll import enroll as do_enroll
     from keystead_agent.errors import ConsentRefused
     from keystead_agent.link import read_link
-    from keystead_agent.output import say_who_works, show_enrolled, teller
+    from keystead_agent.output import say, say_who_works, show_enrolled, teller
 
     target = read_link(_from_stdin() if link == "-" else link)
     machine = _machine()
     machine.settings.require_allowed(target.server)
     if not yes and target.server not in machine.settings.servers:
         _ask(target.server, ConsentRefused)
+    if remark := machine.store.platform.beforehand(target.server):
+        say(remark)
     machine.recover(say_who_works)
     done: Enrolled = do_enroll(machine, target, stop=Stop(), tell=teller(as_json=as_json, log=False), patience=wait)
     show_enrolled(done, as_json=as_json)
@@ -227,7 +232,7 @@ def run(as_json: bool) -> None:
 
     stop = Stop()
     stop.on_signals()
-    machine = _computers_machine()
+    machine = computers_machine()
     with hands_of(machine) as hands:
         do_run(machine, hands, stop=stop, tell=teller(as_json=as_json, log=True))
 
@@ -259,7 +264,7 @@ def register(server: str, token: str | None, token_file: Any, replace: bool, as_
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="SERVER") from error
     secret = (token or token_file.read()).strip()
-    reply = do_register(_computers_machine(), origin, secret, replace=replace, waiting=say_who_works)
+    reply = do_register(computers_machine(), origin, secret, replace=replace, waiting=say_who_works)
     show(
         {"device_id": reply.device_id, "organization": reply.organization, "server": origin},
         f"Registered as device {reply.device_id} of {reply.organization}. Next: keystead-agent run",
@@ -318,3 +323,6 @@ def doctor(servers: tuple[str, ...], as_json: bool) -> None:
         marks = show_findings(examine(_settings(), _now, origins), as_json=as_json)
     if Mark.BAD in marks:
         sys.exit(1)
+
+
+main.add_command(setup)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from keystead_agent.backoff import NOTICE_SECONDS
+from keystead_agent.certstore import platform_store
 from keystead_agent.certstore.pem import CertificateStore
+from keystead_agent.device import DeviceStore
 from keystead_agent.errors import AgentBusy, KeyLost, OrderOfAnotherServer
 from keystead_agent.files import held, private_directory
 from keystead_agent.journal import ClaimEntry, Clock, JobEntry, Journal
@@ -44,7 +46,7 @@ class Machine:
         return cls(
             settings=settings,
             keys=KeyStores(settings, machine_keys=machine_keys),
-            store=CertificateStore(settings.state_dir),
+            store=CertificateStore(settings.state_dir, platform_store(settings)),
             journal=Journal(settings.state_dir, now),
             now=now,
         )
@@ -54,6 +56,7 @@ class Machine:
         process that is waited for. Raises StoreUnwritable, AgentBusy."""
         with self.working(START_PATIENCE, waiting):
             self.store.recover()
+            DeviceStore(self.settings.state_dir).recover()
             with self.keys.changing():
                 for claim in self.journal.hopeless_claims():
                     self._discard_keys(claim.server, claim.claim_id)

@@ -28,11 +28,13 @@ Work = Callable[[Tell], Enrolled]
 
 @dataclass(frozen=True)
 class Question:
-    """What a person is asked: `server` is an origin in A-labels."""
+    """What a person is asked: `server` is an origin in A-labels, `remark` what the system's certificate stores will
+    do besides."""
 
     server: str
     for_machine: bool
     listed: bool
+    remark: str = ""
 
     @property
     def title(self) -> str:
@@ -51,7 +53,7 @@ class Question:
             sentences.append("Its name has letters that can look like others, shown here as xn--: check it.")
         if not self.listed:
             sentences.append("No administrator of this computer has listed this server.")
-        return " ".join(sentences)
+        return " ".join([*sentences, self.remark]).strip()
 
 
 class Declined(ConsentRefused):
@@ -81,7 +83,8 @@ def open_link(
     LinkMalformed, PolicyRefused, Declined, ClaimHeld, and like `enroll.enroll`."""
     link = read_link(text)
     machine.settings.require_allowed(link.server)
-    question = Question(link.server, link.scope == "machine", link.server in machine.settings.servers)
+    listed, remark = link.server in machine.settings.servers, machine.store.platform.beforehand(link.server)
+    question = Question(link.server, link.scope == "machine", listed, remark)
     with _asking(machine, link):
         if not desk.agrees(question):
             raise Declined("nothing was done", "Open the link again if you want the certificate after all.")

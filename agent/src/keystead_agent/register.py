@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from keystead_agent.device import DeviceIdentity, DeviceStore
 from keystead_agent.errors import AlgorithmUnsupported, AlreadyRegistered
-from keystead_agent.jobs import sign
 from keystead_agent.keystore.base import KeyStore, PrivateKey, StoredKey
 from keystead_agent.machine import Machine
 from keystead_agent.machine_info import machine_info
+from keystead_agent.signatures import sign
 from keystead_contracts.agent import (
     RegistrationReply,
     RegistrationRequest,

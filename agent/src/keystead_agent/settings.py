@@ -1,9 +1,9 @@
 """The agent's settings and policy: an administrator's TOML file, then `KEYSTEAD_AGENT_…` variables. The one home of
 `os.environ`.
 
-A policy that a file sets (`servers`, `allow_software_key`) can only be made stricter by a variable. That of the default
-file holds even if `KEYSTEAD_AGENT_CONFIG` names another file for everything else, and so does that which Windows
-distributes to its computers in the registry.
+A policy that a file sets (the fields of `Policy`) can only be made stricter by a variable. That of the default file
+holds even if `KEYSTEAD_AGENT_CONFIG` names another file for everything else, and so does that which Windows distributes
+to its computers in the registry.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from keystead_agent.errors import PolicyRefused, SettingsInvalid
 from keystead_agent.system import system
 
 PREFIX = "KEYSTEAD_AGENT_"
-POLICY = ("servers", "allow_software_key", "users_may_enroll_machine")
+POLICY = ("servers", "allow_software_key", "trust_root", "users_may_enroll_machine")
 HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 Checked = TypeVar("Checked", bound=BaseModel)
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -92,20 +92,22 @@ def _readable(path: Path) -> Path:
 
 class Policy(BaseModel):
     """What an administrator allows. `servers` lists the origins that may use this machine; empty means any, after
-    asking. `allow_software_key` lets a server ask for a key in a file where there is no TPM. `users_may_enroll_machine`
-    lets who is logged in, not only administrators, open links for certificates of the whole computer."""
+    asking. `allow_software_key` lets a server ask for a key in a file where there is no TPM. `trust_root` has Windows
+    trust the roots of `servers`. `users_may_enroll_machine` lets who is logged in, not only administrators, open links
+    for certificates of the whole computer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     servers: Annotated[tuple[Annotated[str, AfterValidator(origin_of)], ...], BeforeValidator(_split)] = ()
     allow_software_key: bool = False
+    trust_root: bool = False
     users_may_enroll_machine: bool = False
 
     def looser(self, than: Policy) -> Iterator[str]:
         """The names of what this policy allows and `than`, where it says something, does not."""
         if than.servers and not (self.servers and set(self.servers) <= set(than.servers)):
             yield "servers"
-        for field in ("allow_software_key", "users_may_enroll_machine"):
+        for field in ("allow_software_key", "trust_root", "users_may_enroll_machine"):
             if field in than.model_fields_set and getattr(self, field) > getattr(than, field):
                 yield field
 
@@ -126,6 +128,10 @@ class Settings(Policy):
                 f"{origin} is not a server that this computer's policy allows",
                 f"Allowed: {', '.join(self.servers)}. An administrator can add it to the setting servers.",
             )
+
+    def trusts_root_of(self, origin: str) -> bool:
+        """Whether policy has the machine trust the root of the server at `origin`; it must name the server, too."""
+        return self.trust_root and origin in self.servers
 
 
 def load_settings(

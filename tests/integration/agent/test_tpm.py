@@ -21,10 +21,10 @@ from tests.support.swtpm import Swtpm
 
 from keystead_agent.errors import AlgorithmUnsupported, KeyLost, TpmFailed, TpmFull, TpmMissing
 from keystead_agent.files import locked
-from keystead_agent.jobs import sign, verify
 from keystead_agent.keystore._held_keys import KeyStaysInside
 from keystead_agent.keystore.tpm2 import STORAGE_ROOT_KEY, Tpm2KeyStore
 from keystead_agent.settings import silence_tss_log
+from keystead_agent.signatures import sign, verify
 from keystead_contracts.agent import TpmEvidence
 from keystead_contracts.base import KeyAlgorithm
 
@@ -201,7 +201,7 @@ def test_a_process_killed_while_it_makes_keys_leaves_the_tpm_usable(
     program = (
         "import sys; from pathlib import Path\n"
         "from keystead_agent.keystore.tpm2 import Tpm2KeyStore\n"
-        "from keystead_agent.jobs import sign\n"
+        "from keystead_agent.signatures import sign\n"
         "from keystead_contracts.base import KeyAlgorithm\n"
         "store = Tpm2KeyStore(sys.argv[1], Path(sys.argv[2]))\n"
         "print('ready', flush=True)\n"

@@ -15,10 +15,10 @@ from tests.support.fake_ncrypt import PLATFORM_TYPE, SOFTWARE, FakeNcrypt
 
 from keystead_agent import errors
 from keystead_agent.errors import AlgorithmUnsupported, KeyLost, TpmBusy, TpmFailed, TpmLockedOut, TpmMissing
-from keystead_agent.jobs import sign, verify
 from keystead_agent.keystore import _ncrypt as n
 from keystead_agent.keystore.cng import CngKeyStore
 from keystead_agent.keystore.persisted import KeyScope, PersistedKey
+from keystead_agent.signatures import sign, verify
 from keystead_contracts.agent import KeyProvider, SoftwareEvidence, TpmEvidence
 from keystead_contracts.base import KeyAlgorithm
 from keystead_enroll.domain.tpm_public import judge

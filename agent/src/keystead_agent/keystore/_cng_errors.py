@@ -39,7 +39,8 @@ _FULL = {0x80280015, 0x80284009, 0x8028400A}
 """TPM_E_RESOURCES, TBS_E_TOO_MANY_TBS_CONTEXTS, TBS_E_TOO_MANY_RESOURCES."""
 _LOCKED_OUT = {0x80280803}
 """TPM_E_DEFEND_LOCK_RUNNING."""
-_GONE = {n.BAD_KEYSET, n.NOT_FOUND, n.NO_KEY, n.BAD_KEY}
+_GONE = {n.BAD_KEYSET, n.NOT_FOUND, n.NO_KEY, n.BAD_KEY, n.NOT_SUPPORTED}
+"""The last is what a provider that opens no keys at all answers: it kept none."""
 _UNSUPPORTED = {
     n.NOT_SUPPORTED,
     n.BAD_ALGID,
@@ -113,7 +114,7 @@ def explain(status: int, doing: str) -> KeyStoreError:
             f"the TPM is full: it has no room for another key while {doing} ({shown})",
             "Close other programs that use the TPM, or restart the computer.",
         )
-    if doing in (LOADING, SIGNING) and is_gone(status):
+    if is_gone(status) and (doing == LOADING or (doing == SIGNING and status != n.NOT_SUPPORTED)):
         return KeyLost(
             f"the key is not there for this account, or the TPM was cleared since it was made ({shown})",
             "Enroll again for a new certificate. " + ACCOUNT_ADVICE,
