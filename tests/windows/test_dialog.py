@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from keystead_agent.enroll import Enrolled
+from keystead_agent.errors import ExitCode
 from keystead_agent.opening import Question
 from keystead_agent.windows import _comctl32 as c
 from keystead_agent.windows._dll import DWORD, HANDLE, POINTER, Dll
@@ -40,7 +43,7 @@ def person() -> Iterator[Person]:
 
     def start(act: Callable[[int], None]) -> None:
         def look() -> None:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while time.monotonic() < deadline:
                 window = user32.result("FindWindowW", None, TITLE)
                 if window:
@@ -69,6 +72,17 @@ def test_there_is_a_desktop() -> None:
 def test_a_person_answers(person: Person, button: int, agrees: bool) -> None:
     person(press(button))
     assert WindowDesk().agrees(QUESTION) is agrees
+
+
+@pytest.mark.parametrize(
+    "link",
+    ['keystead://enroll?server=x" --yes "claim=y', "--help", 'keystead://enroll" enroll --yes "keystead://enroll'],
+)
+def test_a_link_with_quotes_is_refused_as_windows_takes_its_command_line_apart(person: Person, link: str) -> None:
+    person(press(c.IDOK))
+    program = "from keystead_agent.cli import main; main()"
+    command = f'"{sys.executable}" -c "{program}" open "{link}"'  # the registered command, %1 replaced
+    assert subprocess.run(command, timeout=120).returncode == ExitCode.USAGE
 
 
 def test_work_shows_its_window_and_ends(person: Person) -> None:
