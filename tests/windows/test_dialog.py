@@ -38,24 +38,27 @@ Person = Callable[[Callable[[int], None]], None]
 
 @pytest.fixture
 def person() -> Iterator[Person]:
-    """Does something with the next window that comes."""
+    """Does something with the next window that comes, until it has gone."""
+    done = threading.Event()
     threads: list[threading.Thread] = []
 
     def start(act: Callable[[int], None]) -> None:
         def look() -> None:
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline:
+            seen = False
+            while not done.is_set():
                 window = user32.result("FindWindowW", None, TITLE)
-                if window:
-                    time.sleep(0.3)
-                    act(window)
+                if seen and not window:
                     return
-                time.sleep(0.05)
+                seen = bool(window)
+                if window:
+                    act(window)  # again, if the window was not ready to hear it
+                time.sleep(0.3)
 
         threads.append(threading.Thread(target=look, daemon=True))
         threads[-1].start()
 
     yield start
+    done.set()
     for thread in threads:
         thread.join(30)
 
