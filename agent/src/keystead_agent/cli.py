@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-EPILOG = """\b
-Settings, as environment variables or as lines of /etc/keystead/agent.toml
+SETTINGS, STATE = (
+    (r"%ProgramData%\Keystead\agent.toml", r"%ProgramData%\Keystead\state (service), %LOCALAPPDATA%\Keystead")
+    if sys.platform == "win32"
+    else ("/etc/keystead/agent.toml", "/var/lib/keystead (root), ~/.local/share/keystead")
+)
+EPILOG = f"""\b
+Settings, as environment variables or as lines of {SETTINGS}
 (there in lower case without KEYSTEAD_AGENT_, such as state_dir = "/srv/keys"):
   KEYSTEAD_AGENT_STATE_DIR  where keys and certificates are kept; else in
-                            /var/lib/keystead (root), ~/.local/share/keystead
-  KEYSTEAD_AGENT_TCTI       the TPM, such as swtpm:host=127.0.0.1,port=2321;
+                            {STATE}
+  KEYSTEAD_AGENT_TCTI       the TPM on Linux, such as swtpm:host=127.0.0.1,port=2321;
                             else device:/dev/tpmrm0
   KEYSTEAD_AGENT_SERVERS    the only servers that may use this computer
   KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY
@@ -38,8 +43,8 @@ Settings, as environment variables or as lines of /etc/keystead/agent.toml
   KEYSTEAD_AGENT_SOCKET     where the service listens on Linux; else
                             /run/keystead/agent.sock
   KEYSTEAD_AGENT_CA_FILE    further TLS roots (PEM)
-  KEYSTEAD_AGENT_CONFIG     a file to read in place of /etc/keystead/agent.toml,
-                            whose servers, allow_software_key, trust_root and
+  KEYSTEAD_AGENT_CONFIG     a file to read in place of that one, whose servers,
+                            allow_software_key, trust_root and
                             users_may_enroll_machine hold all the same: they
                             can only be made stricter
 

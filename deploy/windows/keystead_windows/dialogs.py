@@ -164,7 +164,7 @@ def _dialogs(licence: str) -> Iterator[Dialog]:
         MODELESS,
     )  # fmt: skip
     for name, title, text in (
-        ("ExitDlg", "Done", "Open the enrollment page again to get a certificate. keystead-agent doctor, in a terminal, "
+        ("ExitDlg", "Done", "Open the enrollment page again to get a certificate. In a terminal, keystead-agent doctor "
          "says whether this computer is ready."),
         ("UserExitDlg", "Stopped", "Nothing on this computer was changed. Start the installer again when you like."),
         ("FatalErrorDlg", "It did not work", "Nothing on this computer was changed. msiexec /i FILE /l*v LOG writes "
@@ -189,10 +189,7 @@ def _dialogs(licence: str) -> Iterator[Dialog]:
         "",
         [
             Control("ErrorText", "Text", (15, 35, 230, 50), "", attributes=SHOWN | TRANSPARENT | NO_PREFIX),
-            *(
-                _button(100, letter, word, ("EndDialog", f"Error{word}", "1"), y=90)
-                for letter, word in answers.items()
-            ),
+            *(_button(100, letter, word, ("EndDialog", f"Error{word}", "1"), y=90) for letter, word in answers.items()),
         ],
         ERROR,
         260,
@@ -200,9 +197,7 @@ def _dialogs(licence: str) -> Iterator[Dialog]:
     )
 
 
-def _button(
-    x: int, name: str, text: str, *events: tuple[str, str, str], y: int = 243, unless: str = ""
-) -> Control:
+def _button(x: int, name: str, text: str, *events: tuple[str, str, str], y: int = 243, unless: str = "") -> Control:
     return Control(name, "PushButton", (x, y, 56, 17), text, events=events, unless=unless)
 
 
@@ -222,9 +217,7 @@ def _add(dialog: Dialog, rows: dict[str, list[Row]]) -> None:
     for name, text, y, height, style in texts if dialog.name != "ErrorDlg" else ():
         place = (15, y, dialog.width - 30, height)
         styled = f"{{\\{style}}}{text}"
-        rows["Control"].append(
-            (dialog.name, name, "Text", *place, SHOWN | TRANSPARENT | NO_PREFIX, "", styled, "", "")
-        )
+        rows["Control"].append((dialog.name, name, "Text", *place, SHOWN | TRANSPARENT | NO_PREFIX, "", styled, "", ""))
     for index, control in enumerate(dialog.controls):
         following = order[(index + 1) % len(order)]
         rows["Control"].append(

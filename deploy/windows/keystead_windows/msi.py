@@ -35,7 +35,7 @@ ACTIONS = (
         3490,
     ),
 )
-CONFIGURE = ("MsiConfigureServices", "VersionMsi >= \"5.00\"", 5850)
+CONFIGURE = ("MsiConfigureServices", 'VersionMsi >= "5.00"', 5850)
 """Windows Installer's own action for MsiServiceConfigFailureActions."""
 UI_SEQUENCE = (
     ("LicenceDlg", "NOT Installed", 1250),
@@ -75,10 +75,8 @@ def make(program: Path, made: Path, installer: Path, version: str) -> None:
 
 def _queries() -> Iterator[str]:
     for name, kind, command, condition, sequence in ACTIONS:
-        yield (
-            "INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) "
-            f"VALUES ('{name}', {kind}, 'Agent', '{command}')"
-        )
+        values = f"('{name}', {kind}, 'Agent', '{command}')"
+        yield f"INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES {values}"
         yield _step("InstallExecuteSequence", name, condition, sequence)
     yield _step("InstallExecuteSequence", *CONFIGURE)
     for name, condition, sequence in UI_SEQUENCE:
@@ -88,13 +86,13 @@ def _queries() -> Iterator[str]:
         ("ErrorDialog", "ErrorDlg"),
         ("DefaultUIFont", "Plain"),
     ):
-        yield f"INSERT INTO `Property` (`Property`, `Value`) VALUES ('{name}', '{value}')"  # noqa: S608
+        yield f"INSERT INTO `Property` (`Property`, `Value`) VALUES ('{name}', '{value}')"
     yield "DELETE FROM `Property` WHERE `Property` = 'SecureCustomProperties'"
-    yield f"INSERT INTO `Property` (`Property`, `Value`) VALUES ('SecureCustomProperties', '{';'.join(SECURE)}')"  # noqa: S608
+    yield f"INSERT INTO `Property` (`Property`, `Value`) VALUES ('SecureCustomProperties', '{';'.join(SECURE)}')"
 
 
 def _step(table: str, action: str, condition: str, sequence: int) -> str:
-    return f"INSERT INTO `{table}` (`Action`, `Condition`, `Sequence`) VALUES ('{action}', '{condition}', {sequence})"  # noqa: S608
+    return f"INSERT INTO `{table}` (`Action`, `Condition`, `Sequence`) VALUES ('{action}', '{condition}', {sequence})"
 
 
 def _fragment(program: Path, made: Path) -> str:
@@ -103,7 +101,12 @@ def _fragment(program: Path, made: Path) -> str:
     for number, path in enumerate(_others(program)):
         components.append(f'<ComponentRef Id="c{number}"/>')
         source = quoteattr(str(path.relative_to(made)))
-        tree.append((path, f'<Component Id="c{number}" Guid="*"><File Id="f{number}" Source={source} KeyPath="yes"/></Component>'))
+        tree.append(
+            (
+                path,
+                f'<Component Id="c{number}" Guid="*"><File Id="f{number}" Source={source} KeyPath="yes"/></Component>',
+            )
+        )
     content = _folder(program, dict(tree), [0])
     return (
         '<?xml version="1.0" encoding="utf-8"?><Wix xmlns="http://schemas.microsoft.com/wix/2006/wi"><Fragment>'
