@@ -24,8 +24,9 @@ from keystead_auth.web.answers import Answers
 from keystead_auth.web.comers import Comers
 from keystead_contracts.problems import ProblemCode
 from keystead_contracts.words import Words
-from keystead_kit.http import ProblemException, new_app, problem_response, wants_page
+from keystead_kit.http import new_app
 from keystead_kit.pages import Pages
+from keystead_kit.problems import ProblemException, problem_response, wants_page
 
 _STATUS = {
     ProblemCode.NOT_FOUND: 404,

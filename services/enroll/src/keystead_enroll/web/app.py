@@ -22,10 +22,12 @@ from keystead_enroll.web.frame import portal_frame
 from keystead_enroll.web.presence import DevicePresence
 from keystead_enroll.web.problems import as_problem, next_step
 from keystead_enroll.web.streams import Streams
+from keystead_kit.bodies import MOST_BODY_BYTES
 from keystead_kit.drafts import Drafts
 from keystead_kit.forms import Cookies, FormGuard
-from keystead_kit.http import MOST_BODY_BYTES, framed, new_app, problem_response, wants_page
+from keystead_kit.http import new_app
 from keystead_kit.pages import Pages
+from keystead_kit.problems import framed, problem_response, wants_page
 from keystead_kit.wakeups import Wakeups
 
 TEMPLATES = Path(__file__).parent / "templates"

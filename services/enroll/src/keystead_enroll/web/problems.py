@@ -14,7 +14,7 @@ from keystead_enroll.domain.refusals import (
     TooManyAttempts,
     TooManyOpenOrders,
 )
-from keystead_kit.http import ProblemException
+from keystead_kit.problems import ProblemException
 
 _STATUS = {
     ProblemCode.NOT_FOUND: 404,
