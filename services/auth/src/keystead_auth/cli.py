@@ -12,10 +12,10 @@ from keystead_auth.adapters.randomness import SystemRandomness
 from keystead_auth.adapters.saml_keys import saml_key_mistakes, write_saml_key
 from keystead_auth.adapters.store import SqlTransactions
 from keystead_auth.bootstrap import SERVICE, migrations, password_link, web_parts, worker_parts
-from keystead_auth.domain.errors import Refusal
 from keystead_auth.settings import AuthSettings, AuthWebSettings
 from keystead_auth.usecases.choose_password import set_password
 from keystead_auth.usecases.invite_administrator import find_administrator, invite_by_hand
+from keystead_contracts.refusals import Refusal
 from keystead_kit.clock import SystemClock
 from keystead_kit.db import Database
 from keystead_kit.logs import configure_logging

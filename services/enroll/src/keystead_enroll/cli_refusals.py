@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from keystead_contracts.refusals import Refusal
 from keystead_enroll.cli_output import show_error, show_mistakes
 from keystead_enroll.domain.administration_refusals import InputRefused
-from keystead_enroll.domain.errors import CaRefused, Refusal
+from keystead_enroll.domain.errors import CaRefused
 from keystead_enroll.domain.refusals import DeclarationInvalid
 
 EXIT_FAILED, EXIT_USAGE, EXIT_REFUSED, EXIT_UNREACHABLE = 1, 2, 3, 4

@@ -82,7 +82,8 @@ def router(parts: Parts, saml: Saml, comers: Comers, answers: Answers) -> APIRou
             )
         if taken.cut:
             _log.warning(
-                "an identity provider sent more attributes than fit, some are left out", provider=taken.provider
+                "an identity provider sent more attributes than fit",
+                provider=taken.provider,
             )
         return answers.see_other(f"{PREFIX}/continue/{taken.token}")
 

@@ -158,6 +158,7 @@ sessions = Table(
     Column("identity_provider", ID),
     Column("identity_provider_organizations", TEXTS, nullable=False),
     Column("attributes", OBJECT, nullable=False),
+    Column("attributes_cut", TEXTS, nullable=False, server_default="[]"),
     Column("persons", TEXTS, nullable=False),
 )
 burned = Table(

@@ -31,6 +31,7 @@ from keystead_enroll.domain.people_inputs import (
     PersonName,
     SecretName,
     SecureAddress,
+    SigningCertificate,
     line_feeds,
 )
 from keystead_enroll.domain.refusals import Mistake
@@ -177,6 +178,7 @@ class IdentityProviderDeclaration(_Declared):
     kind: IdentityProviderKind
     metadata_url: SecureAddress | None = None
     metadata_xml: Metadata | None = None
+    metadata_certificate: SigningCertificate | None = None
     issuer: SecureAddress | None = None
     client_id: str | None = None
     client_secret_name: SecretName | None = None
@@ -186,7 +188,7 @@ class IdentityProviderDeclaration(_Declared):
     for_administrators: bool = False
     idp_initiated: bool = False
 
-    @field_validator("metadata_xml", mode="before")
+    @field_validator("metadata_xml", "metadata_certificate", mode="before")
     @classmethod
     def _line_feeds(cls, value: object) -> object:
         return line_feeds(value)

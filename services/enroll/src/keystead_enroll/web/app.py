@@ -9,9 +9,9 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
+from keystead_contracts.refusals import Refusal
 from keystead_enroll.adapters.tables import SERVICE
 from keystead_enroll.bootstrap import Enroll
-from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.usecases.admin import person_import
 from keystead_enroll.web import agent_api, portal, portal_certificates, portal_orders, portal_request, start
 from keystead_enroll.web.api.app import add_api

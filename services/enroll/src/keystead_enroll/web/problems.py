@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
-from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.refusals import (
     CertificateUnknown,
     NoAccount,
