@@ -414,6 +414,20 @@ def test_a_profile_is_linted_when_it_changes_and_at_no_other_time(app: EnrollApp
         app.apply({"profiles": [person | {"policy_oids": policies}]})
 
 
+def test_registration_tokens_of_two_organizations_may_have_one_name(app: EnrollApp) -> None:
+    tokens = [
+        {"name": "Laptops", "organization": place, "token": f"a token of {place}, long enough"}
+        for place in ("Example Hospital", "Physics")
+    ]
+    declared = {"organizations": [{"name": "Physics"}], "registration_tokens": tokens}
+    assert app.applied(declared).counts["created"] == 3
+    assert app.applied(declared).counts["unchanged"] == 3
+    with pytest.raises(DeclarationInvalid, match="declared twice"):
+        app.apply({"registration_tokens": [tokens[0], tokens[0]]})
+    with pytest.raises(DeclarationInvalid, match="another one has this token already"):
+        app.apply({"registration_tokens": [tokens[0] | {"name": "Desktops"}]})
+
+
 def test_what_a_file_did_is_in_the_audit_log(
     app: EnrollApp, keystead: Keystead, set_up: Callable[[object], str]
 ) -> None:

@@ -229,7 +229,15 @@ class Declaration(_Declared):
             *_repeated("organization", self.organizations),
             *_repeated("profile", self.profiles),
             *_repeated("form", self.forms),
-            *_repeated("registration token", self.registration_tokens),
+            *(
+                mistake
+                for place in dict.fromkeys(token.organization for token in self.registration_tokens)
+                for mistake in _repeated(
+                    "registration token",
+                    [token for token in self.registration_tokens if token.organization == place],
+                    f" of organization “{place}”",
+                )
+            ),
             *_repeated("identity provider", self.identity_providers),
             *_repeated("administrator", self.administrators, by="email"),
             *(mistake for f in self.forms for mistake in _repeated("account", f.accounts, f" of form “{f.name}”")),

@@ -20,5 +20,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Takes it away."""
-    with op.batch_alter_table("identity_providers") as identity_providers:
-        identity_providers.drop_column("metadata_certificate")
+    op.drop_column("identity_providers", "metadata_certificate")
