@@ -16,8 +16,8 @@ import click
 from keystead_agent.errors import AgentError, KeyStoreError
 
 if TYPE_CHECKING:
-    from keystead_agent.doctor import Finding, Mark
     from keystead_agent.enroll import Enrolled
+    from keystead_agent.findings import Finding, Mark
     from keystead_agent.listing import DamagedCertificate, ListedCertificate
     from keystead_agent.worker import Tell
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -19,19 +20,20 @@ from keystead_agent.keystore._cng_blobs import (
     rsa_public_key,
     tpm_public_area,
 )
+from keystead_agent.keystore.base import PrivateKey
 from keystead_enroll.domain.tpm_public import parse_tpm2b_public
 
 RSA = rsa.generate_private_key(65537, 2048)
 P256 = ec.generate_private_key(ec.SECP256R1())
 P384 = ec.generate_private_key(ec.SECP384R1())
-KEYS = {"rsa": RSA, "p256": P256, "p384": P384}
+KEYS: tuple[PrivateKey, ...] = (RSA, P256, P384)
 WELL_FORMED = {
     "rsa": rsa_public_blob(RSA.public_key()),
     "p256": ec_public_blob(P256.public_key()),
     "generic": ec_public_blob(P384.public_key(), generic=True),
     "pcp": opaque_blob(P256.public_key()),
 }
-READERS = {
+READERS: dict[str, Callable[[bytes], object]] = {
     "rsa": rsa_public_key,
     "p256": ec_public_key,
     "generic": lambda blob: ec_public_key(blob, "nistP384"),
@@ -69,7 +71,7 @@ def test_a_point_that_is_not_on_the_curve_is_refused() -> None:
 
 
 def test_the_public_area_is_the_one_of_the_key() -> None:
-    for key in (RSA, P256, P384):
+    for key in KEYS:
         area = tpm_public_area(opaque_blob(key.public_key()))
         assert area == tpm2b_public(key.public_key())
         assert parse_tpm2b_public(area).public_key == key.public_key()
@@ -125,6 +127,6 @@ def test_a_signature_of_fixed_width_becomes_der(key: ec.EllipticCurvePrivateKey,
 
 @given(size=st.integers(0, 600).filter(lambda size: size not in (64, 96, 256)))
 def test_a_signature_of_another_size_is_refused(size: int) -> None:
-    for key in KEYS.values():
+    for key in KEYS:
         with pytest.raises(ValueError, match="another size"):
             der_signature(bytes(size), key.public_key())
