@@ -84,6 +84,15 @@ def test_the_test_signs_as_other_programs_do(computer: WindowsComputer) -> None:
     assert not all_work([item])
 
 
+def test_a_key_of_another_certificate_does_not_pass_the_test(computer: WindowsComputer) -> None:
+    computer.install()
+    computer.install("order-2")
+    first, second = computer.crypt32.content(USER, "My")
+    first.key = second.key
+    tests = sorted(item.signing_test for item in listed(computer) if isinstance(item, ListedCertificate))
+    assert tests == ["failed: The key that Windows finds is not that of the certificate", "passed"]
+
+
 def test_a_test_that_this_system_cannot_run_has_not_passed(
     computer: WindowsComputer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.support.agent_server import certify
+from tests.support.agent_server import certify, pem
 from tests.support.fake_crypt32 import MACHINE, USER, Crash
 from tests.support.windows_computer import WindowsComputer
 from tests.unit.agent.samples import SERVER
@@ -202,6 +202,19 @@ def test_another_programs_certificate_of_the_same_names_is_not_touched(
     assert computer.crypt32.content(location, "My") == [before]
 
 
+def test_a_certificate_that_only_shares_its_sha1_with_ours_is_not_touched(computer: WindowsComputer) -> None:
+    """SHA-1 is what the stores find by, and collides."""
+    computer.install()
+    others = another_programs(computer)
+    before = computer.crypt32.put(USER, "My", others)
+    listing = computer.settings.state_dir / "entries.json"
+    (pair,) = computer.installed()
+    ours = computer.sha1(x509.load_pem_x509_certificate(pair.certificate))
+    listing.write_text(listing.read_text().replace(ours, computer.sha1(others)))
+    computer.perform(REMOVE)
+    assert before in computer.crypt32.content(USER, "My")
+
+
 def test_an_issuer_stays_while_another_programs_certificate_needs_it(computer: WindowsComputer) -> None:
     computer.install()
     others = computer.crypt32.put(USER, "My", another_programs(computer))
@@ -209,6 +222,19 @@ def test_an_issuer_stays_while_another_programs_certificate_needs_it(computer: W
     assert computer.holds(USER, "CA", [computer.ca.issuing])
     computer.crypt32.content(USER, "My").remove(others)
     computer.recover()
+    assert computer.holds(USER, "CA", [])
+
+
+def test_a_chain_of_issuers_goes_as_a_whole_however_it_is_named(computer: WindowsComputer) -> None:
+    """Also an issuer that names itself (RFC 5280 section 3.2, self-issued)."""
+    ca, key = computer.ca, ec.generate_private_key(ec.SECP256R1())
+    renewed = certify("Test Issuing", key.public_key(), "Test Issuing", ca._key, ca=True)
+    answer = computer.certify().public_key()
+    certificate = certify("alice", answer, "Test Issuing", key, ca=False)
+    parcel = computer.parcel(certificate).model_copy(update={"chain_pem": [pem(renewed), pem(ca.issuing)]})
+    assert isinstance(computer.perform(parcel), Installed)
+    assert computer.holds(USER, "CA", [renewed, ca.issuing])
+    computer.perform(REMOVE)
     assert computer.holds(USER, "CA", [])
 
 

@@ -107,12 +107,9 @@ class WindowsStores:
         """See `PlatformStore`. An issuer stays while any certificate in the stores names it. A root in the user's
         Root stays: Windows would ask a person who expects no question."""
         wanted = {entry for pair in kept for entry in self._wanted(pair)}
-        order = ("My", "CA", "Root")
-        for entry in sorted(self._made.all() - wanted, key=lambda entry: order.index(entry.store)):
-            if (entry.location, entry.store) == (USER, "Root") or self._is_needed(entry):
-                continue
-            self._delete(entry)
-            self._made.strike(entry)
+        left = self._made.all() - wanted
+        while gone := {entry for entry in left if self._take_out(entry)}:  # an issuer after what it issued
+            left -= gone
 
     def check(self, pair: InstalledCertificate) -> None:
         """See `PlatformStore`. On a system that acquires no keys by certificates what is in the store is all there is
@@ -164,6 +161,14 @@ class WindowsStores:
             f"This computer's policy is to trust the root certificate of {server}. Windows may ask whether to install "
             "it; without it the certificate works too, but this computer does not trust others of the same server."
         )
+
+    def _take_out(self, entry: Entry) -> bool:
+        """Whether the entry could go."""
+        if (entry.location, entry.store) == (USER, "Root") or self._is_needed(entry):
+            return False
+        self._delete(entry)
+        self._made.strike(entry)
+        return True
 
     def _put_own(self, place: _Place, leaf: bytes, name: str, origin: str) -> None:
         with self._store(place.location, "My") as store, self._crypt32.certificate(leaf) as context:
