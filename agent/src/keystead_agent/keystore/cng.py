@@ -158,7 +158,7 @@ class CngKeyStore:
         try:
             yield provider
         finally:
-            if all(handle != used for _, used in self._kept.values()):
+            if all(handle != used for _, used in tuple(self._kept.values())):
                 provider.free(handle)
 
     @contextmanager
