@@ -11,7 +11,7 @@ LOCAL := PYTHONPATH=deploy/local $(BIN)/python -m keystead_local
 T ?= tests
 # two at once, each file's tests in one process: files share servers, processes do not
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/browsers
-WINDOWS := PYTHONPATH=deploy/windows $(BIN)/python -m keystead_windows
+WINDOWS := PYTHONPATH=.:deploy/local:deploy/windows $(BIN)/python -m keystead_windows
 PORT ?= 8080
 
 help: ## list the targets
@@ -45,9 +45,15 @@ test-browsers: ## run the way to a certificate in Firefox too; not in `make test
 	@deploy/local/setup.sh browsers
 	@$(BIN)/python -m pytest tests/browsers
 
+windows: ## build the agent for Windows and its MSI, in var/windows; not in `make test`
+	@deploy/local/setup.sh windows
+	@$(WINDOWS) build
+
 test-windows: ## run the agent's tests for Windows under Wine; not in `make test`: CPython for Windows comes first
 	@deploy/local/setup.sh windows
 	@$(WINDOWS) test
+	@$(WINDOWS) build
+	@KEYSTEAD_WINDOWS_TESTS=1 $(BIN)/python -m pytest tests/wine
 
 fuzz: setup ## send the API what its document allows and forbids, for ten minutes (SECONDS=600 SEED=…)
 	@PYTHONPATH=deploy/local $(BIN)/python -m tests.attacks.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))

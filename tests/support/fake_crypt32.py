@@ -183,7 +183,7 @@ class FakeCrypt32:
 
     @_counted
     def CertAddCertificateContextToStore(self, store: int, context: int, disposition: int, result: int) -> int:
-        assert (disposition, result) == (w32.CERT_STORE_ADD_REPLACE_EXISTING, 0)
+        assert (disposition, result) == (w32.CERT_STORE_ADD_ALWAYS, 0)
         place, read_only = self._stores[store]
         if read_only or place in self.read_only:
             return int(self._fail(E_ACCESSDENIED, 0))
@@ -194,10 +194,7 @@ class FakeCrypt32:
                 return int(self._fail(ERROR_CANCELLED, 0))
         elements = self.places.setdefault(place, [])
         copy = Element(source.encoded, dict(source.properties), source.key)
-        for index, element in enumerate(elements):
-            if element.encoded == copy.encoded:
-                elements[index] = copy
-                return 1
+        assert all(element.encoded != copy.encoded for element in elements), "not deleted before"
         elements.append(copy)
         return 1
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from keystead_agent import __version__
+from keystead_agent.cli_setup import setup
 
 if TYPE_CHECKING:
     from keystead_agent.enroll import Enrolled
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-EPILOG = """\b
-Settings, as environment variables or as lines of /etc/keystead/agent.toml
+SETTINGS, STATE = (
+    (r"%ProgramData%\Keystead\agent.toml", r"%ProgramData%\Keystead\state (service), %LOCALAPPDATA%\Keystead")
+    if sys.platform == "win32"
+    else ("/etc/keystead/agent.toml", "/var/lib/keystead (root), ~/.local/share/keystead")
+)
+EPILOG = f"""\b
+Settings, as environment variables or as lines of {SETTINGS}
 (there in lower case without KEYSTEAD_AGENT_, such as state_dir = "/srv/keys"):
   KEYSTEAD_AGENT_STATE_DIR  where keys and certificates are kept; else in
-                            /var/lib/keystead (root), ~/.local/share/keystead
-  KEYSTEAD_AGENT_TCTI       the TPM, such as swtpm:host=127.0.0.1,port=2321;
+                            {STATE}
+  KEYSTEAD_AGENT_TCTI       the TPM on Linux, such as swtpm:host=127.0.0.1,port=2321;
                             else device:/dev/tpmrm0
   KEYSTEAD_AGENT_SERVERS    the only servers that may use this computer
   KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY
@@ -37,8 +43,8 @@ Settings, as environment variables or as lines of /etc/keystead/agent.toml
   KEYSTEAD_AGENT_SOCKET     where the service listens on Linux; else
                             /run/keystead/agent.sock
   KEYSTEAD_AGENT_CA_FILE    further TLS roots (PEM)
-  KEYSTEAD_AGENT_CONFIG     a file to read in place of /etc/keystead/agent.toml,
-                            whose servers, allow_software_key, trust_root and
+  KEYSTEAD_AGENT_CONFIG     a file to read in place of that one, whose servers,
+                            allow_software_key, trust_root and
                             users_may_enroll_machine hold all the same: they
                             can only be made stricter
 
@@ -69,7 +75,7 @@ def _computers_settings() -> Settings:
     return load_settings(for_computer=True if sys.platform == "win32" else None)
 
 
-def _computers_machine() -> Machine:
+def computers_machine() -> Machine:
     """For commands that write for the whole computer: the state directory is there, and tidy."""
     from keystead_agent.machine import Machine
     from keystead_agent.output import say_who_works
@@ -231,7 +237,7 @@ def run(as_json: bool) -> None:
 
     stop = Stop()
     stop.on_signals()
-    machine = _computers_machine()
+    machine = computers_machine()
     with hands_of(machine) as hands:
         do_run(machine, hands, stop=stop, tell=teller(as_json=as_json, log=True))
 
@@ -263,7 +269,7 @@ def register(server: str, token: str | None, token_file: Any, replace: bool, as_
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="SERVER") from error
     secret = (token or token_file.read()).strip()
-    reply = do_register(_computers_machine(), origin, secret, replace=replace, waiting=say_who_works)
+    reply = do_register(computers_machine(), origin, secret, replace=replace, waiting=say_who_works)
     show(
         {"device_id": reply.device_id, "organization": reply.organization, "server": origin},
         f"Registered as device {reply.device_id} of {reply.organization}. Next: keystead-agent run",
@@ -322,3 +328,6 @@ def doctor(servers: tuple[str, ...], as_json: bool) -> None:
         marks = show_findings(examine(_settings(), _now, origins), as_json=as_json)
     if Mark.BAD in marks:
         sys.exit(1)
+
+
+main.add_command(setup)

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from keystead_agent.backoff import Stop, Stopped
 from keystead_agent.device import DeviceStore
 from keystead_agent.errors import AgentError, NotRegistered, StoreUnwritable
+from keystead_agent.installation import follow_order
 from keystead_agent.journal import JobEntry
 from keystead_agent.local.server import Listener, LocalServer
 from keystead_agent.machine import Machine
@@ -60,6 +61,7 @@ def serve(machine: Machine, hands: Hands, listener: Listener, *, stop: Stop, tel
         told = False
         while True:
             pause = REGISTRATION_PAUSE
+            ordered = follow_order(machine, tell)
             try:
                 run(machine, hands, stop=stop, tell=tell)
             except NotRegistered:
@@ -69,17 +71,17 @@ def serve(machine: Machine, hands: Hands, listener: Listener, *, stop: Stop, tel
             except AgentError as error:
                 tell("failed", reason=error.detail, hint=error.advice)
                 pause = FAILURE_PAUSE
-            _wait_for_registration(machine, stop, pause)
+            _wait_for_registration(machine, stop, FAILURE_PAUSE if ordered else pause, ordered)
 
 
-def _wait_for_registration(machine: Machine, stop: Stop, pause: float) -> None:
+def _wait_for_registration(machine: Machine, stop: Stop, pause: float, ordered: bool) -> None:
     before = _identity(machine)
     waited = 0.0
     while True:
         stop.sleep(REGISTRATION_PAUSE)
         waited += REGISTRATION_PAUSE
         now = _identity(machine)
-        if now != before or (now is not None and waited >= pause):
+        if now != before or ((ordered or now is not None) and waited >= pause):
             return
 
 

@@ -19,7 +19,8 @@ VERSION = "3.13"
 ARTIFACT = "org.bytedeco:cpython:3.13.5-1.5.12:jar:windows-x86_64"
 SHA256 = "cfe5502ffa7ea369be707b6d88bf68344732a7800450665080fb4267c01bfeae"
 INSIDE = PurePosixPath("org/bytedeco/cpython/windows-x86_64")
-LEFT_OUT = ("test", "idlelib", "tkinter", "turtledemo", "ensurepip")
+LEFT_OUT = ("test", "idlelib", "tkinter", "turtledemo", "ensurepip", "_wmi.pyd")
+"""Not needed; _wmi calls what Wine does not have, and Python does without it."""
 BESIDE_PYTHON = ("python.exe", "pythonw.exe", "python313.dll", "vcruntime140.dll", "vcruntime140_1.dll")
 
 

@@ -61,6 +61,7 @@ class Wine:
             return
         self.prefix.mkdir(parents=True, exist_ok=True)
         self.run(["wineboot.exe", "-i"])
+        self.run(["winecfg.exe", "-v", "win10"])
         make_bcryptprimitives(self.drive_c / "windows/system32")
         self.wait()
 

@@ -139,6 +139,7 @@ def test_a_key_is_acquired_by_its_name_and_goes_with_its_certificate(
             crypt32.acquire(found)
         assert caught.value.code == BAD_KEYSET
     key = CngKeyStore(ncrypt).generate(KeyAlgorithm.EC_P256)
+    dll.content(USER, "My").clear()
     add(crypt32, encoded, KeyProvInfo(PersistedKey.read(key.blob).name, KEY.provider))
     with crypt32.store(USER, "My") as store, crypt32.found(store, hash_of(encoded)) as found:
         assert found is not None

@@ -219,16 +219,22 @@ def test_an_issuer_that_was_there_before_stays(computer: WindowsComputer) -> Non
     assert computer.holds(USER, "CA", [computer.ca.issuing])
 
 
-def test_an_issuer_that_shows_through_from_the_machine_is_neither_copied_nor_removed(
+def test_the_users_certificate_does_not_depend_on_what_shows_through_from_the_machine(
     computer: WindowsComputer,
 ) -> None:
+    computer.crypt32.put(MACHINE, "CA", computer.ca.issuing)
+    computer.install()
+    assert computer.holds(USER, "CA", [computer.ca.issuing])
+    computer.perform(REMOVE)
+    assert computer.holds(USER, "CA", [])
+    assert computer.holds(MACHINE, "CA", [computer.ca.issuing])
+
+
+def test_what_only_shows_through_from_the_machine_is_not_removed(computer: WindowsComputer) -> None:
     computer.install()
     computer.crypt32.content(USER, "CA").clear()
     computer.crypt32.put(MACHINE, "CA", computer.ca.issuing)
-    computer.install("order-2")
-    assert computer.holds(USER, "CA", [])
     computer.perform(REMOVE)
-    computer.perform(REMOVE, "order-2")
     assert computer.holds(MACHINE, "CA", [computer.ca.issuing])
 
 

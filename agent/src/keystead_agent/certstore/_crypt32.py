@@ -23,7 +23,7 @@ ENCODING = 0x00010001
 """X509_ASN_ENCODING | PKCS_7_ASN_ENCODING."""
 CERT_FIND_SHA1_HASH = 0x00010000
 CERT_STORE_CTRL_COMMIT = 3
-CERT_STORE_ADD_REPLACE_EXISTING = 3
+CERT_STORE_ADD_ALWAYS = 4
 CERT_KEY_PROV_INFO_PROP_ID = 2
 CERT_FRIENDLY_NAME_PROP_ID = 11
 CERT_DESCRIPTION_PROP_ID = 13
@@ -252,9 +252,9 @@ class Crypt32:
         return "" if data is None else data.raw.decode("utf-16-le", "replace").rstrip("\0")
 
     def add(self, store: int, context: int) -> None:
-        """Puts a copy of `context` with its properties into `store`, in place of one of the same certificate; of that
-        Wine keeps the old properties."""
-        if not self._dll.CertAddCertificateContextToStore(store, context, CERT_STORE_ADD_REPLACE_EXISTING, 0):
+        """Puts a copy of `context` with its properties into `store`, whatever it shows of other stores. One of the same
+        certificate is to be deleted before: which properties it has afterwards is not said."""
+        if not self._dll.CertAddCertificateContextToStore(store, context, CERT_STORE_ADD_ALWAYS, 0):
             raise self._error("CertAddCertificateContextToStore")
 
     def delete(self, store: int, sha1: bytes) -> bool:

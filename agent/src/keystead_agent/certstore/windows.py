@@ -91,17 +91,15 @@ class WindowsStores:
             return Placed()
         place = _Place.of(key)
         leaf, issuers, root = _certificates(pair)
-        own = self._made.all()
-        missing = {
+        absent = {
             entry: encoded
-            for entry, encoded in ((_entry(place.location, "CA", der), der) for der in issuers)
-            if entry in own or not self._shows(entry)
+            for encoded in issuers
+            if not self._holds(entry := _entry(place.location, "CA", encoded), encoded)
         }
-        self._made.note({_entry(place.location, "My", leaf), *missing})
-        for entry, encoded in missing.items():
-            if not self._shows(entry):
-                with self._store(place.location, "CA") as store, self._crypt32.certificate(encoded) as context:
-                    self._crypt32.add(store, context)
+        self._made.note({_entry(place.location, "My", leaf), *absent})
+        for entry, encoded in absent.items():
+            with self._store(place.location, entry.store) as store, self._crypt32.certificate(encoded) as context:
+                self._crypt32.add(store, context)
         self._put_own(place, leaf, friendly_name(pair), description(pair))
         return Placed(_title(place.location, "My"), self._trusts(place.location, root, pair.metadata.request.server))
 
@@ -147,7 +145,7 @@ class WindowsStores:
             with self._store(location, "My", reading=True) as store:
                 with closing(self._crypt32.certificates(store)) as contexts:
                     found = [entry for context in contexts if (entry := self._own(location, context)) is not None]
-            yield from (entry for entry in found if not self._is_borrowed(location, entry))
+            yield from (entry for entry in found if self._holds(_entry(location, "My", entry.encoded), entry.encoded))
 
     def test(self, entry: StoreEntry) -> None:
         """See `PlatformStore`."""
@@ -191,10 +189,6 @@ class WindowsStores:
             provider=key.provider,
         )
 
-    def _is_borrowed(self, location: str, entry: StoreEntry) -> bool:
-        """Whether the user's store only shows what is in the machine's."""
-        return location == USER and self._count(MACHINE, "My", entry.encoded) >= self._count(USER, "My", entry.encoded)
-
     def _trusts(self, location: str, root: bytes, server: str) -> bool:
         """Whether the root is trusted, after it was put in if policy says so."""
         entry = _entry(location, "Root", root)
@@ -230,6 +224,8 @@ class WindowsStores:
                 if context is None:
                     return False
                 issuer = self._crypt32.encoded(context)
+        if not self._holds(entry, issuer):
+            return False
         subject = x509.load_der_x509_certificate(issuer).subject.public_bytes()
         return any(
             _issued_by(encoded, subject)
@@ -250,22 +246,19 @@ class WindowsStores:
             with self._crypt32.found(store, bytes.fromhex(entry.sha1)) as context:
                 return context is not None and _is(entry, self._crypt32.encoded(context))
 
-    def _count(self, location: str, name: str, encoded: bytes) -> int:
-        return self._all(location, name).count(encoded)
+    def _holds(self, entry: Entry, encoded: bytes) -> bool:
+        """Whether the certificate is in the store itself: the user's stores show the machine's too."""
+        shown = self._all(entry.location, entry.store).count(encoded)
+        return shown > (self._all(MACHINE, entry.store).count(encoded) if entry.location == USER else 0)
 
     def _delete(self, entry: Entry) -> None:
         """Deletes the entry, and nothing that only shows through from the machine's store."""
         with self._store(entry.location, entry.store, reading=True) as store:
             with self._crypt32.found(store, bytes.fromhex(entry.sha1)) as context:
-                encoded = None if context is None else self._crypt32.encoded(context)
-        if encoded is None or not _is(entry, encoded):
-            return
-        if entry.location == USER and self._count(MACHINE, entry.store, encoded) >= self._count(
-            USER, entry.store, encoded
-        ):
-            return
-        with self._store(entry.location, entry.store) as store:
-            self._crypt32.delete(store, bytes.fromhex(entry.sha1))
+                encoded = b"" if context is None else self._crypt32.encoded(context)
+        if _is(entry, encoded) and self._holds(entry, encoded):
+            with self._store(entry.location, entry.store) as store:
+                self._crypt32.delete(store, bytes.fromhex(entry.sha1))
 
     def _sign_by(self, context: int) -> None:
         """Signs with the key that Windows finds by the certificate in `context`. Raises KeyMismatch, KeysNotAcquired,

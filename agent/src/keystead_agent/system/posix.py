@@ -61,6 +61,11 @@ def computer_state() -> Path:
     return Path("/var/lib/keystead")
 
 
+def claim_computer_folder() -> None:
+    """Makes the folder of the computer's settings; only root can."""
+    SETTINGS_FILE.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+
+
 def account_state(environ: Mapping[str, str]) -> Path:
     """Where this account's are kept."""
     return Path(environ.get("XDG_DATA_HOME") or f"{environ.get('HOME', '~')}/.local/share") / "keystead"

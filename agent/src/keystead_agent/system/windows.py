@@ -18,6 +18,7 @@ import ctypes
 import errno
 import msvcrt
 import os
+import secrets
 import tempfile
 import time
 import winreg
@@ -47,6 +48,7 @@ _CSIDL_COMMON_APPDATA, _CSIDL_LOCAL_APPDATA = 0x23, 0x1C
 
 _FOR_SYSTEM = "(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
 _FOR_READERS = "(A;OICI;0x1200A9;;;BU)"
+_COMPUTERS = f"O:BAD:P{_FOR_SYSTEM}{_FOR_READERS}"
 _FILES = security.SE_FILE_OBJECT
 _OWNER_AND_ACCESS = security.OWNER_SECURITY_INFORMATION | security.DACL_SECURITY_INFORMATION
 _WRITES = 0x500D0156
@@ -94,7 +96,7 @@ def make_private(path: Path) -> None:
     it is there. Raises OSError, also if another hand could write there."""
     folder = _computer_folder()
     if path == folder or folder in path.parents:
-        _make_folder(folder, f"O:BAD:P{_FOR_SYSTEM}{_FOR_READERS}")
+        _make_folder(folder, _COMPUTERS)
         _require_own(folder)
         access = f"O:BAD:P{_FOR_SYSTEM}"
     else:
@@ -142,6 +144,15 @@ def _account_sid() -> str:
 def computer_state() -> Path:
     """Where the computer's keys and certificates are kept."""
     return _computer_folder() / "state"
+
+
+def claim_computer_folder() -> None:
+    """Makes the computer's folder; one that another account made before is put aside under another name. Raises
+    OSError."""
+    folder = _computer_folder()
+    if folder.exists() and foreign_hand(folder):
+        replace(folder, folder.with_name(f"Keystead.foreign-{secrets.token_hex(4)}"))
+    _make_folder(folder, _COMPUTERS)
 
 
 def account_state(environ: Mapping[str, str]) -> Path:
