@@ -113,7 +113,19 @@ def explained(command: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Agent(click.Group):
+    """Speaks UTF-8 into pipes and files on Windows too, whose code pages lack signs that are used here."""
+
+    def main(self, *arguments: Any, **more: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if sys.platform == "win32" and stream is not None and not stream.isatty():
+                stream.reconfigure(encoding="utf-8")
+        return super().main(*arguments, **more)
+
+
+@click.group(
+    cls=_Agent, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="keystead-agent")
 def main() -> None:
     """Certificates whose private key is made in this computer's TPM and never leaves it.
@@ -138,6 +150,8 @@ def enroll(link: str, yes: bool, wait: float, as_json: bool) -> None:
     Shows which server asks, makes the key in the TPM, installs the certificate, proves that both work. A run that was
     interrupted goes on when it is started again with the same link.
 
+    On Windows a link for a certificate of the whole computer is worked on by the agent's service.
+
     With - in place of the LINK it is read from standard input. Other users of this computer can see a LINK that is
     typed in the list of processes while the command runs, and it stays in the shell's history; what comes by standard
     input they cannot see.
@@ -161,7 +175,14 @@ def enroll(link: str, yes: bool, wait: float, as_json: bool) -> None:
     if remark := machine.store.platform.beforehand(target.server):
         say(remark)
     machine.recover(say_who_works)
-    done: Enrolled = do_enroll(machine, target, stop=Stop(), tell=teller(as_json=as_json, log=False), patience=wait)
+    tell = teller(as_json=as_json, log=False)
+    done: Enrolled
+    if sys.platform == "win32" and target.scope == "machine":
+        from keystead_agent.cli_open import to_service
+
+        done = to_service(machine.settings, target, tell)
+    else:
+        done = do_enroll(machine, target, stop=Stop(), tell=tell, patience=wait)
     show_enrolled(done, as_json=as_json)
 
 

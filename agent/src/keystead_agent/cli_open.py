@@ -27,7 +27,7 @@ def open_from_desktop(arguments: tuple[str, ...], now: Clock) -> ExitCode:
         settings = load_settings()
         machine = Machine.of(settings, now)
         done = open_link(
-            machine, text, desk, stop=Stop(), hand_over=lambda link, tell: _to_service(settings, link, tell)
+            machine, text, desk, stop=Stop(), hand_over=lambda link, tell: to_service(settings, link, tell)
         )
     except Declined as error:
         return error.exit_code
@@ -51,7 +51,8 @@ def the_link(arguments: tuple[str, ...]) -> str:
     return arguments[0]
 
 
-def _to_service(settings: Settings, link: EnrollLink, tell: Tell) -> Enrolled:
+def to_service(settings: Settings, link: EnrollLink, tell: Tell) -> Enrolled:
+    """Has this computer's service work on `link`. Raises ServiceMissing, LocalTrouble, ServiceRefused."""
     if sys.platform == "win32":
         from keystead_agent.windows.pipe import connect
 

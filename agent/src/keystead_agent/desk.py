@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -17,7 +18,7 @@ class TerminalDesk:
 
     def agrees(self, question: Question) -> bool:
         """See `opening.Desk`."""
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():  # None in a program without a console
             raise ConsentRefused(
                 f"{question.server} wants to enroll a certificate on this computer, and nobody is there to agree",
                 "Open the link where you can answer: on the desktop, or in a terminal.",
@@ -32,10 +33,19 @@ class TerminalDesk:
     def succeeded(self, done: Enrolled) -> None:
         """See `opening.Desk`."""
         show_enrolled(done, as_json=False)
+        _let_read()
 
     def failed(self, error: AgentError) -> None:
         """See `opening.Desk`."""
         show_error(error, as_json=False)
+        _let_read()
+
+
+def _let_read() -> None:
+    """Waits for a key in a terminal that was opened for this process alone: it goes with it. Such a process leads the
+    terminal's session; one that a shell started does not."""
+    if sys.platform != "win32" and sys.stdin is not None and sys.stdin.isatty() and os.getsid(0) == os.getpid():
+        click.pause("Press any key to close this window.", err=True)
 
 
 def desk_here() -> Desk:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from keystead_agent.doctor_linux import service_finding
 from keystead_agent.findings import Finding, bad, good, warning
-from keystead_agent.keystore.cng import ProviderFacts
+from keystead_agent.keystore._cng_provider import ProviderFacts
 from keystead_contracts.agent import URL_SCHEME
 from keystead_contracts.base import KeyAlgorithm
 
@@ -86,7 +86,7 @@ def _service(facts: WindowsFacts) -> Finding:
 
 
 def _links(facts: WindowsFacts) -> Finding:
-    again = "Repair the agent in Apps & features, or install it again."
+    again = "Install the agent again with its MSI."
     if facts.accounts_command and facts.accounts_command != facts.computers_command:
         return warning(
             "links",

@@ -62,6 +62,7 @@ class Wine:
         self.prefix.mkdir(parents=True, exist_ok=True)
         self.run(["wineboot.exe", "-i"])
         self.run(["winecfg.exe", "-v", "win10"])
+        self.run(["reg.exe", "add", r"HKCU\Software\Wine\Drivers", "/v", "Graphics", "/d", "null", "/f"])  # no display
         make_bcryptprimitives(self.drive_c / "windows/system32")
         self.wait()
 

@@ -10,7 +10,7 @@ from keystead_agent import __version__, doctor_linux, doctor_windows
 from keystead_agent.doctor_linux import LinuxFacts
 from keystead_agent.doctor_windows import OLDEST_BUILD, TPM_NOT_FOUND, TbsFacts, WindowsFacts, provider_findings
 from keystead_agent.findings import Finding, Mark
-from keystead_agent.keystore.cng import ProviderFacts
+from keystead_agent.keystore._cng_provider import ProviderFacts
 from keystead_contracts.base import KeyAlgorithm
 
 COMMAND = r'"C:\Program Files\Keystead Agent\keystead-agent.exe" open "%1"'

@@ -15,7 +15,8 @@ from keystead_contracts.base import CertificateType
 @dataclass(frozen=True)
 class Peer:
     """Who is at the other end, as the operating system says. `account` is a SID or a user id; `interactive`: logged in
-    at this computer, not over the network; `administrator`: with an administrator's rights now (elevated, root)."""
+    at this computer, on Windows not over the network; `administrator`: with an administrator's rights now (elevated,
+    root)."""
 
     account: str
     pid: int

@@ -190,7 +190,7 @@ def _task_dialog(page: Page, watch: Watch | None) -> int:
     )
     pressed = ctypes.c_int()
     status = comctl32.result("TaskDialogIndirect", ctypes.byref(config), ctypes.byref(pressed), None, None)
-    if status != 0:
+    if status != 0 or pressed.value <= 0:  # no window, no answer
         raise Win32Error("TaskDialogIndirect", status & 0xFFFF_FFFF)
     return pressed.value
 
