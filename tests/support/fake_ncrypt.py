@@ -52,7 +52,8 @@ class _Object:
 class FakeNcrypt:
     """Keys are kept below `folder`. What a test changes: `impl_type` of the platform's provider, `rsa_lengths`
     (least, most, step), `refused_lengths` only found when the key is made, `generic_curves`, `reopens` (Wine: no),
-    `vulnerability` (ROCA), `platform_type`, `exportable` (a provider that ignores the policy), `failing`: the status
+    `vulnerability` (ROCA), `platform_type`, `exportable` (a provider that ignores the policy), `makes` (a provider that
+    makes the key it likes), `failing`: the status
     with which a call answers, by the call's name, each may be a function of the call's arguments; and `before`, which
     is told of each call."""
 
@@ -67,6 +68,7 @@ class FakeNcrypt:
         self.vulnerability: dict[str, int] | None = {n.PCP_RSA_PROHIBITED: 0, n.PCP_RSA_VULNERABILITY: 0}
         self.platform_type: str | None = PLATFORM_TYPE
         self.exportable = False
+        self.makes: PrivateKey | None = None
         self.failing: dict[str, int | Callable[..., int]] = {}
         self.before: Callable[[str], None] = lambda _: None
         self.calls: list[tuple[object, ...]] = []
@@ -155,6 +157,7 @@ class FakeNcrypt:
             item.key = rsa.generate_private_key(65537, bits)
         else:
             item.key = ec.generate_private_key(CURVES[item.algorithm])
+        item.key = self.makes or item.key
         self._keep(item)
         self._enter("finalized")
 

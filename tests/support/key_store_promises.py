@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from keystead_agent.errors import AlgorithmUnsupported, KeyLost
-from keystead_agent.jobs import sign, verify
 from keystead_agent.keystore.base import KeyStore, PrivateKey
+from keystead_agent.signatures import sign, verify
 from keystead_contracts.agent import KeyProvider, SoftwareEvidence, TpmEvidence
 from keystead_contracts.base import KeyAlgorithm
 

@@ -11,14 +11,14 @@ import pytest
 from tests.support.key_store_promises import KeyStorePromises, made
 
 from keystead_agent.errors import KeyLost, TpmMissing
-from keystead_agent.jobs import sign, verify
 from keystead_agent.keystore import _ncrypt as n
 from keystead_agent.keystore.base import KeyStore
 from keystead_agent.keystore.cng import CngKeyStore
+from keystead_agent.signatures import sign, verify
 
 PROGRAM = """
 import sys
-from keystead_agent.jobs import sign
+from keystead_agent.signatures import sign
 from keystead_agent.keystore import _ncrypt as n
 from keystead_agent.keystore.cng import CngKeyStore
 store = CngKeyStore(n.WindowsNcrypt(), sys.argv[1])

@@ -18,12 +18,11 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from tests.support.key_store_promises import KeyStorePromises, made
 
 from keystead_agent.errors import KeyLost, TpmMissing
-from keystead_agent.jobs import verify
 from keystead_agent.keystore import KeyStores
 from keystead_agent.keystore import _ncrypt as n
 from keystead_agent.keystore._cng_blobs import rsa_public_key
 from keystead_agent.keystore.base import KeyStore
-from keystead_agent.keystore.cng import CngKeyStore, sign_by_handle
+from keystead_agent.keystore.cng import CngKeyStore
 from keystead_agent.keystore.persisted import KeyScope, PersistedKey
 from keystead_agent.settings import Settings
 from keystead_contracts.agent import KeyProvider
@@ -65,12 +64,6 @@ def test_a_signature_is_that_of_the_exported_key(key: int, name: str, algorithm:
     digest = hashlib.new(name, b"data").digest()
     signature = ncrypt.sign_hash(key, digest, name)
     public_key.verify(signature, digest, padding.PKCS1v15(), Prehashed(algorithm))
-
-
-def test_a_handle_that_windows_found_signs(key: int) -> None:
-    ncrypt = n.WindowsNcrypt()
-    public_key = rsa_public_key(ncrypt.export_key(key, n.RSA_PUBLIC_BLOB))
-    verify(public_key, sign_by_handle(ncrypt, key, public_key, b"data"), b"data")
 
 
 def test_a_refusal_has_its_status(key: int) -> None:

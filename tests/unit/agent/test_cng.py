@@ -121,6 +121,23 @@ def test_a_policy_that_is_lost_when_the_key_is_made_is_seen(store: CngKeyStore, 
     assert (ncrypt.kept(), ncrypt.open_handles) == (set(), 0)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "made"),
+    [
+        (EC_P256, ec.generate_private_key(ec.SECP384R1())),
+        (EC_P384, ec.generate_private_key(ec.SECP256R1())),
+        (RSA_2048, rsa.generate_private_key(65537, 1024)),  # noqa: S505 refused
+    ],
+)
+def test_a_provider_that_makes_another_key_than_asked_is_refused(
+    store: CngKeyStore, ncrypt: FakeNcrypt, wanted: KeyAlgorithm, made: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+) -> None:
+    ncrypt.makes = made
+    with pytest.raises(TpmFailed, match="in place of"):
+        store.generate(wanted)
+    assert (ncrypt.kept(), ncrypt.open_handles) == (set(), 0)
+
+
 @pytest.mark.parametrize("impl_type", [None, SOFTWARE])
 def test_a_provider_that_is_no_hardware_makes_no_key(
     store: CngKeyStore, ncrypt: FakeNcrypt, impl_type: int | None

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.fake_ncrypt import ec_public_blob, opaque_blob, rsa_public_blob, tpm2b_public
 
+from keystead_agent.errors import KeyLost
 from keystead_agent.keystore._cng_blobs import (
     der_signature,
     ec_public_key,
@@ -20,7 +21,10 @@ from keystead_agent.keystore._cng_blobs import (
     rsa_public_key,
     tpm_public_area,
 )
+from keystead_agent.keystore._ncrypt import PLATFORM_PROVIDER
 from keystead_agent.keystore.base import PrivateKey
+from keystead_agent.keystore.persisted import KeyScope, PersistedKey
+from keystead_contracts.base import KeyAlgorithm
 from keystead_enroll.domain.tpm_public import parse_tpm2b_public
 
 RSA = rsa.generate_private_key(65537, 2048)
@@ -33,6 +37,13 @@ WELL_FORMED = {
     "generic": ec_public_blob(P384.public_key(), generic=True),
     "pcp": opaque_blob(P256.public_key()),
 }
+NAME = PersistedKey(
+    provider=PLATFORM_PROVIDER,
+    name="tp-00000000-0000-4000-8000-000000000000",
+    scope=KeyScope.USER,
+    algorithm=KeyAlgorithm.EC_P256,
+    spki_sha256="0" * 64,
+).blob
 READERS: dict[str, Callable[[bytes], object]] = {
     "rsa": rsa_public_key,
     "p256": ec_public_key,
@@ -130,3 +141,16 @@ def test_a_signature_of_another_size_is_refused(size: int) -> None:
     for key in KEYS:
         with pytest.raises(ValueError, match="another size"):
             der_signature(bytes(size), key.public_key())
+
+
+@given(data=st.data())
+def test_what_is_kept_of_a_key_is_read_or_the_key_is_lost(data: st.DataObject) -> None:
+    start, end = sorted(data.draw(st.tuples(st.integers(0, len(NAME)), st.integers(0, len(NAME)))))
+    changed = NAME[:start] + data.draw(st.binary(max_size=40)) + NAME[end:]
+    try:
+        read = PersistedKey.read(changed)
+    except KeyLost as error:
+        assert error.detail
+    else:
+        assert len(read.name) == 39
+        assert read.name.startswith("tp-")

@@ -19,13 +19,14 @@ from tests.unit.agent.samples import NOW, SERVER, job, wish
 
 from keystead_agent.certstore.pem import CertificateStore
 from keystead_agent.device import DeviceIdentity, DeviceStore
-from keystead_agent.jobs import sign, sign_with_stored
+from keystead_agent.jobs import sign_with_stored
 from keystead_agent.journal import Journal
 from keystead_agent.keystore import KeyStores
 from keystead_agent.keystore import _ncrypt as n
 from keystead_agent.keystore.persisted import KEY_FILES, PersistedKey
 from keystead_agent.machine import Machine
 from keystead_agent.settings import Settings
+from keystead_agent.signatures import sign
 from keystead_contracts.agent import CsrReady, Failed, Install, Remove
 from keystead_contracts.base import CertificateType, KeyAlgorithm
 

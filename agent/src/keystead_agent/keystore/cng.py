@@ -22,9 +22,8 @@ from typing import TypeVar
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
-from keystead_agent.errors import AlgorithmUnsupported, KeyLost, KeyStoreError, TpmBusy, TpmFailed
+from keystead_agent.errors import AlgorithmUnsupported, KeyLost, TpmBusy, TpmFailed
 from keystead_agent.keystore import _cng_blobs as blobs
 from keystead_agent.keystore import _cng_errors as status
 from keystead_agent.keystore import _ncrypt as n
@@ -34,6 +33,8 @@ from keystead_agent.keystore.base import PrivateKey, ProviderInfo, PublicKey, St
 from keystead_agent.keystore.persisted import KEY_FILES, NAME_PREFIX, KeyScope, PersistedKey
 from keystead_contracts.agent import Evidence, KeyProvider, SoftwareEvidence, TpmEvidence
 from keystead_contracts.base import KeyAlgorithm
+
+__all__ = ["CngKeyStore", "ProviderFacts"]
 
 T = TypeVar("T")
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
@@ -157,7 +158,7 @@ class CngKeyStore:
         try:
             yield provider
         finally:
-            if all(handle != used for _, used in self._kept.values()):
+            if all(handle != used for _, used in tuple(self._kept.values())):
                 provider.free(handle)
 
     @contextmanager
@@ -253,19 +254,6 @@ class CngKeyStore:
         except n.NcryptError:
             provider.free(key)
             raise
-
-
-def sign_by_handle(ncrypt: n.Ncrypt, key: int, public_key: PublicKey, data: bytes) -> bytes:
-    """A SHA-256 signature over `data`, in DER for ECDSA, by the key of NCRYPT_KEY_HANDLE `key`, which stays open: for
-    keys that Windows finds by a certificate. Raises KeyStoreError's kinds."""
-    padding_for = n.SHA256 if isinstance(public_key, rsa.RSAPublicKey) else None
-    with _explained(status.SIGNING):
-        return blobs.der_signature(ncrypt.sign_hash(key, hashlib.sha256(data).digest(), padding_for), public_key)
-
-
-def explain_status(code: int) -> KeyStoreError:
-    """The error for `code` (GetLastError, an HRESULT), met while Windows opened a key by its certificate."""
-    return status.explain(code & 0xFFFFFFFF, status.LOADING)
 
 
 @contextmanager
