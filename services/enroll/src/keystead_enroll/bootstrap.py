@@ -23,6 +23,7 @@ from keystead_enroll.usecases.admin.identity_providers import take_judgement
 from keystead_enroll.usecases.end_deserted_orders import end_deserted_orders
 from keystead_enroll.usecases.enter_access_code import CodeLimits
 from keystead_enroll.usecases.issue_certificates import issue_certificates
+from keystead_enroll.usecases.tell_approvers import tell_approvers
 from keystead_kit.bus import Bus
 from keystead_kit.clock import Clock, SystemClock
 from keystead_kit.db import Database
@@ -87,6 +88,11 @@ class Enroll:
         ended = end_deserted_orders(self.transactions, self.clock, self.settings.public_origin, token_life)
         ORDERS_DESERTED.inc(ended)
         return ended
+
+    def tell_approvers(self) -> int:
+        """Duty: tells administrators what waits for their approval."""
+        pause = timedelta(minutes=self.settings.approval_letter_minutes)
+        return tell_approvers(self.transactions, self.clock, self.settings.public_origin, pause)
 
     def close(self) -> None:
         """Closes every connection."""

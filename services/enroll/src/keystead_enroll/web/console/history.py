@@ -27,7 +27,9 @@ _VERBS = {
     "reject": Words("Declined"),
     "cancel": Words("Cancelled"),
     "remove": Words("Removed"),
+    "issue": Words("Issued"),
     "install": Words("Installed"),
+    "fail": Words("Came to nothing"),
 }
 
 _REFERENCES: Mapping[str, ListDefinition[Any]] = {
