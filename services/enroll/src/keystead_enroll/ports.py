@@ -182,6 +182,10 @@ class Transaction(Protocol):
 
     def administrator_by_email(self, email: str) -> Administrator | None: ...
 
+    def lock_administrator(self, administrator_id: str) -> None:
+        """Whatever else locks this administrator waits until this transaction ends."""
+        ...
+
     def active_masters(self) -> Sequence[Administrator]:
         """Those who may sign in and do everything, locked: nobody else takes one away before this transaction ends."""
         ...

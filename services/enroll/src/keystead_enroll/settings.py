@@ -59,6 +59,9 @@ class EnrollSettings(_CaFolder, ServiceSettings):
     access_code_limit_person: RateLimit = "5/15 minutes"
     access_code_limit_form: RateLimit = "100/15 minutes"
     access_code_limit_address: RateLimit = "20/15 minutes"
+    access_code_limit_administrator: RateLimit = Field(
+        "5/hour", description="how often an administrator may choose codes that turn out to be in use"
+    )
     claim_limit_address: RateLimit = Field("60/minute", description="wrong links, tokens and signatures of an address")
     token_limit_address: RateLimit = Field("60/minute", description="invalid API tokens of an address")
     open_orders_limit: int = Field(20, ge=1, description="unfinished requests of one person with one account")

@@ -90,6 +90,10 @@ class AdministrationQueries:
     def administrator_by_email(self, email: str) -> Administrator | None:
         return self.session.scalar(select(Administrator).where(a.administrators.c.email == email))
 
+    def lock_administrator(self, administrator_id: str) -> None:
+        query = select(a.administrators.c.id).where(a.administrators.c.id == administrator_id)
+        self.session.execute(query.with_for_update())
+
     def active_masters(self) -> Sequence[Administrator]:
         master = contains(a.administrators.c.grants, f'"role": "{Role.MRAO}"')
         query = select(Administrator).where(a.administrators.c.active.is_(True), master)

@@ -29,6 +29,7 @@ _VERBS = {
     "remove": Words("Removed"),
     "issue": Words("Issued"),
     "install": Words("Installed"),
+    "code-in-use": Words("Access code in use already"),
     "fail": Words("Came to nothing"),
 }
 
