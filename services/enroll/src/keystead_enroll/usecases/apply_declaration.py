@@ -324,6 +324,7 @@ class _Apply:
             return
         if current is not None and current.version != wanted.version:
             current.current = False
+            self.tx.flush()  # before another one is
             self.tell(Change.WITHDRAWN, f"licence “{current.version}”")
         fresh = LicenceTerms(wanted.version, wanted.text, published_at=self.now)
         self.put(f"licence “{wanted.version}”", known, fresh, ("current",))

@@ -1,4 +1,4 @@
-"""who was told that requests wait for approval, and in which language
+"""who was told that requests wait for approval, and in which language; one current version of the licence terms
 
 Revision ID: 0007
 Revises: 0006
@@ -11,6 +11,15 @@ revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
+
+CURRENT = sa.text("current")
+ONE_CURRENT = """
+    UPDATE licence_terms SET current = false WHERE current AND version <> (
+        SELECT version FROM licence_terms WHERE current
+        ORDER BY published_at IS NULL, published_at DESC, version DESC LIMIT 1
+    )
+"""
+"""Of two that were published at the same instant the one that lists show first stays."""
 
 
 def upgrade() -> None:
@@ -29,9 +38,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("administrator_id", "order_id", name="pk_approval_notices"),
     )
     op.create_index("ix_approval_notices_order_id", "approval_notices", ["order_id"])
+    op.execute(ONE_CURRENT)
+    op.create_index(
+        "ix_licence_terms_current", "licence_terms", ["current"], unique=True, postgresql_where=CURRENT,
+        sqlite_where=CURRENT,
+    )  # fmt: skip
 
 
 def downgrade() -> None:
+    op.drop_index("ix_licence_terms_current", "licence_terms")
     op.drop_table("approval_notices")
     op.drop_column("administrators", "language")
     op.drop_column("administrators", "approvals_told_at")
