@@ -271,7 +271,8 @@ def samples() -> list[Message]:
             state=people.IdentityProviderState.FAILED,
             checked_at=AT,
             entity_id="https://idp.example.org",
-            detail="The metadata could not be fetched.",
+            detail="The address answers 404.",
+            detail_words={"message": "The address answers {status}.", "many": "", "values": {"status": 404}},
             valid_until=LATER,
         ),
         identity.AdministratorClaims(

@@ -49,6 +49,7 @@ identity_providers = Table(
     Column("created_at", UtcDateTime),
     Column("state", EnumText(IdentityProviderState)),
     Column("state_detail", Text, nullable=False),
+    Column("state_words", JSON(none_as_null=True)),
     Column("entity_id", Text, nullable=False),
     Column("valid_until", UtcDateTime),
     Column("checked_at", UtcDateTime),

@@ -69,7 +69,9 @@ def read_metadata(document: bytes, now: datetime, *, secure: bool) -> MetadataRe
     try:
         return _read(read(document, METADATA), now, secure)
     except DocumentRefused as refusal:
-        raise MetadataRefused(f"The metadata cannot be read ({refusal.reason.replace('_', ' ')}).") from refusal
+        raise MetadataRefused(
+            Words("The metadata cannot be read ({reason}).", reason=refusal.reason.replace("_", " "))
+        ) from refusal
 
 
 def _read(root: Element, now: datetime, secure: bool) -> MetadataRead:
@@ -134,7 +136,7 @@ def _certificates(descriptor: Element) -> dict[str, datetime]:
     if not found:
         raise MetadataRefused(Words("The metadata has no signing certificate."))
     if len(found) > MOST_CERTIFICATES:
-        raise MetadataRefused(f"The metadata has more than {MOST_CERTIFICATES} signing certificates.")
+        raise MetadataRefused(Words("The metadata has more than {most} signing certificates.", most=MOST_CERTIFICATES))
     return found
 
 
@@ -149,7 +151,10 @@ def _certificate_end(text: str) -> datetime:
     )
     if not strong:
         raise MetadataRefused(
-            f"A signing key in the metadata is too weak; RSA with {LEAST_RSA_BITS} bits or a NIST curve is needed."
+            Words(
+                "A signing key in the metadata is too weak; RSA with {bits} bits or a NIST curve is needed.",
+                bits=LEAST_RSA_BITS,
+            )
         )
     return certificate.not_valid_after_utc
 

@@ -1,4 +1,5 @@
-"""who was told that requests wait for approval, and in which language; one current version of the licence terms
+"""who was told that requests wait for approval, and in which language; one current version of the licence terms;
+what identity providers lack, in words that can be translated
 
 Revision ID: 0007
 Revises: 0006
@@ -26,6 +27,7 @@ def upgrade() -> None:
     with op.batch_alter_table("administrators") as administrators:
         administrators.add_column(sa.Column("approvals_told_at", sa.DateTime(timezone=True), nullable=True))
         administrators.add_column(sa.Column("language", sa.String(length=35), nullable=False, server_default=""))
+    op.add_column("identity_providers", sa.Column("state_words", sa.JSON(), nullable=True))
     op.create_table(
         "approval_notices",
         sa.Column("administrator_id", sa.String(length=32), nullable=False),
@@ -48,5 +50,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_licence_terms_current", "licence_terms")
     op.drop_table("approval_notices")
+    op.drop_column("identity_providers", "state_words")
     op.drop_column("administrators", "language")
     op.drop_column("administrators", "approvals_told_at")
