@@ -177,7 +177,7 @@ def saml(settings: AuthSettings) -> Saml | None:
 
 def unsupported(settings: AuthSettings) -> dict[IdentityProviderKind, str]:
     """Kind → why people cannot sign in through such an identity provider here."""
-    reasons = {}
+    reasons: dict[IdentityProviderKind, str] = {}
     if not settings.saml_keys:
         reasons[IdentityProviderKind.SAML] = NO_SAML_KEY
     elif find_xmlsec() is None:
