@@ -14,6 +14,7 @@ from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.inputs import GrantInput, Input, Name, at_odds, one_line, words_of
 from keystead_enroll.domain.names import check_email, check_upn
+from keystead_enroll.domain.saml_metadata import check_metadata
 
 LEAST_SECRET_ID, MOST_SECRET_ID = 8, 128
 MOST_METADATA = 262_144
@@ -56,6 +57,7 @@ Metadata = Annotated[
     str,
     StringConstraints(min_length=1, max_length=MOST_METADATA),
     AfterValidator(_without_doctype),
+    AfterValidator(_accepted(check_metadata)),
 ]
 AttributeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
 
