@@ -38,6 +38,7 @@ ACTIONS: Mapping[str, str] = {
     "profile.change": Words("Certificate profile changed"),
     "profile.create": Words("Certificate profile created"),
     "profile.delete": Words("Certificate profile deleted"),
+    "set-up.apply": Words("Set-up file applied"),
     "registration_token.create": Words("Registration token made"),
     "registration_token.delete": Words("Registration token deleted"),
     "request.approve": Words("Request approved"),

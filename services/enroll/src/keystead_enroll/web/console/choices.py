@@ -34,7 +34,7 @@ METHODS: Mapping[SignInMethod, str] = {
     SignInMethod.SECRET_ID: Words("Secret ID"),
 }
 AUTHORIZATIONS: Mapping[Authorization, str] = {
-    Authorization.NONE: Words("None"),
+    Authorization.NONE: Words("Nothing more"),
     Authorization.ACCESS_CODE: Words("Access code"),
     Authorization.IDP_MAPPING: Words("Identity provider mapping"),
 }
@@ -52,6 +52,13 @@ ASSURANCES: Mapping[AssuranceLevel, str] = {
     AssuranceLevel.ATTESTED: Words("The TPM attests the key"),
     AssuranceLevel.LISTED: Words("The TPM attests the key and is on the organization's list"),
     AssuranceLevel.VENDOR: Words("The TPM attests the key and its maker vouches for it"),
+}
+USAGES: Mapping[str, str] = {
+    "clientAuth": Words("Sign in to servers (TLS)"),
+    "emailProtection": Words("Sign e-mail (S/MIME)"),
+    "smartcardLogon": Words("Sign in to Windows"),
+    "documentSigning": Words("Sign documents"),
+    "serverAuth": Words("Be a server (TLS)"),
 }
 KEYS: Mapping[KeyAlgorithm, str] = {
     KeyAlgorithm.EC_P256: "ECDSA P-256",

@@ -185,7 +185,7 @@ def _outcome(trial: Trial, posted: Posted, tabs: tuple[Tab, ...]) -> DetailPage:
                         Words("Licence terms"),
                         text(Words("Version {version}, which they accept", version=trial.licence))
                         if trial.licence
-                        else text(Words("None")),
+                        else text(""),
                     ),
                 ),
             ),

@@ -23,6 +23,7 @@ from keystead_enroll.web.console.choices import (
     ASSURANCES,
     KEYS,
     TYPES,
+    USAGES,
     delegated_values,
     delegation_cell,
     delegation_fields,
@@ -138,7 +139,7 @@ def _detail(tx: Transaction, actor: Actor, profile: CertificateProfile, _request
                 Fact(Words("CA connector"), text(Words("Built-in CA"))),
                 Fact(Words("Subject"), code(profile.subject)),
                 Fact(Words("Alternative names"), several([code(san) for san in profile.subject_alternative_names])),
-                Fact(Words("Extended key usages"), several([code(usage) for usage in usages])),
+                Fact(Words("Extended key usages"), several([text(USAGES.get(each, each), each) for each in usages])),
                 Fact(Words("Certificate policies"), several([code(oid) for oid in profile.policy_oids])),
             ),
         ),
@@ -198,7 +199,7 @@ def _fieldsets(tx: Transaction, actor: Actor, profile: CertificateProfile | None
                 ),
                 FormField(
                     "extended_key_usages", Words("Extended key usages"), "checks", required=False,
-                    options=tuple(Option(usage, usage) for usage in usages),
+                    options=tuple(Option(usage, USAGES.get(usage, usage), usage) for usage in usages),
                     hint=Words("Without any, those that are usual for the certificate type."),
                 ),
                 FormField(
