@@ -139,7 +139,7 @@ class ConsoleTools:
             email=visitor.administrator.email,
             name=visitor.administrator.name,
             role=role_words(visitor.actor.scope),
-            account_url="/auth/administrators/password",
+            account_url="/auth/administrators/account",
             notice=notice or (Notice(done, "warn" if done is DONE["unchosen"] else "good") if done else None),
         )
 
