@@ -81,7 +81,9 @@ def set_up_authenticator(
             raise CodeWrong
         if not tx.half_sessions.take(half.digest):
             raise HalfSessionOver
-        sign_out_everywhere(tx, administrator.id, now)  # what was begun by the password alone
+        tx.half_sessions.end_all(administrator.id)
+        if not desk.rules.second_factor_required:  # else nothing was begun by the password alone
+            sign_out_everywhere(tx, administrator.id, now)
         tx.administrators.set_authenticator(administrator.id, half.totp_secret, step)
         recovery = desk.codes.new_recovery_codes(RECOVERY_CODES)
         tx.recovery_codes.replace(

@@ -135,7 +135,7 @@ def _session(
         raise InputRefused({"method": Words("The form does not let people sign in that way.")})
     by_provider = wanted.method is SignInMethod.IDP
     provider = next((each for each in providers if each.id == wanted.identity_provider_id), None)
-    if by_provider and provider is None:
+    if provider is None and (by_provider or wanted.identity_provider_id):
         told = Words("Choose one of these.") if providers else Words("No identity provider is set up for this form.")
         raise InputRefused({"identity_provider_id": told})
     now = clock.now()
