@@ -85,7 +85,8 @@ class Trial:
 
 
 def providers_of(tx: Transaction, form: EnrollmentForm) -> list[IdentityProvider]:
-    """Those through which people of this form can sign in."""
+    """Those through which people of this form can sign in: people of its accounts, without any those whom it is
+    delegated to."""
     if SignInMethod.IDP not in form.methods:
         return []
     whose = {account.organization_id for account in tx.accounts(form.id) if account.active} or form.organization_ids
