@@ -340,6 +340,16 @@ def administrator_pages() -> Iterator[Sample]:
     for left in (7, 1, 0):
         yield sample(f"renew-recovery-codes-{left}", "renew_recovery_codes", left=left, has_authenticator=True, **renew)
     yield sample("renew-recovery-codes-none", "renew_recovery_codes", left=0, has_authenticator=False, **renew)
+    account: dict[str, Any] = {
+        "has_password": True, "has_authenticator": False, "left": 0, "signed_out": False,
+        "password_url": f"{base}/password", "recovery_url": f"{base}/recovery-codes",
+        "authenticator_url": f"{base}/account/authenticator", "elsewhere_url": f"{base}/account/sign-out-elsewhere",
+        **person,
+    }  # fmt: skip
+    yield sample("my-account", "account", **account)
+    yield sample("my-account-wrong", "account", **account | {"errors": {"current": "This is not your password."}})
+    yield sample("my-account-authenticator", "account", **account | {"has_authenticator": True, "left": 9})
+    yield sample("my-account-elsewhere", "account", **account | {"has_password": False, "signed_out": True})
     choose: dict[str, Any] = {"action": f"{base}/invitation/t", "email": "grace@example.org", "least": 12}
     yield sample("choose-password", "choose_password", **choose)
     yield sample(

@@ -217,6 +217,14 @@ def _choice(typed: str, allowed: list[KeyAlgorithm] | list[int], name: str, mist
     return str(allowed[0])
 
 
+def names_for(
+    visit: Visit, profile: CertificateProfile, answers: RequestAnswers
+) -> tuple[CertificateNames | None, dict[str, str]]:
+    """The names that these answers would put into a certificate, and what is wrong with them, field by field."""
+    mistakes = _Mistakes()
+    return _names(visit, profile, answers, mistakes), mistakes.fields
+
+
 def _names(
     visit: Visit, profile: CertificateProfile, answers: RequestAnswers, mistakes: _Mistakes
 ) -> CertificateNames | None:

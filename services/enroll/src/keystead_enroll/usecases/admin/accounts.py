@@ -117,11 +117,14 @@ def _stored(
     account: WebFormAccount | None,
 ) -> dict[str, Any]:
     """What is stored of `wanted`. Raises NotAllowed, InputRefused."""
-    organization, department = _place(tx, actor, form, wanted)
     before = account.profile_ids if account else []
     profiles = [_profile(tx, actor, profile_id, before) for profile_id in wanted.profile_ids]
     found = [profile for profile in profiles if profile is not None]
-    mistakes = account_mistakes(form, organization, department, found, wanted.authorization, before)
+    try:
+        organization, department = _place(tx, actor, form, wanted)
+        mistakes = account_mistakes(form, organization, department, found, wanted.authorization, before)
+    except InputRefused as refusal:
+        mistakes = refusal.fields
     if len(found) < len(profiles):
         mistakes["profile_ids"] = Words("There is no such certificate profile.")
     digest = secrets.access_code_digest(wanted.access_code) if wanted.access_code else None

@@ -23,12 +23,19 @@ DESCRIBED = (
 
 
 def create_identity_provider(
-    transactions: Transactions, clock: Clock, actor: Actor, wanted: IdentityProviderInput, once: Once | None = None
+    transactions: Transactions,
+    clock: Clock,
+    actor: Actor,
+    wanted: IdentityProviderInput,
+    once: Once | None = None,
+    *,
+    provider_id: str = "",
 ) -> str:
-    """Stores an identity provider and answers its id. Raises NotAllowed, InputRefused."""
+    """Stores an identity provider and answers its id: `provider_id`, where that was told to somebody before. Raises
+    NotAllowed, InputRefused."""
     masters_only(actor, Words("set up identity providers"))
     now = clock.now()
-    fresh = IdentityProvider(new_id(), **wanted.model_dump(), created_at=now)
+    fresh = IdentityProvider(provider_id or new_id(), **wanted.model_dump(), created_at=now)
     with transactions.write() as tx:
         earlier = tx.earlier(actor.id, once.key, once.request_digest, fresh.id, now) if once else None
         if earlier:

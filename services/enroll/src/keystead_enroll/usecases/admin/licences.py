@@ -10,7 +10,7 @@ from keystead_enroll.domain.enrollment_inputs import LicenceInput
 from keystead_enroll.ports import Clock, Transactions
 from keystead_enroll.usecases.admin.common import Once, Target, masters_only, note
 
-VERSION_TAKEN = "There is this version already, and what persons accepted does not change. Give it a new one."
+VERSION_TAKEN = Words("There is this version already, and what persons accepted does not change. Give it a new one.")
 
 
 def list_licences(transactions: Transactions, actor: Actor) -> list[LicenceTerms]:
