@@ -10,10 +10,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.support.administrators import master, officer, take_fact
+from tests.support.administrators import console, master, officer, take_fact
 from tests.support.enroll_app import EnrollApp
 
 from keystead_contracts.people import IdentityProviderChecked, IdentityProviderState
+from keystead_contracts.words import Sentences, Words, to_plain
 from keystead_enroll.domain.administration import Grant, Role
 from keystead_kit.secrets import new_id
 
@@ -141,6 +142,16 @@ def test_what_auth_says_is_shown(app: EnrollApp) -> None:
     hear(app, made, 1, entity_id="https://idp.example/", detail="It works.")
     shown = api("GET", f"/identity-providers/{made}").json()
     assert (shown["state"], shown["entity_id"], shown["state_detail"]) == ("ready", "https://idp.example/", "It works.")
+
+
+@pytest.mark.parametrize("state", ["failed", "ready"])
+def test_the_console_says_in_german_what_auth_found(app: EnrollApp, state: str) -> None:
+    made = master(app).create("/identity-providers", SAML)
+    found = Sentences(Words("What was read before is used on."), Words("The address answers {status}.", status=503))
+    hear(app, made, 1, state=state, detail=str(found), detail_words=to_plain(found))
+    page = console(app).get(f"/identity-providers/{made}", **{"accept-language": "de"}).text
+    assert "Was früher gelesen wurde, gilt weiter. Die Adresse antwortet mit 503." in page
+    assert str(found) not in page
 
 
 def test_what_auth_said_of_an_older_version_or_before_is_ignored(app: EnrollApp) -> None:

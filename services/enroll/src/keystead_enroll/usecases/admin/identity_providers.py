@@ -77,7 +77,7 @@ def settle(tx: Transaction, provider: IdentityProvider, changed: dict[str, objec
         return
     provider.version += 1
     if any(name in changed for name in DESCRIBED):
-        provider.state, provider.state_detail, provider.entity_id = None, "", ""
+        provider.state, provider.state_detail, provider.state_words, provider.entity_id = None, "", None, ""
         provider.valid_until = provider.checked_at = None
     publish(tx, provider)
 
@@ -117,6 +117,7 @@ def take_judgement(tx: Transaction, fact: IdentityProviderChecked) -> None:
         {
             "state": fact.state,
             "state_detail": fact.detail,
+            "state_words": fact.detail_words,
             "entity_id": fact.entity_id,
             "valid_until": fact.valid_until,
             "checked_at": fact.checked_at,

@@ -14,7 +14,7 @@ from keystead_enroll.domain.enrollment import Authorization, EnrollmentForm, Web
 from keystead_enroll.domain.enrollment_inputs import AccountInput
 from keystead_enroll.domain.idp_mapping import MatchType
 from keystead_enroll.domain.lists import ACCOUNTS, DEPARTMENTS, FORMS, ORGANIZATIONS, PROFILES
-from keystead_enroll.domain.refusals import AccessCodeInUse
+from keystead_enroll.domain.refusals import AccessCodeInUse, AccessCodesTriedTooOften
 from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin import accounts as verbs
 from keystead_enroll.usecases.admin.common import reach
@@ -50,18 +50,18 @@ _MAPPING_HINT = Words(
 def router(tools: ConsoleTools) -> APIRouter:
     """The pages."""
     pages = APIRouter(include_in_schema=False)
-    secrets = tools.enroll.secrets
+    codes = tools.enroll.access_codes
 
     def create(transactions: Transactions, clock: Clock, actor: Actor, wanted: AccountInput) -> str:
         try:
-            return verbs.create_account(transactions, clock, secrets, actor, wanted)
-        except (InputRefused, AccessCodeInUse) as refusal:
+            return verbs.create_account(transactions, clock, codes, actor, wanted)
+        except (InputRefused, AccessCodeInUse, AccessCodesTriedTooOften) as refusal:
             raise _on_the_page(refusal) from refusal
 
     def change(transactions: Transactions, clock: Clock, actor: Actor, account_id: str, wanted: AccountInput) -> None:
         try:
-            verbs.change_account(transactions, clock, secrets, actor, account_id, wanted)
-        except (InputRefused, AccessCodeInUse) as refusal:
+            verbs.change_account(transactions, clock, codes, actor, account_id, wanted)
+        except (InputRefused, AccessCodeInUse, AccessCodesTriedTooOften) as refusal:
             raise _on_the_page(refusal) from refusal
 
     add_pages(
@@ -87,7 +87,7 @@ def router(tools: ConsoleTools) -> APIRouter:
     return pages
 
 
-def _on_the_page(refusal: InputRefused | AccessCodeInUse) -> InputRefused:
+def _on_the_page(refusal: InputRefused | AccessCodeInUse | AccessCodesTriedTooOften) -> InputRefused:
     """The refusal with its mistakes beside the questions of the page."""
     asked = {"organization_id": "place", "department_id": "place", "idp_rules": "rule_key_0", "form_id": "form"}
     return InputRefused({asked.get(name, name): sentence for name, sentence in refusal.fields.items()})
