@@ -235,3 +235,8 @@ def test_the_export_goes_on_after_a_page(app: EnrollApp, monkeypatch: pytest.Mon
     monkeypatch.setattr("keystead_enroll.usecases.admin.export_certificates.AT_ONCE", 2)
     rows = master(app)("GET", "/certificates/export.csv").text.splitlines()
     assert len(rows) == len(set(rows)) == 4
+
+
+def test_an_order_that_the_document_does_not_name_is_refused_an_empty_one_too(app: EnrollApp) -> None:
+    for order in ("", "colour", "-"):
+        assert master(app)("GET", "/certificates", params={"sort": order}).status_code == 422
