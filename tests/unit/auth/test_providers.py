@@ -17,7 +17,7 @@ from tests.unit.auth.fakes import START, FakeClock, FakeRandomness, FakeTransact
 
 from keystead_auth.adapters.fetch import HttpFetcher
 from keystead_auth.adapters.oidc import SecretFolder
-from keystead_auth.domain.attributes import MOST_OCTETS, Sent, canonical, person
+from keystead_auth.domain.attributes import MOST_OCTETS, Sent, canonical, fitting, person
 from keystead_auth.domain.errors import MethodNotOffered
 from keystead_auth.domain.idp_errors import FetchFailed, MailMissing, ProviderNotReady, ProviderUnknown
 from keystead_auth.domain.networks import may_connect
@@ -210,7 +210,7 @@ def test_a_provider_s_own_name_comes_before_the_usual_ones() -> None:
 
 
 def test_unknown_attributes_and_empty_or_invisible_values_are_left_out() -> None:
-    sent = [Sent("salary", ("1",)), Sent("cn", ("", "  ", "a\x00b", "a\u202eb", "x" * 300)), Sent("sn", (" L ", "L"))]
+    sent = [Sent("salary", ("1",)), Sent("cn", ("", "  ", "a\x00b", "a\u202eb")), Sent("sn", (" L ", "L"))]
     assert canonical(sent, {}) == {"sn": ["L"]}
 
 
@@ -235,12 +235,20 @@ def test_a_person_is_called_by_the_best_name_there_is(attributes: dict[str, list
     assert person(attributes | {"mail": ["a@b.example"]}).name == name
 
 
-def test_more_attributes_than_fit_are_cut_where_there_are_most() -> None:
-    who = person({"mail": ["a@b.example"], "groups": [f"group-{n:04}" * 3 for n in range(200)], "sn": ["S"]})
-    assert who.cut and who.attributes["sn"] == ["S"]
-    assert 0 < len(who.attributes["groups"]) < 200
-    assert sum(len(value) for values in who.attributes.values() for value in values) <= MOST_OCTETS
+def test_more_attributes_than_fit_are_cut_where_there_are_most_and_it_is_said_where() -> None:
+    groups = [f"group-{n:04}" * 3 for n in range(200)]
+    who = person({"mail": ["a@b.example"], "groups": groups, "sn": ["S"]})
+    assert who.cut and who.attributes["groups"] == groups
+    kept, cut = fitting(who.attributes)
+    assert (kept["sn"], cut) == (["S"], ["groups"])
+    assert 0 < len(kept["groups"]) < 200
+    assert sum(len(value) for values in kept.values() for value in values) <= MOST_OCTETS
     assert not person({"mail": ["a@b.example"]}).cut
+
+
+def test_a_value_that_is_too_long_to_tell_is_not_lost_silently() -> None:
+    attributes = canonical([Sent("entitlement", ("urn:" + "x" * MOST_OCTETS,)), Sent("mail", ("a@b.example",))], {})
+    assert fitting(person(attributes).attributes) == ({"mail": ["a@b.example"]}, ["entitlement"])
 
 
 # --- where they may be ----------------------------------------------------------------------------------------------

@@ -17,10 +17,12 @@ from starlette.responses import PlainTextResponse
 from tests.support.servers import RedisServer
 
 from keystead_contracts.problems import ProblemCode
+from keystead_kit.bodies import MOST_BODY_BYTES
 from keystead_kit.forms import Cookies, FormGuard
-from keystead_kit.http import MOST_BODY_BYTES, ProblemException, new_app
+from keystead_kit.http import new_app
 from keystead_kit.logs import configure_logging
 from keystead_kit.pages import Pages
+from keystead_kit.problems import ProblemException
 from keystead_kit.ratelimit import RateLimiter
 
 ORIGIN = "https://enroll.example.org"

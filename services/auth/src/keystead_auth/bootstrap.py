@@ -191,6 +191,7 @@ def worker_parts(settings: AuthSettings, clock: Clock | None = None) -> WorkerPa
     bus = Bus(SERVICE, settings.redis_url.get_secret_value())
     clock = clock or SystemClock()
     randomness = SystemRandomness()
+    program = find_xmlsec()
 
     def take(session: Session, fact: Fact, envelope: Envelope) -> None:
         take_fact(session, fact, envelope, randomness, password_link(settings.public_origin))
@@ -203,7 +204,9 @@ def worker_parts(settings: AuthSettings, clock: Clock | None = None) -> WorkerPa
         transactions=SqlTransactions(database),
         randomness=randomness,
         clock=clock,
-        sources=Sources(fetcher(settings), SecretFolder(settings.oidc_secrets)),
+        sources=Sources(
+            fetcher(settings), SecretFolder(settings.oidc_secrets), XmlSec(program, ()) if program else None
+        ),
         unsupported=unsupported(settings),
     )
 

@@ -83,6 +83,8 @@ class IdentityProviderPublished(Message):
     kind: IdentityProviderKind
     metadata_url: str | None = None
     metadata_xml: Annotated[str, Field(max_length=262_144)] | None = None
+    metadata_certificate: Annotated[str, Field(max_length=16_384)] | None = None
+    """PEM: metadata from `metadata_url` is taken only if its key signed it. None: as it comes over https."""
     issuer: str | None = None
     client_id: str | None = None
     client_secret_name: str | None = None

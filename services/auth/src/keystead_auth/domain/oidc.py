@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from keystead_auth.domain.attributes import Sent
-from keystead_auth.domain.errors import Refusal
 from keystead_auth.domain.idp_errors import (
     AudienceWrong,
     IdTokenWrong,
@@ -20,6 +19,7 @@ from keystead_auth.domain.idp_errors import (
     RequestUnknown,
     TooLate,
 )
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 
 ALGORITHMS = ("RS256", "ES256", "PS256")

@@ -36,6 +36,7 @@ identity_providers = Table(
     Column("kind", EnumText(IdentityProviderKind), nullable=False),
     Column("metadata_url", Text),
     Column("metadata_xml", Text),
+    Column("metadata_certificate", Text),
     Column("issuer", Text),
     Column("client_id", String(256)),
     Column("client_secret_name", String(128)),

@@ -130,11 +130,12 @@ registration_tokens = Table(
     "registration_tokens",
     metadata,
     Column("id", ID, primary_key=True),
-    Column("name", String(128), nullable=False, unique=True),
+    Column("name", String(128), nullable=False),
     Column("digest", String(64), nullable=False, unique=True),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
     Column("owner", String(254)),
     Column("expires_at", UtcDateTime),
+    UniqueConstraint("organization_id", "name"),
 )
 _CURRENT = text("current")
 """One version is current at most, whatever happens at once."""
@@ -162,6 +163,7 @@ sessions = Table(
     Column("identity_provider", ID),
     Column("identity_provider_organizations", TEXTS, nullable=False),
     Column("attributes", OBJECT, nullable=False),
+    Column("attributes_cut", TEXTS, nullable=False, server_default="[]"),
     Column("persons", TEXTS, nullable=False),
 )
 burned = Table(

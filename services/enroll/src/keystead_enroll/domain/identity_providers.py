@@ -19,6 +19,7 @@ class IdentityProvider:
     kind: IdentityProviderKind
     metadata_url: str | None = None
     metadata_xml: str | None = None
+    metadata_certificate: str | None = None
     issuer: str | None = None
     client_id: str | None = None
     client_secret_name: str | None = None

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Sentences, Words
-from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.names import shown
 
 _TOLD = 5
@@ -87,6 +87,24 @@ class GroupsUnknown(NoAccount):
             )
             if sent
             else Words("Your sign-in service sends no groups for you that lead to a certificate of this form.")
+        )
+
+
+class AttributesCut(NoAccount):
+    """The identity provider said more of the person than is known here, and what they may do depends on it."""
+
+    default_advice = Words(
+        "Ask whoever runs your sign-in service to send fewer of them to this service: those that its forms are about."
+    )
+    title = Words("Your sign-in service says too much about you")
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            Words(
+                "Your sign-in service sends more values of “{name}” than can be taken, so what you may use here cannot "
+                "be decided.",
+                name=name,
+            )
         )
 
 

@@ -18,6 +18,7 @@ from keystead_contracts.agent import Install
 from keystead_contracts.base import serial_hex
 from keystead_contracts.events import CertificateIssued
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import THE_SERVICE
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent, renewal_time
@@ -33,7 +34,6 @@ from keystead_enroll.domain.certificates import (
 )
 from keystead_enroll.domain.csr import check_csr
 from keystead_enroll.domain.enrollment import CsrGenerationMethod
-from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.lint import refuse_findings
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Order, OrderState

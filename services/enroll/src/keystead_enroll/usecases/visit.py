@@ -116,6 +116,7 @@ def _visitor(tx: Transaction, session: PortalSession) -> Visitor:
         method=method,
         persons=persons,
         attributes=session.attributes,
+        attributes_cut=session.attributes_cut,
         homes=tx.homes(session.attributes.get(HOME, ())),
         provider_organizations=session.identity_provider_organizations,
     )

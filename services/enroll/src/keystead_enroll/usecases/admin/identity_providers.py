@@ -16,7 +16,9 @@ from keystead_kit.secrets import new_id
 
 KIND = Words("identity provider")
 NAME_TAKEN = Words("Another identity provider has this name already. Choose another name.")
-DESCRIBED = ("metadata_url", "metadata_xml", "issuer", "client_id", "client_secret_name", "kind")
+DESCRIBED = (
+    "metadata_url", "metadata_xml", "metadata_certificate", "issuer", "client_id", "client_secret_name", "kind"
+)  # fmt: skip
 """What auth's judgement is about: when one changes, it no longer holds."""
 
 
@@ -89,6 +91,7 @@ def publish(tx: Transaction, provider: IdentityProvider, *, withdrawn: bool = Fa
         kind=provider.kind,
         metadata_url=provider.metadata_url,
         metadata_xml=provider.metadata_xml,
+        metadata_certificate=provider.metadata_certificate,
         issuer=provider.issuer,
         client_id=provider.client_id,
         client_secret_name=provider.client_secret_name,

@@ -238,9 +238,21 @@ def _fieldsets(tx: Transaction) -> tuple[Fieldset, ...]:
                 FormField(
                     "metadata_xml", Words("Or the metadata itself"), "textarea", required=False, rows=6, code=True
                 ),
+                FormField(
+                    "metadata_certificate",
+                    Words("Certificate that signs it"),
+                    "textarea",
+                    required=False,
+                    rows=4,
+                    code=True,
+                    hint=Words(
+                        "PEM, for metadata from an address: it is taken only with a signature by this certificate's "
+                        "key. Without one, it is taken as it comes over https."
+                    ),
+                ),
             ),
             legend="SAML 2.0",
-            intro=Words("One of the three. From an address it is read again regularly."),
+            intro=Words("One of the first three. From an address it is read again regularly."),
         ),
         Fieldset(
             (
@@ -351,6 +363,7 @@ def _values(posted: Posted, _provider: IdentityProvider | None) -> dict[str, obj
         "kind": posted.text("kind"),
         "metadata_url": posted.optional("metadata_url"),
         "metadata_xml": _file(posted) or posted.optional("metadata_xml"),
+        "metadata_certificate": posted.optional("metadata_certificate"),
         "issuer": posted.optional("issuer"),
         "client_id": posted.optional("client_id"),
         "client_secret_name": posted.optional("client_secret_name"),
