@@ -156,7 +156,7 @@ def router(context: WebContext) -> APIRouter:
         with enroll.transactions.read() as tx:
             visit = find_visit(tx, enroll.clock, uri, context.session_token(request))
             if not visit.locked:
-                return RedirectResponse(next_page(visit, renew), 303)
+                return RedirectResponse(next_page(visit, renew) if renew else _first_page(tx, visit), 303)
         draft = context.drafts.get(request)
         return context.render(
             request, "access_code.html", **visit_view(visit),
