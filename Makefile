@@ -3,7 +3,7 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-run demo up test test-unit test-integration test-e2e test-browsers \
-	fuzz check format format-check lint types imports migrations translations translations-check readme bench requirements clean
+	windows test-windows fuzz check format format-check lint types imports migrations translations translations-check readme bench requirements clean
 
 BIN := .venv/bin
 LOCAL := PYTHONPATH=deploy/local $(BIN)/python -m keystead_local
@@ -11,6 +11,7 @@ LOCAL := PYTHONPATH=deploy/local $(BIN)/python -m keystead_local
 T ?= tests
 # two at once, each file's tests in one process: files share servers, processes do not
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/browsers
+WINDOWS := PYTHONPATH=.:deploy/local:deploy/windows $(BIN)/python -m keystead_windows
 PORT ?= 8080
 
 help: ## list the targets
@@ -44,6 +45,16 @@ test-browsers: ## run the way to a certificate in Firefox too; not in `make test
 	@deploy/local/setup.sh browsers
 	@$(BIN)/python -m pytest tests/browsers
 
+windows: ## build the agent for Windows and its MSI, in var/windows; not in `make test`
+	@deploy/local/setup.sh windows
+	@$(WINDOWS) build
+
+test-windows: ## run the agent's tests for Windows under Wine; not in `make test`: CPython for Windows comes first
+	@deploy/local/setup.sh windows
+	@$(WINDOWS) test
+	@$(WINDOWS) build
+	@KEYSTEAD_WINDOWS_TESTS=1 $(BIN)/python -m pytest tests/wine
+
 fuzz: setup ## send the API what its document allows and forbids, for ten minutes (SECONDS=600 SEED=…)
 	@PYTHONPATH=deploy/local $(BIN)/python -m tests.attacks.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
@@ -61,7 +72,7 @@ lint: setup ## ruff, shellcheck
 	@shellcheck .ci/run $$(git ls-files -co --exclude-standard '*.sh')
 
 types: setup ## mypy, strict
-	@$(BIN)/mypy services/*/src agent/src deploy/local tests
+	@$(BIN)/mypy services/*/src agent/src deploy/local deploy/windows tests
 
 imports: setup ## the import contracts between and inside distributions
 	@$(BIN)/lint-imports
@@ -85,6 +96,11 @@ requirements: setup ## pin requirements/*.txt again from requirements/*.in
 	@for name in services agent dev; do \
 	  $(BIN)/uv pip compile --system-certs --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-annotate --no-emit-index-url --output-file requirements/$$name.txt requirements/$$name.in; \
+	done
+	@for name in agent-windows windows; do \
+	  $(BIN)/uv pip compile --system-certs --quiet --python-platform x86_64-pc-windows-msvc --python-version 3.13 \
+	    --only-binary :all: --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	    --constraint requirements/dev.txt --output-file requirements/$$name.txt requirements/$$name.in; \
 	done
 
 clean: ## remove .venv, var and caches

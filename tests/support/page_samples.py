@@ -373,8 +373,8 @@ def request_pages() -> Iterator[Sample]:
         return Sample(name, ENROLL, template, base | context)
 
     accounts = [
-        {"id": "a1", "name": "Staff", "organization": "Northwind University", "department": None},
-        {"id": "a2", "name": "Physics laboratory", "organization": "Northwind University", "department": "Physics"},
+        {"id": "a1", "name": "Staff certificate", "place": "Northwind University"},
+        {"id": "a2", "name": "Laboratory certificate", "place": "Northwind University, Physics"},
     ]
     choose: dict[str, Any] = {"action": "/e/x/account", "accounts": accounts}
     yield sample("choose-account", "choose_account.html", values={}, errors={}, **choose)

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 
 from keystead_auth.bootstrap import SERVICE, Parts
 from keystead_auth.domain.administrator_errors import InvitationInvalid
-from keystead_auth.domain.errors import LinkInvalid, Refusal, TooManyAttempts
+from keystead_auth.domain.errors import LinkInvalid, TooManyAttempts
 from keystead_auth.domain.idp_errors import AnswerRefused
 from keystead_auth.web import (
     administrator_account,
@@ -24,9 +24,11 @@ from keystead_auth.web import (
 from keystead_auth.web.answers import Answers
 from keystead_auth.web.comers import Comers
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
-from keystead_kit.http import ProblemException, new_app, problem_response, wants_page
+from keystead_kit.http import new_app
 from keystead_kit.pages import Pages
+from keystead_kit.problems import ProblemException, problem_response, wants_page
 
 _STATUS = {
     ProblemCode.NOT_FOUND: 404,

@@ -9,11 +9,11 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, field_
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_contracts.identity import ATTRIBUTES, SignInMethod
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 from keystead_enroll.domain.certificates import ALLOWED_EXTENDED_KEY_USAGES
 from keystead_enroll.domain.device_name_pattern import DeviceNamePattern
 from keystead_enroll.domain.enrollment import Authorization, CsrGenerationMethod
-from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.idp_mapping import MatchType
 from keystead_enroll.domain.inputs import AccessCode, AccountName, Input, Name, WebAddress, at_odds, words_of
 from keystead_enroll.domain.name_templates import NameTemplate

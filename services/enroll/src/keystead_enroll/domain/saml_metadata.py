@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xml.parsers import expat
 
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
-from keystead_enroll.domain.errors import Refusal
 
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"
 _ROOTS = (f"{METADATA} EntityDescriptor", f"{METADATA} EntitiesDescriptor")

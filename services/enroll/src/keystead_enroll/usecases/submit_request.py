@@ -28,7 +28,7 @@ from keystead_enroll.domain.provided_csr import KEY_IN_USE, evidence_of_provided
 from keystead_enroll.domain.refusals import RequestRefused, SessionExpired, TooManyOpenOrders
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import note, person_actor
-from keystead_enroll.usecases.change_order import order_target
+from keystead_enroll.usecases.end_order import order_target
 from keystead_enroll.usecases.links import add_link, proceed
 from keystead_enroll.usecases.visit import Visit, find_visit
 from keystead_kit.secrets import new_id, token_digest

@@ -117,6 +117,7 @@ def visitor_of(tx: Transaction, session: PortalSession) -> Visitor:
         method=method,
         persons=persons,
         attributes=session.attributes,
+        attributes_cut=session.attributes_cut,
         homes=tx.homes(session.attributes.get(HOME, ())),
         provider_organizations=session.identity_provider_organizations,
     )

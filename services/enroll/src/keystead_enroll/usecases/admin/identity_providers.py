@@ -16,7 +16,9 @@ from keystead_kit.secrets import new_id
 
 KIND = Words("identity provider")
 NAME_TAKEN = Words("Another identity provider has this name already. Choose another name.")
-DESCRIBED = ("metadata_url", "metadata_xml", "issuer", "client_id", "client_secret_name", "kind")
+DESCRIBED = (
+    "metadata_url", "metadata_xml", "metadata_certificate", "issuer", "client_id", "client_secret_name", "kind"
+)  # fmt: skip
 """What auth's judgement is about: when one changes, it no longer holds."""
 
 
@@ -82,7 +84,7 @@ def settle(tx: Transaction, provider: IdentityProvider, changed: dict[str, objec
         return
     provider.version += 1
     if any(name in changed for name in DESCRIBED):
-        provider.state, provider.state_detail, provider.entity_id = None, "", ""
+        provider.state, provider.state_detail, provider.state_words, provider.entity_id = None, "", None, ""
         provider.valid_until = provider.checked_at = None
     publish(tx, provider)
 
@@ -96,6 +98,7 @@ def publish(tx: Transaction, provider: IdentityProvider, *, withdrawn: bool = Fa
         kind=provider.kind,
         metadata_url=provider.metadata_url,
         metadata_xml=provider.metadata_xml,
+        metadata_certificate=provider.metadata_certificate,
         issuer=provider.issuer,
         client_id=provider.client_id,
         client_secret_name=provider.client_secret_name,
@@ -121,6 +124,7 @@ def take_judgement(tx: Transaction, fact: IdentityProviderChecked) -> None:
         {
             "state": fact.state,
             "state_detail": fact.detail,
+            "state_words": fact.detail_words,
             "entity_id": fact.entity_id,
             "valid_until": fact.valid_until,
             "checked_at": fact.checked_at,

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from keystead_contracts.identity import SignInMethod
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.eligibility import OpenWay, Visitor, Way, open_ways
 from keystead_enroll.domain.enrollment import CertificateProfile, EnrollmentForm, WebFormAccount
 from keystead_enroll.domain.enrollment_inputs import TrialInput
-from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.lists import ACCOUNTS, FORMS, PERSONS
 from keystead_enroll.domain.names import CertificateNames

@@ -10,7 +10,7 @@ from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.enrollment import WebFormAccount
 from keystead_enroll.domain.enrollment_inputs import AccountInput
 from keystead_enroll.domain.lists import ACCOUNTS
-from keystead_enroll.domain.refusals import AccessCodeInUse
+from keystead_enroll.domain.refusals import AccessCodeInUse, AccessCodesTriedTooOften
 from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin import accounts as verbs
 from keystead_enroll.web.console.account_questions import (
@@ -37,18 +37,18 @@ NAV = "forms"
 def router(tools: ConsoleTools) -> APIRouter:
     """The pages."""
     pages = APIRouter(include_in_schema=False)
-    secrets = tools.enroll.secrets
+    codes = tools.enroll.access_codes
 
     def create(transactions: Transactions, clock: Clock, actor: Actor, wanted: AccountInput) -> str:
         try:
-            return verbs.create_account(transactions, clock, secrets, actor, wanted)
-        except AccessCodeInUse as refusal:
+            return verbs.create_account(transactions, clock, codes, actor, wanted)
+        except (AccessCodeInUse, AccessCodesTriedTooOften) as refusal:
             raise InputRefused(refusal.fields) from refusal
 
     def change(transactions: Transactions, clock: Clock, actor: Actor, account_id: str, wanted: AccountInput) -> None:
         try:
-            verbs.change_account(transactions, clock, secrets, actor, account_id, wanted)
-        except AccessCodeInUse as refusal:
+            verbs.change_account(transactions, clock, codes, actor, account_id, wanted)
+        except (AccessCodeInUse, AccessCodesTriedTooOften) as refusal:
             raise InputRefused(refusal.fields) from refusal
 
     add_pages(

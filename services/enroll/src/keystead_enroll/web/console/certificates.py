@@ -124,7 +124,7 @@ def router(tools: ConsoleTools) -> APIRouter:
             wanted = checked(RevocationInput, {"reason": posted.text("reason"), "note": posted.text("note")})
         except InputRefused as refusal:
             return tools.again(request, posted, refusal, lambda draft: ask_page(request, visitor, id, draft))
-        revoke_certificate(transactions, clock, visitor.actor, id, wanted)
+        revoke_certificate(transactions, clock, tools.enroll.settings.public_origin, visitor.actor, id, wanted)
         return tools.done(request, f"{BASE}/{id}", "revoked")
 
     add_pages(

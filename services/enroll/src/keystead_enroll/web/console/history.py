@@ -38,7 +38,10 @@ _VERBS = {
     "reject": Words("Declined"),
     "cancel": Words("Cancelled"),
     "remove": Words("Removed"),
+    "issue": Words("Issued"),
     "install": Words("Installed"),
+    "code-in-use": Words("Access code in use already"),
+    "fail": Words("Came to nothing"),
 }
 
 _REFERENCES: Mapping[str, ListDefinition[Any]] = {

@@ -119,6 +119,7 @@ def provider_values(posted: Posted, provider: IdentityProvider | None) -> dict[s
         own = {
             "metadata_url": posted.optional("metadata_url"),
             "metadata_xml": _file(posted) or posted.optional("metadata_xml"),
+            "metadata_certificate": posted.optional("metadata_certificate"),
         }
     return {
         **own,
@@ -202,9 +203,21 @@ _SAML = Fieldset(
         FormField("metadata_url", Words("Address of its metadata"), "url", required=False, hint=Words("With https://")),
         FormField("metadata_file", Words("Or a file with its metadata"), "file", required=False),
         FormField("metadata_xml", Words("Or the metadata itself"), "textarea", required=False, rows=6, code=True),
+        FormField(
+            "metadata_certificate",
+            Words("Certificate that signs it"),
+            "textarea",
+            required=False,
+            rows=4,
+            code=True,
+            hint=Words(
+                "PEM, for metadata from an address: it is taken only with a signature by this certificate's "
+                "key. Without one, it is taken as it comes over https."
+            ),
+        ),
     ),
     legend="SAML 2.0",
-    intro=Words("One of the three. From an address it is read again regularly."),
+    intro=Words("One of the first three. From an address it is read again regularly."),
 )
 _OIDC = Fieldset(
     (

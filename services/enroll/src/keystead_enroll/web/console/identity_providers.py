@@ -140,12 +140,12 @@ def _notices(provider: IdentityProvider, now: datetime) -> tuple[Notice, ...]:
     if not provider.active:
         return ()
     if provider.state is IdentityProviderState.FAILED:
-        return (Notice(Words("Nobody can sign in through it: {why}", why=Words(provider.state_detail)), "bad"),)
+        return (Notice(Words("Nobody can sign in through it: {why}", why=provider.why), "bad"),)
     if provider.state is None:
         return (Notice(Words("It has not been looked at yet. Open this page again in a minute."), "calm"),)
     if provider.valid_until is not None and provider.valid_until - now < SOON:
         return (Notice(Words("Its metadata or its signing certificate ends soon. Ask whoever runs it."), "warn"),)
-    return ()
+    return (Notice(provider.why, "warn"),) if provider.why else ()
 
 
 def _detail(tx: Transaction, actor: Actor, provider: IdentityProvider, origin: str, now: datetime) -> DetailPage:

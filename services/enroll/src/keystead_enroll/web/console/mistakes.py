@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration_refusals import InputRefused
-from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.ports import Transaction, Transactions
 from keystead_enroll.web.input_errors import mistakes_of
 

@@ -20,7 +20,8 @@ from keystead_enroll.web.console.navigation import navigation
 from keystead_enroll.web.console.widgets import LAYOUT, Frame, ListPage, Notice
 from keystead_enroll.web.context import WebContext
 from keystead_kit.drafts import Draft
-from keystead_kit.http import ProblemException, client_address
+from keystead_kit.http import client_address
+from keystead_kit.problems import ProblemException
 
 CONSOLE = "console"
 """The cookie of a console session."""
