@@ -85,9 +85,10 @@ def _role(tx: Transaction, grant: Grant) -> Cell:
     department = tx.get(Department, grant.department_id) if grant.department_id else None
     place = "".join(f", {each.name}" for each in (organization, department) if each)
     some = len(grant.certificate_types) < len(CertificateType)
+    types = listed(TYPE_WORDS[kind] for kind in CertificateType if kind in grant.certificate_types)
     return text(
         Words("{role}{place}", role=ROLE_WORDS[grant.role], place=place),
-        listed(TYPE_WORDS[kind] for kind in CertificateType if kind in grant.certificate_types) if some else "",
+        Words("only {types}", types=types) if some else "",
     )
 
 
