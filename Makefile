@@ -3,7 +3,7 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-run demo up test test-unit test-integration test-e2e test-browsers \
-	fuzz check format format-check lint types imports migrations translations translations-check readme bench requirements clean
+	windows test-windows fuzz check format format-check lint types imports migrations translations translations-check readme bench requirements clean
 
 # every process of a stack would compile all that it imports, again at each start
 unexport PYTHONDONTWRITEBYTECODE
@@ -15,6 +15,7 @@ T ?= tests
 # two at once, each file's tests in one process: files share servers, processes do not. In the order of the folders:
 # the long files, over whole stacks, come early, and the many short unit tests even out the end
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/browsers
+WINDOWS := PYTHONPATH=.:deploy/local:deploy/windows $(BIN)/python -m keystead_windows
 PORT ?= 8080
 
 help: ## list the targets
@@ -48,6 +49,16 @@ test-browsers: ## run the way to a certificate in Firefox too; not in `make test
 	@deploy/local/setup.sh browsers
 	@$(BIN)/python -m pytest tests/browsers
 
+windows: ## build the agent for Windows and its MSI, in var/windows; not in `make test`
+	@deploy/local/setup.sh windows
+	@$(WINDOWS) build
+
+test-windows: ## run the agent's tests for Windows under Wine; not in `make test`: CPython for Windows comes first
+	@deploy/local/setup.sh windows
+	@$(WINDOWS) test
+	@$(WINDOWS) build
+	@KEYSTEAD_WINDOWS_TESTS=1 $(BIN)/python -m pytest tests/wine
+
 fuzz: setup ## send the API what its document allows and forbids, for ten minutes (SECONDS=600 SEED=…)
 	@PYTHONPATH=deploy/local $(BIN)/python -m tests.attacks.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
@@ -65,7 +76,7 @@ lint: setup ## ruff, shellcheck
 	@shellcheck .ci/run $$(git ls-files -co --exclude-standard '*.sh')
 
 types: setup ## mypy, strict
-	@$(BIN)/mypy services/*/src agent/src deploy/local tests
+	@$(BIN)/mypy services/*/src agent/src deploy/local deploy/windows tests
 
 imports: setup ## the import contracts between and inside distributions
 	@$(BIN)/lint-imports
@@ -89,6 +100,11 @@ requirements: setup ## pin requirements/*.txt again from requirements/*.in
 	@for name in services agent dev; do \
 	  $(BIN)/uv pip compile --system-certs --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-annotate --no-emit-index-url --output-file requirements/$$name.txt requirements/$$name.in; \
+	done
+	@for name in agent-windows windows; do \
+	  $(BIN)/uv pip compile --system-certs --quiet --python-platform x86_64-pc-windows-msvc --python-version 3.13 \
+	    --only-binary :all: --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	    --constraint requirements/dev.txt --output-file requirements/$$name.txt requirements/$$name.in; \
 	done
 
 clean: ## remove .venv, var and caches

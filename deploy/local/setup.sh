@@ -5,6 +5,7 @@
 #   setup.sh        what `make demo` and `make up` need
 #   setup.sh all    and what the tests and checks need
 #   setup.sh browsers    and Firefox, with geckodriver built from its crate
+#   setup.sh windows     and what builds and tests the agent for Windows
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 what=${1:-run}
@@ -56,6 +57,14 @@ fi
 if [ "$what" = browsers ]; then
   need firefox-esr command -v firefox-esr
   need cargo-web new_cargo
+fi
+if [ "$what" = windows ]; then
+  need wine64 test -x /usr/lib/wine/wine64
+  need maven command -v mvn
+  need gcc-mingw-w64-x86-64-win32 command -v x86_64-w64-mingw32-gcc
+  need wixl command -v wixl
+  need msitools command -v msibuild
+  need osslsigncode command -v osslsigncode
 fi
 
 install_packages() {

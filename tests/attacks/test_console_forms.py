@@ -13,7 +13,7 @@ from tests.support.every_route import console_routes
 from tests.support.servers import RedisServer
 from tests.support.tenants import UNKNOWN, contents
 
-from keystead_kit.http import CSP
+from keystead_kit.edge import CSP
 
 HTTPS = "https://enroll.test"
 

@@ -18,10 +18,24 @@ from tests.support.enroll_app import ACCESS_CODE_KEY, ADA, BOB, COOKIE_KEY, SETU
 from keystead_enroll.cli import main
 from keystead_enroll.cli_server import service
 from keystead_enroll.domain.administration import Grant, Role, Scope
+from keystead_enroll.domain.lint import Finding
 from keystead_enroll.domain.lists import AUDIT
+from keystead_enroll.domain.refusals import DeclarationInvalid
 from keystead_enroll.domain.search import PageWanted
+from keystead_enroll.ports import Linter
 
 Keystead = Callable[..., Result]
+
+
+class _Counting:
+    """A linter that counts what it lints."""
+
+    def __init__(self, linter: Linter) -> None:
+        self.linter, self.count = linter, 0
+
+    def lint(self, der: bytes) -> tuple[Finding, ...]:
+        self.count += 1
+        return self.linter.lint(der)
 
 
 def runner(environment: Mapping[str, str | None]) -> CliRunner:
@@ -180,6 +194,39 @@ def test_a_short_root_passphrase_is_refused_with_its_file(tmp_path: Path) -> Non
     assert f"{tmp_path}/passphrase has 5 octets, and 12 are the least" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--organization", " "], "--organization: "),
+        (["--organization", "x" * 65], "--organization: "),
+        (["--root-name", ""], "--root-name: "),
+        (["--issuing-name", "One\nTwo"], "--issuing-name: "),
+        (["--root-name", "The CA", "--issuing-name", "The CA"], "--issuing-name: is the root's name too"),
+        (["--root-folder", "passphrase"], "--root-folder: "),
+        (["--root-passphrase-file", "missing"], "--root-passphrase-file missing: "),
+    ],
+)
+def test_a_wrong_argument_of_ca_init_is_named_and_nothing_is_written(
+    wrong: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "passphrase").write_text("the root's passphrase\n")
+    refused = ca_init(tmp_path, "--root-passphrase-file", "passphrase", *wrong)
+    assert refused.exit_code == 2, refused.output
+    assert said in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["passphrase"]
+
+
+def test_nobody_is_asked_for_the_passphrase_of_a_ca_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ca_init(tmp_path, "--unencrypted-root-key").exit_code == 0
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True, raising=False)
+    refused = ca_init(tmp_path)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "Passphrase" not in refused.stderr
+
+
 def test_the_issuing_ca_s_key_is_never_in_plain_text_in_production(tmp_path: Path) -> None:
     values = {"KEYSTEAD_ENROLL_CA_FOLDER": str(tmp_path / "ca")}
     refused = runner(values).invoke(main, ["ca", "init", "--organization", "Example", "--unencrypted-root-key"])
@@ -312,13 +359,73 @@ def test_an_officer_is_made_by_the_name_of_their_place(app: EnrollApp, keystead:
     assert json.loads(made.stdout)["email"] == ADA
     wrong = keystead("bootstrap", "administrator", BOB, "--name", "Bob", "--role", "rao", "--organization", "Nowhere")
     assert (wrong.exit_code, "Nowhere" in wrong.stderr) == (2, True)
-    assert keystead("bootstrap", "administrator", BOB, "--name", "Bob", "--role", "rao").exit_code == 2
     assert keystead("bootstrap", "administrator", ADA, "--name", "Ada").exit_code == 2
 
 
 def test_nobody_gets_a_token_who_is_no_administrator(app: EnrollApp, keystead: Keystead) -> None:
     refused = keystead("bootstrap", "token", "--administrator", "nobody@example.org", "--name", "x")
-    assert (refused.exit_code, refused.stdout) == (3, "")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "--administrator: There is no administrator “nobody@example.org”." in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["administrator", "no address", "--name", " "], {"EMAIL", "--name"}),
+        (["administrator", BOB, "--name", "Bob", "--role", "rao"], {"--organization"}),
+        (["administrator", BOB, "--name", "Bob", "--role", "drao"], {"--organization", "--department"}),
+        (["administrator", BOB, "--name", "Bob", "--organization", "Example Hospital"], {"--organization"}),
+        (["administrator", BOB, "--name", "Bob", "--department", "Radiology"], {"--department"}),
+        (["token", "--administrator", BOB, "--name", ""], {"--name"}),
+    ],
+)
+def test_wrong_arguments_of_bootstrap_are_named_before_the_database_is_asked(
+    arguments: list[str], named: set[str], redis_url: str
+) -> None:
+    nowhere = environment("postgresql+psycopg://u:p@127.0.0.1:1/d", redis_url)
+    refused = runner(nowhere).invoke(main, ["bootstrap", *arguments])
+    assert refused.exit_code == 2, refused.output
+    assert {line.split(":")[1].strip() for line in refused.stderr.splitlines()} == named
+
+
+def test_a_department_is_looked_for_in_its_organization(app: EnrollApp, keystead: Keystead) -> None:
+    place = ("--role", "drao", "--organization", "Example Hospital", "--department", "Nowhere")
+    refused = keystead("bootstrap", "administrator", BOB, "--name", "Bob", *place)
+    assert (refused.exit_code, "--department: " in refused.stderr) == (2, True)
+
+
+def test_an_address_that_an_administrator_has_is_named(app: EnrollApp, keystead: Keystead) -> None:
+    for expected in (0, 2):
+        done = keystead("bootstrap", "administrator", ADA, "--name", "Ada")
+        assert done.exit_code == expected
+    assert "error: EMAIL: " in done.stderr
+
+
+def test_a_profile_is_linted_when_it_changes_and_at_no_other_time(app: EnrollApp) -> None:
+    linted = _Counting(app.linter)
+    app.linter = linted  # type: ignore[assignment]
+    app.apply(SETUP)
+    assert linted.count == 0
+    person = SETUP["profiles"][0]
+    app.apply({"profiles": [person | {"term_days": [30]}, *SETUP["profiles"][1:]]})
+    assert linted.count == len(person["key_algorithms"])
+    policies = ["1.2.3", f"1.2.3.{10**40}"]
+    with pytest.raises(DeclarationInvalid, match="policy_oids"):
+        app.apply({"profiles": [person | {"policy_oids": policies}]})
+
+
+def test_registration_tokens_of_two_organizations_may_have_one_name(app: EnrollApp) -> None:
+    tokens = [
+        {"name": "Laptops", "organization": place, "token": f"a token of {place}, long enough"}
+        for place in ("Example Hospital", "Physics")
+    ]
+    declared = {"organizations": [{"name": "Physics"}], "registration_tokens": tokens}
+    assert app.applied(declared).counts["created"] == 3
+    assert app.applied(declared).counts["unchanged"] == 3
+    with pytest.raises(DeclarationInvalid, match="declared twice"):
+        app.apply({"registration_tokens": [tokens[0], tokens[0]]})
+    with pytest.raises(DeclarationInvalid, match="another one has this token already"):
+        app.apply({"registration_tokens": [tokens[0] | {"name": "Desktops"}]})
 
 
 def test_what_a_file_did_is_in_the_audit_log(

@@ -108,6 +108,23 @@ def test_other_things_are_named_and_not_numbered(keystead: Keystead) -> None:
     assert (wrong.exit_code, "Nowhere" in wrong.stderr) == (3, True)
 
 
+def test_things_of_one_name_are_told_apart_by_their_organizations(keystead: Keystead) -> None:
+    for organization in ("North", "South"):
+        assert keystead("organization", "create", "--name", organization).exit_code == 0
+        for noun in ("registration-token", "department"):
+            made = keystead(noun, "create", "--name", "Lab", "--organization", organization)
+            assert made.exit_code == 0, made.output
+    unclear = keystead("registration-token", "show", "Lab")
+    assert (unclear.exit_code, "of “North”" in unclear.stderr, "of “South”" in unclear.stderr) == (3, True, True)
+    assert "--organization" in unclear.stderr
+    found = told(keystead("registration-token", "show", "Lab", "--organization", "South", "--json"))
+    assert found["organization"] == "South"
+    person = ("--email", "lab@example.org", "--name", "Lab", "--organization", "South", "--department", "Lab")
+    assert keystead("person", "create", *person).exit_code == 0
+    assert keystead("registration-token", "delete", "Lab", "--organization", "North", "--yes").exit_code == 0
+    assert told(keystead("registration-token", "show", "Lab", "--json"))["organization"] == "South"
+
+
 def test_roles_are_given_in_words(keystead: Keystead) -> None:
     made = keystead(
         "administrator", "create", "--email", "rao@example.org", "--name", "Rao", "--method", "password",

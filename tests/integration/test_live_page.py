@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.support.page_samples import CERTIFICATE, LINK, PROGRESS, STATIC, Sample, order_pages, render
 
-from keystead_kit.http import CSP
+from keystead_kit.edge import CSP
 
 pytestmark = pytest.mark.browser
 CHROMIUM = "/usr/bin/chromium"

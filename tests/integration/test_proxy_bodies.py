@@ -12,7 +12,7 @@ import pytest
 from tests.support.servers import free_port, wait_until
 
 from keystead_enroll.web.app import LARGER_BODIES
-from keystead_kit.http import MOST_BODY_BYTES
+from keystead_kit.bodies import MOST_BODY_BYTES
 from keystead_local.proxy import command, write_configuration
 
 

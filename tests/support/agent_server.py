@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from keystead_agent.jobs import verify
+from keystead_agent.signatures import verify
 from keystead_contracts.agent import (
     AgentToken,
     ClaimRequest,
@@ -92,6 +92,7 @@ class Order:
     order_id: str
     recipient: str
     state: str = "offered"
+    certificate_type: CertificateType = CertificateType.CLIENT
     keys: set[bytes] = field(default_factory=set)
     certificates: list[x509.Certificate] = field(default_factory=list)
     probe: bytes = b""
@@ -166,6 +167,7 @@ class AgentServer:
         *,
         recipient: str | None = None,
         allow_software_key: bool = False,
+        certificate_type: CertificateType = CertificateType.CLIENT,
     ) -> tuple[Order, str]:
         """An order that waits for an agent, and its link; for device `recipient` the link is empty."""
         link = ""
@@ -173,13 +175,15 @@ class AgentServer:
             claim = secrets.token_urlsafe(24)
             recipient = f"claim-{claim[:8]}"
             self.claims[claim] = (recipient, None)
-            link = str(EnrollLink(server=self.origin, claim=claim))
-        order = Order(order_id=f"order-{len(self.orders) + 1}", recipient=recipient)
+            scope = "machine" if certificate_type is CertificateType.DEVICE else "user"
+            link = str(EnrollLink.model_validate({"server": self.origin, "claim": claim, "scope": scope}))
+        order_id = f"order-{len(self.orders) + 1}"
+        order = Order(order_id=order_id, recipient=recipient, certificate_type=certificate_type)
         self.orders[order.order_id] = order
         wish = MakeKeyAndCsr(
             key_algorithm=algorithm,
             subject="CN=alice",
-            certificate_type=CertificateType.CLIENT,
+            certificate_type=certificate_type,
             allow_software_key=allow_software_key,
         )
         self.add_job(order, wish)
@@ -221,7 +225,7 @@ class AgentServer:
             certificate_pem=pem(certificate),
             chain_pem=[pem(self.ca.issuing)],
             root_pem=pem(self.ca.root),
-            certificate_type=CertificateType.CLIENT,
+            certificate_type=order.certificate_type,
             probe=base64.b64encode(order.probe).decode(),
         )
 

@@ -53,7 +53,8 @@ from keystead_enroll.bootstrap import MIGRATIONS, Enroll, build
 from keystead_enroll.domain.declaration import Declaration
 from keystead_enroll.domain.orders import Order
 from keystead_enroll.settings import EnrollSettings
-from keystead_enroll.usecases.apply_declaration import Applied, apply_declaration
+from keystead_enroll.usecases.apply.work import Applied
+from keystead_enroll.usecases.apply_declaration import apply_declaration
 from keystead_enroll.web.app import create_app
 from keystead_kit.secrets import TokenSigner
 

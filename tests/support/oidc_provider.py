@@ -17,7 +17,8 @@ from urllib.parse import urljoin
 import httpx
 from tests.support.servers import HOST, end_process, free_port, listening, wait_until
 
-PACKAGE = "oidc-provider@9.13.3"
+PACKAGE = "oidc-provider@8.8.1"
+"""The last release that runs on Node 18, which Debian 12 has."""
 CACHE = Path(__file__).parents[2] / "var" / PACKAGE.replace("@", "-")
 SECRET = "a client's secret, in tests only: %/+ &"
 SECONDS = 60.0
@@ -36,7 +37,7 @@ USERS: dict[str, dict[str, Any]] = {
 }
 _SERVER = """
 import { readFileSync } from 'node:fs';
-import { Provider } from 'oidc-provider';
+import Provider from 'oidc-provider';
 
 const settings = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const findAccount = async (_context, id) => (

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.support.letter_samples import FACTS, render_letter
 from tests.support.page_samples import STATIC, Sample, pages, render
 
-from keystead_kit.http import CSP
+from keystead_kit.edge import CSP
 from keystead_kit.i18n import language, speaking
 
 CHROMIUM = "/usr/bin/chromium"

@@ -28,8 +28,8 @@ from keystead_contracts.problems import ProblemCode
 from keystead_enroll.web.console.cells import text
 from keystead_enroll.web.console.navigation import navigation
 from keystead_enroll.web.console.widgets import LAYOUT, Action, Chart, ListPage, Point
-from keystead_kit.http import ProblemException
 from keystead_kit.pages import Pages
+from keystead_kit.problems import ProblemException
 
 TEMPLATES = ENROLL / "console"
 MACROS = {"nav.html", "parts.html", "fields.html", "charts.html", "base.html"}

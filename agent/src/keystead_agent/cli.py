@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from keystead_agent import __version__
+from keystead_agent.cli_setup import setup
 
 if TYPE_CHECKING:
     from keystead_agent.enroll import Enrolled
@@ -19,20 +20,33 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-EPILOG = """\b
-Settings, as environment variables or as lines of /etc/keystead/agent.toml
+SETTINGS, STATE = (
+    (r"%ProgramData%\Keystead\agent.toml", r"%ProgramData%\Keystead\state (service), %LOCALAPPDATA%\Keystead")
+    if sys.platform == "win32"
+    else ("/etc/keystead/agent.toml", "/var/lib/keystead (root), ~/.local/share/keystead")
+)
+EPILOG = f"""\b
+Settings, as environment variables or as lines of {SETTINGS}
 (there in lower case without KEYSTEAD_AGENT_, such as state_dir = "/srv/keys"):
   KEYSTEAD_AGENT_STATE_DIR  where keys and certificates are kept; else in
-                            /var/lib/keystead (root), ~/.local/share/keystead
-  KEYSTEAD_AGENT_TCTI       the TPM, such as swtpm:host=127.0.0.1,port=2321;
+                            {STATE}
+  KEYSTEAD_AGENT_TCTI       the TPM on Linux, such as swtpm:host=127.0.0.1,port=2321;
                             else device:/dev/tpmrm0
   KEYSTEAD_AGENT_SERVERS    the only servers that may use this computer
   KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY
                             true: keys in files where there is no TPM
+  KEYSTEAD_AGENT_TRUST_ROOT true: Windows trusts the roots of SERVERS; without
+                            it certificates work, and roots are kept beside
+  KEYSTEAD_AGENT_USERS_MAY_ENROLL_MACHINE
+                            true: who is logged in may open links for
+                            certificates of the whole computer
+  KEYSTEAD_AGENT_SOCKET     where the service listens on Linux; else
+                            /run/keystead/agent.sock
   KEYSTEAD_AGENT_CA_FILE    further TLS roots (PEM)
-  KEYSTEAD_AGENT_CONFIG     a file to read in place of /etc/keystead/agent.toml,
-                            whose servers and allow_software_key hold all the
-                            same: they can only be made stricter
+  KEYSTEAD_AGENT_CONFIG     a file to read in place of that one, whose servers,
+                            allow_software_key, trust_root and
+                            users_may_enroll_machine hold all the same: they
+                            can only be made stricter
 
 \b
 Exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused by policy or by
@@ -52,20 +66,30 @@ def _settings() -> Settings:
     return load_settings()
 
 
+def _computers_settings() -> Settings:
+    """Those of the whole computer, for commands that work for it: on Windows its service shares them with whoever is
+    administrator, on Linux root is the computer."""
+    from keystead_agent.settings import load_settings, silence_tss_log
+
+    silence_tss_log()
+    return load_settings(for_computer=True if sys.platform == "win32" else None)
+
+
+def computers_machine() -> Machine:
+    """For commands that write for the whole computer: the state directory is there, and tidy."""
+    from keystead_agent.machine import Machine
+    from keystead_agent.output import say_who_works
+
+    machine = Machine.of(_computers_settings(), _now, machine_keys=True)
+    machine.recover(say_who_works)
+    return machine
+
+
 def _machine() -> Machine:
     """For commands that only read."""
     from keystead_agent.machine import Machine
 
     return Machine.of(_settings(), _now)
-
-
-def _own_machine() -> Machine:
-    """For commands that write: the state directory is there, and tidy."""
-    from keystead_agent.output import say_who_works
-
-    machine = _machine()
-    machine.recover(say_who_works)
-    return machine
 
 
 def explained(command: F) -> F:
@@ -89,7 +113,19 @@ def explained(command: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Agent(click.Group):
+    """Speaks UTF-8 into pipes and files on Windows too, whose code pages lack signs that are used here."""
+
+    def main(self, *arguments: Any, **more: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if sys.platform == "win32" and stream is not None and not stream.isatty():
+                stream.reconfigure(encoding="utf-8")
+        return super().main(*arguments, **more)
+
+
+@click.group(
+    cls=_Agent, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="keystead-agent")
 def main() -> None:
     """Certificates whose private key is made in this computer's TPM and never leaves it.
@@ -114,6 +150,8 @@ def enroll(link: str, yes: bool, wait: float, as_json: bool) -> None:
     Shows which server asks, makes the key in the TPM, installs the certificate, proves that both work. A run that was
     interrupted goes on when it is started again with the same link.
 
+    On Windows a link for a certificate of the whole computer is worked on by the agent's service.
+
     With - in place of the LINK it is read from standard input. Other users of this computer can see a LINK that is
     typed in the list of processes while the command runs, and it stays in the shell's history; what comes by standard
     input they cannot see.
@@ -125,17 +163,26 @@ def enroll(link: str, yes: bool, wait: float, as_json: bool) -> None:
     """
     from keystead_agent.backoff import Stop
     from keystead_agent.enroll import enroll as do_enroll
-    from keystead_agent.enroll import read_link
     from keystead_agent.errors import ConsentRefused
-    from keystead_agent.output import say_who_works, show_enrolled, teller
+    from keystead_agent.link import read_link
+    from keystead_agent.output import say, say_who_works, show_enrolled, teller
 
     target = read_link(_from_stdin() if link == "-" else link)
     machine = _machine()
     machine.settings.require_allowed(target.server)
     if not yes and target.server not in machine.settings.servers:
         _ask(target.server, ConsentRefused)
+    if remark := machine.store.platform.beforehand(target.server):
+        say(remark)
     machine.recover(say_who_works)
-    done: Enrolled = do_enroll(machine, target, stop=Stop(), tell=teller(as_json=as_json, log=False), patience=wait)
+    tell = teller(as_json=as_json, log=False)
+    done: Enrolled
+    if sys.platform == "win32" and target.scope == "machine":
+        from keystead_agent.cli_open import to_service
+
+        done = to_service(machine.settings, target, tell)
+    else:
+        done = do_enroll(machine, target, stop=Stop(), tell=tell, patience=wait)
     show_enrolled(done, as_json=as_json)
 
 
@@ -156,6 +203,42 @@ def _ask(server: str, refused: type[Exception]) -> None:
         raise refused("nothing was done", "")
 
 
+@main.command("open", context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("link", nargs=-1, type=click.UNPROCESSED)
+def open_(link: tuple[str, ...]) -> None:
+    """Ask about a LINK that was clicked, then enroll with it.
+
+    What the browser starts for keystead:// links. Takes exactly one LINK and no option, whatever it looks like. A
+    certificate of the whole computer is made by the agent's service. The LINK stands in the list of processes while
+    this runs; it can be used once, for minutes.
+
+    \b
+    Example:
+      keystead-agent open 'keystead://enroll?server=https%3A%2F%2Fenroll.example.org&claim=…'
+    """
+    from keystead_agent.cli_open import open_from_desktop
+
+    sys.exit(open_from_desktop(link, _now))
+
+
+@main.command()
+@json_option
+@explained
+def service(as_json: bool) -> None:
+    """Work for this computer: what `run` does, and what its users' links ask for.
+
+    What systemd and Windows start. Waits until the computer is registered. Ends on SIGTERM, or when Windows stops the
+    service.
+
+    \b
+    Example:
+      keystead-agent service
+    """
+    from keystead_agent.cli_service import run_service
+
+    run_service(_computers_settings, _now, as_json=as_json)
+
+
 @main.command()
 @json_option
 @explained
@@ -169,15 +252,15 @@ def run(as_json: bool) -> None:
       keystead-agent run
     """
     from keystead_agent.backoff import Stop
-    from keystead_agent.helper import Helper
+    from keystead_agent.cli_service import hands_of
     from keystead_agent.output import teller
     from keystead_agent.run import run as do_run
 
     stop = Stop()
     stop.on_signals()
-    machine = _own_machine()
-    with Helper(machine) as helper:
-        do_run(machine, helper, stop=stop, tell=teller(as_json=as_json, log=True))
+    machine = computers_machine()
+    with hands_of(machine) as hands:
+        do_run(machine, hands, stop=stop, tell=teller(as_json=as_json, log=True))
 
 
 @main.command()
@@ -207,7 +290,7 @@ def register(server: str, token: str | None, token_file: Any, replace: bool, as_
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="SERVER") from error
     secret = (token or token_file.read()).strip()
-    reply = do_register(_own_machine(), origin, secret, replace=replace, waiting=say_who_works)
+    reply = do_register(computers_machine(), origin, secret, replace=replace, waiting=say_who_works)
     show(
         {"device_id": reply.device_id, "organization": reply.organization, "server": origin},
         f"Registered as device {reply.device_id} of {reply.organization}. Next: keystead-agent run",
@@ -253,7 +336,8 @@ def doctor(servers: tuple[str, ...], as_json: bool) -> None:
       keystead-agent doctor --server https://enroll.example.org
     """
     from keystead_agent.backoff import noticing
-    from keystead_agent.doctor import Mark, examine
+    from keystead_agent.doctor import examine
+    from keystead_agent.findings import Mark
     from keystead_agent.output import say, show_findings
     from keystead_agent.settings import origin_of
 
@@ -265,3 +349,6 @@ def doctor(servers: tuple[str, ...], as_json: bool) -> None:
         marks = show_findings(examine(_settings(), _now, origins), as_json=as_json)
     if Mark.BAD in marks:
         sys.exit(1)
+
+
+main.add_command(setup)

@@ -10,14 +10,16 @@ import email.utils
 import re
 import secrets
 import ssl
+import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -79,7 +81,7 @@ class ServerClient:
             verify=_tls(ca_file) if origin.startswith("https:") else False,
             timeout=httpx.Timeout(ANSWER_LIMIT, connect=CONNECT_LIMIT),
             follow_redirects=False,
-            trust_env=origin.startswith("https:"),
+            trust_env=_through_proxy(origin),
             transport=transport,
         )
 
@@ -172,8 +174,25 @@ def traceparent(trace_id: str) -> str:
     return f"00-{trace_id}-{secrets.token_hex(8)}-01"
 
 
+def _through_proxy(origin: str) -> bool:
+    """Whether the system's proxy is for the server at `origin`: variables, on Windows else the account's Internet
+    settings, whose exceptions httpx does not read."""
+    host = urlsplit(origin).hostname or ""
+    return origin.startswith("https:") and not urllib.request.proxy_bypass(host)
+
+
+def _system_trust() -> ssl.SSLContext:
+    """What this computer trusts. On Windows that is asked of Windows itself, as browsers do: it has roots that come by
+    policy, and gets others when they are first needed."""
+    if sys.platform == "win32":
+        import truststore
+
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return ssl.create_default_context()
+
+
 def _tls(ca_file: Path | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    context = _system_trust()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file is not None:
         context.load_verify_locations(cafile=ca_file)
@@ -195,7 +214,7 @@ def _reachable(origin: str) -> Iterator[None]:
         yield
     except (httpx.TransportError, EventTooLong) as error:
         words = _ERRNO.sub("", str(error)) or type(error).__name__
-        if "CERTIFICATE_VERIFY_FAILED" in words:
+        if _is_untrusted(error):
             raise ServerUnreachable(
                 f"{origin} shows a TLS certificate that this computer does not trust: {words}",
                 "Check the address and this computer's clock; a private CA is named by the setting ca_file.",
@@ -203,6 +222,15 @@ def _reachable(origin: str) -> Iterator[None]:
         raise ServerUnreachable(
             f"{origin} cannot be reached: {words}", "Check the network and the server's address."
         ) from error
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Whether a TLS certificate is behind `error`."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _parsed(kind: type[M], text: str, origin: str) -> M:

@@ -41,6 +41,10 @@ class DeviceStore:
         self._current = self._parent / "identity"
         self._pending = self._parent / "pending"
 
+    def recover(self) -> None:
+        """Tidies what a crash left unfinished. Raises StoreUnwritable."""
+        recover_directories(self._parent)
+
     def current(self) -> tuple[DeviceIdentity, bytes] | None:
         """The registered identity and its key's blob. Raises StoreUnwritable if it is damaged."""
         return self._load(self._current)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
-from enum import StrEnum
-
-from pydantic import BaseModel, ConfigDict
 
 from keystead_agent.client import ServerClient
 from keystead_agent.device import DeviceStore
 from keystead_agent.errors import AgentError, PolicyRefused, ServerUnreachable
 from keystead_agent.files import require_folder
+from keystead_agent.findings import Finding, Mark
 from keystead_agent.journal import Clock
 from keystead_agent.keystore import KeyStores
 from keystead_agent.keystore.base import KeyStore
@@ -22,32 +21,30 @@ NEEDED = (KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048)
 CLOCK_TOLERANCE = 60.0
 """Seconds; a device's assertion lives as long."""
 
-
-class Mark(StrEnum):
-    """How a finding came out."""
-
-    GOOD = "good"
-    WARNING = "warning"
-    BAD = "bad"
-
-
-class Finding(BaseModel):
-    """One thing that was looked at."""
-
-    model_config = ConfigDict(frozen=True)
-
-    subject: str
-    mark: Mark
-    found: str
-    advice: str = ""
+_SET_CLOCK = "w32tm /resync, as an administrator" if sys.platform == "win32" else "timedatectl set-ntp true"
+_CLOCK_ADVICE = f"Set this computer's clock ({_SET_CLOCK})."
 
 
 def examine(settings: Settings, now: Clock, servers: tuple[str, ...] = ()) -> Iterator[Finding]:
-    """Looks at the TPM, the state directory and the servers: those given, else those of policy and registration."""
+    """Looks at the TPM, the state directory, what the system has of the agent, and the servers: those given, else those
+    of policy and registration."""
+    yield from _system(settings)
     yield from _tpm(settings)
     yield _state(settings)
     for server in servers or _known_servers(settings):
         yield from _server(settings, server, now)
+
+
+def _system(settings: Settings) -> Iterator[Finding]:
+    if sys.platform == "win32":
+        from keystead_agent import doctor_windows
+        from keystead_agent.windows import facts
+
+        yield from doctor_windows.findings(facts.look())
+    elif sys.platform == "linux":
+        from keystead_agent import doctor_linux
+
+        yield from doctor_linux.findings(doctor_linux.look(settings))
 
 
 def _tpm(settings: Settings) -> Iterator[Finding]:
@@ -66,6 +63,13 @@ def _tpm(settings: Settings) -> Iterator[Finding]:
 
 
 def _tpm_facts(store: KeyStore) -> Iterator[Finding]:
+    if sys.platform == "win32":
+        from keystead_agent.doctor_windows import provider_findings
+        from keystead_agent.keystore.cng import CngKeyStore
+
+        if isinstance(store, CngKeyStore):
+            yield from provider_findings(store.examine(), NEEDED)
+            return
     from keystead_agent.keystore.tpm2 import Tpm2KeyStore
 
     if not isinstance(store, Tpm2KeyStore):
@@ -150,5 +154,5 @@ def _server(settings: Settings, server: str, now: Clock) -> Iterator[Finding]:
         found=f"{abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the server"
         if wrong
         else "agrees with the server",
-        advice="Set this computer's clock (timedatectl set-ntp true)." if wrong else "",
+        advice=_CLOCK_ADVICE if wrong else "",
     )

@@ -10,15 +10,12 @@ from typing import Protocol
 from keystead_agent.backoff import Stop, noticing
 from keystead_agent.errors import (
     AgentError,
-    LinkMalformed,
     LinkUnusable,
-    PolicyRefused,
     ServerRefused,
     ServerUnreachable,
 )
 from keystead_agent.journal import ClaimEntry, JobEntry
 from keystead_agent.machine import Machine
-from keystead_agent.settings import NotEncrypted, origin_of
 from keystead_agent.worker import Tell, Tokens, Worker
 from keystead_contracts.agent import ClaimRequest, CsrReady, DeviceJob, EnrollLink, Failed, Installed, MachineInfo
 from keystead_contracts.problems import ProblemCode
@@ -46,24 +43,6 @@ class ClaimHeld(AgentError):
     """Another process of the agent works on this link already."""
 
 
-def read_link(text: str) -> EnrollLink:
-    """The link in `text`, its server a plain origin. Raises LinkMalformed; PolicyRefused if the link's server would be
-    talked to unencrypted."""
-    try:
-        link = EnrollLink.parse(text)
-        return EnrollLink(server=origin_of(link.server), claim=link.claim)
-    except NotEncrypted as error:
-        raise PolicyRefused(
-            f"the link cannot be used: {error}",
-            "Nothing was sent. Ask whoever runs the server for a page with an https address.",
-        ) from error
-    except ValueError as error:
-        raise LinkMalformed(
-            f"the link cannot be used: {error}",
-            "Copy the whole link from the enrollment page, in quotes: keystead-agent enroll 'keystead://enroll?…'",
-        ) from error
-
-
 class Keeper(Protocol):
     """Who has the keys: the machine itself, or a helper process that works for it."""
 
@@ -74,16 +53,24 @@ class Keeper(Protocol):
         """See `Machine.perform`."""
 
 
-def enroll(machine: Machine, link: EnrollLink, *, stop: Stop, tell: Tell, patience: float) -> Enrolled:
+def enroll(
+    machine: Machine,
+    link: EnrollLink,
+    *,
+    stop: Stop,
+    tell: Tell,
+    patience: float,
+    keeper: Keeper | None = None,
+) -> Enrolled:
     """Opens the link's claim and works until its order is installed. A link that was interrupted goes on where it
-    was. Asks the key store first: without one that works the server hears nothing, and the link stays good. Raises
-    PolicyRefused, KeyStoreError's kinds, LinkUnusable, ClaimHeld, EnrollmentFailed; ServerUnreachable if the server
-    was not reached once within `patience` seconds."""
+    was. Asks the key store first: without one that works the server hears nothing, and the link stays good. `keeper`
+    has the keys if not the machine itself. Raises PolicyRefused, KeyStoreError's kinds, LinkUnusable, ClaimHeld,
+    EnrollmentFailed; ServerUnreachable if the server was not reached once within `patience` seconds."""
     machine.settings.require_allowed(link.server)
     with noticing(lambda: tell("tpm_slow")):
         machine.require_keys()
     entry = machine.journal.open_claim(link)
-    return resume(machine, machine, entry, stop=stop, tell=tell, patience=patience)
+    return resume(machine, keeper or machine, entry, stop=stop, tell=tell, patience=patience)
 
 
 def resume(

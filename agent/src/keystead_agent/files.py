@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from keystead_agent.backoff import NOTICE_SECONDS
 from keystead_agent.errors import StoreUnwritable
+from keystead_agent.system import system
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 TEMPORARY_PREFIX = ".tmp-"
@@ -29,10 +29,10 @@ def safe_name(identifier: str) -> str:
 
 
 def private_directory(path: Path) -> Path:
-    """`path`, made with mode 0700 if it is absent. Raises StoreUnwritable."""
+    """`path`, made for this account alone if it is absent. Raises StoreUnwritable."""
     require_folder(path)
     with unwritable(path):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        system.make_private(path)
     return path
 
 
@@ -62,17 +62,8 @@ def unwritable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def sync_directory(path: Path) -> None:
-    """Makes the names in `path` durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _write_synced(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.OPEN_FLAGS, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
@@ -86,11 +77,11 @@ def write_file(path: Path, content: bytes) -> None:
     with unwritable(path):
         try:
             _write_synced(temporary, content)
-            temporary.replace(path)
+            system.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_directory(path.parent)
+        system.sync_directory(path.parent)
 
 
 def write_directory(path: Path, content: Mapping[str, bytes]) -> None:
@@ -104,15 +95,15 @@ def write_directory(path: Path, content: Mapping[str, bytes]) -> None:
             temporary.mkdir(mode=0o700)
             for name, data in content.items():
                 _write_synced(temporary / name, data)
-            sync_directory(temporary)
+            system.sync_directory(temporary)
             if path.exists():
                 shutil.rmtree(old, ignore_errors=True)
-                path.rename(old)
-            temporary.rename(path)
+                system.replace(path, old)
+            system.replace(temporary, path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        sync_directory(path.parent)
+        system.sync_directory(path.parent)
         shutil.rmtree(old, ignore_errors=True)
 
 
@@ -121,10 +112,10 @@ def remove_directory(path: Path) -> None:
     with unwritable(path):
         doomed = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
         try:
-            path.rename(doomed)
+            system.replace(path, doomed)
         except FileNotFoundError:
             return
-        sync_directory(path.parent)
+        system.sync_directory(path.parent)
         shutil.rmtree(doomed)
 
 
@@ -137,7 +128,7 @@ def recover_directories(parent: Path) -> None:
             if current.exists():
                 shutil.rmtree(old, ignore_errors=True)
             else:
-                old.rename(current)
+                system.replace(old, current)
         for unfinished in parent.glob(f"{TEMPORARY_PREFIX}*"):
             if unfinished.is_dir():
                 shutil.rmtree(unfinished, ignore_errors=True)
@@ -149,8 +140,8 @@ def recover_directories(parent: Path) -> None:
 def locked(
     path: Path, *, patience: float, create: bool = True, waiting: Callable[[], None] | None = None
 ) -> Iterator[int | None]:
-    """Holds the lock file `path` against other processes and threads (flock(2)); the kernel frees it if the process
-    dies. Yields its descriptor, or None if it could not be had within `patience` seconds; calls `waiting` once after
+    """Holds the lock file `path` against other processes and threads; the system frees it if the process dies. Yields
+    its descriptor, or None if it could not be had within `patience` seconds; calls `waiting` once after
     NOTICE_SECONDS. Without `create` a lock file that is not there, or not for this account, is nobody's: the
     descriptor is then of a file that nobody else sees."""
     descriptor = _lock_file(path, create=create)
@@ -162,32 +153,30 @@ def locked(
 
 
 def _lock_file(path: Path, *, create: bool) -> int:
-    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    flags = os.O_RDWR | system.OPEN_FLAGS
     if create:
         with unwritable(path):
             return os.open(path, flags | os.O_CREAT, 0o600)
     try:
         return os.open(path, flags)
     except OSError:
-        return os.memfd_create(path.name)
+        return system.unseen_file(path.name)
 
 
 def _acquire(descriptor: int, patience: float, waiting: Callable[[], None] | None) -> bool:
     started = time.monotonic()
     pause = 0.002
     while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if system.try_lock(descriptor):
             return True
-        except BlockingIOError:
-            waited = time.monotonic() - started
-            if waited >= patience:
-                return False
-            if waiting is not None and waited >= NOTICE_SECONDS:
-                waiting()
-                waiting = None
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.1)
+        waited = time.monotonic() - started
+        if waited >= patience:
+            return False
+        if waiting is not None and waited >= NOTICE_SECONDS:
+            waiting()
+            waiting = None
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
 
 
 @contextmanager
@@ -203,7 +192,8 @@ def held(
             return
         with unwritable(path):
             os.ftruncate(lock, 0)
-            os.pwrite(lock, str(owner).encode(), 0)
+            os.lseek(lock, 0, os.SEEK_SET)
+            os.write(lock, str(owner).encode())
         yield None
 
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from keystead_agent.certstore.pem import CertificateStore, InstalledCertificate, KeyRequest, Metadata, PendingKey
 from keystead_agent.errors import AgentBusy, AgentError, CertificateUnacceptable, KeyLost, KeyMismatch
 from keystead_agent.journal import Clock
 from keystead_agent.keystore import KeyStores
-from keystead_agent.keystore.base import PrivateKey, PublicKey
+from keystead_agent.keystore.base import PrivateKey
+from keystead_agent.signatures import public_key_of, sign, verify
 from keystead_contracts.agent import (
     CsrReady,
     DeviceJob,
@@ -116,9 +116,11 @@ def install(job: DeviceJob, parcel: Install, context: JobContext) -> Installed:
         installed = _put_in_place(job, context, certificate, chain, root)
     else:
         context.store.discard_pending(context.server, job.order_id)
+        context.store.platform.put(installed)
     signature = sign_with_stored(installed, context.keys, base64.b64decode(parcel.probe))
+    context.store.platform.check(installed)
     return Installed(
-        location=str(installed.directory),
+        location=installed.location,
         provider=installed.metadata.request.provider,
         probe_signature=base64.b64encode(signature).decode(),
         root_trusted=installed.metadata.root_trusted,
@@ -133,27 +135,12 @@ def sign_with_stored(installed: InstalledCertificate, keys: KeyStores, data: byt
     certificate = x509.load_pem_x509_certificate(installed.certificate)
     signature = sign(key, data)
     try:
-        verify(_public_key(certificate), signature, data)
+        verify(public_key_of(certificate), signature, data)
     except InvalidSignature as error:
         raise KeyMismatch(
             f"the key in {installed.directory} does not belong to the certificate there", "Enroll again."
         ) from error
     return signature
-
-
-def sign(key: PrivateKey, data: bytes) -> bytes:
-    """A SHA-256 signature: DER ECDSA or RSASSA-PKCS1-v1_5."""
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        return key.sign(data, ec.ECDSA(hashes.SHA256()))
-    return key.sign(data, padding.PKCS1v15(), hashes.SHA256())
-
-
-def verify(key: PublicKey, signature: bytes, data: bytes) -> None:
-    """Checks what `sign` made. Raises InvalidSignature."""
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
-    else:
-        key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
 
 
 def _put_in_place(
@@ -231,13 +218,6 @@ def _require_ca(certificate: x509.Certificate) -> None:
         raise ValueError("not a CA certificate") from error
     if not constraints.ca:
         raise ValueError("not a CA certificate")
-
-
-def _public_key(certificate: x509.Certificate) -> PublicKey:
-    key = certificate.public_key()
-    if not isinstance(key, PublicKey):
-        raise KeyMismatch("the certificate is for another kind of key", "Enroll again.")
-    return key
 
 
 def _spki(key: CertificatePublicKeyTypes) -> bytes:

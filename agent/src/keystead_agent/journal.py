@@ -151,7 +151,7 @@ class Journal:
 
     def open_claim(self, link: EnrollLink) -> ClaimEntry:
         """The entry of the link's claim, made with a fresh secret if there is none. Raises StoreUnwritable."""
-        claim_id = hashlib.sha256(f"{link.server}\n{link.claim}".encode()).hexdigest()[:32]
+        claim_id = _claim_id(link)
         path = self._claim_path(claim_id)
         if path.exists():
             return self._read(path, ClaimEntry)
@@ -164,6 +164,13 @@ class Journal:
         )
         self._save_claim(entry)
         return entry
+
+    def worked_on(self, link: EnrollLink) -> bool:
+        """Whether a process works on the link's claim now."""
+        if not self._claim_path(_claim_id(link)).exists():
+            return False
+        with self.holding_claim(_claim_id(link)) as free:
+            return not free
 
     def close_claim(self, entry: ClaimEntry, state: Literal["done", "failed"]) -> None:
         """Remembers how the claim ended. Raises StoreUnwritable."""
@@ -223,3 +230,7 @@ class Journal:
             with unwritable(path):
                 path.replace(path.with_suffix(".damaged"))
             return None
+
+
+def _claim_id(link: EnrollLink) -> str:
+    return hashlib.sha256(f"{link.server}\n{link.claim}".encode()).hexdigest()[:32]

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from keystead_agent.backoff import NOTICE_SECONDS
+from keystead_agent.certstore import platform_store
 from keystead_agent.certstore.pem import CertificateStore
+from keystead_agent.device import DeviceStore
 from keystead_agent.errors import AgentBusy, KeyLost, OrderOfAnotherServer
 from keystead_agent.files import held, private_directory
 from keystead_agent.journal import ClaimEntry, Clock, JobEntry, Journal
@@ -38,12 +40,13 @@ class Machine:
     pid: int = field(default_factory=os.getpid)
 
     @classmethod
-    def of(cls, settings: Settings, now: Clock) -> Machine:
-        """The machine with its state where `settings` say. Touches nothing: enough for reading."""
+    def of(cls, settings: Settings, now: Clock, *, machine_keys: bool = False) -> Machine:
+        """The machine with its state where `settings` say. Touches nothing: enough for reading. `machine_keys`: see
+        `KeyStores`."""
         return cls(
             settings=settings,
-            keys=KeyStores(settings),
-            store=CertificateStore(settings.state_dir),
+            keys=KeyStores(settings, machine_keys=machine_keys),
+            store=CertificateStore(settings.state_dir, platform_store(settings)),
             journal=Journal(settings.state_dir, now),
             now=now,
         )
@@ -53,8 +56,10 @@ class Machine:
         process that is waited for. Raises StoreUnwritable, AgentBusy."""
         with self.working(START_PATIENCE, waiting):
             self.store.recover()
-            for claim in self.journal.hopeless_claims():
-                self._discard_keys(claim.server, claim.claim_id)
+            DeviceStore(self.settings.state_dir).recover()
+            with self.keys.changing():
+                for claim in self.journal.hopeless_claims():
+                    self._discard_keys(claim.server, claim.claim_id)
             self.journal.recover()
 
     @contextmanager
@@ -101,7 +106,7 @@ class Machine:
         StoreUnwritable if the answer cannot be remembered, AgentBusy if another process is at work."""
         from keystead_agent.jobs import JobContext, execute
 
-        with self.working(NOTICE_SECONDS):
+        with self.working(NOTICE_SECONDS), self.keys.changing():
             entry = self.journal.answered(server, job.job_id)
             if entry is None:
                 body = execute(job, JobContext(server, self.keys, self.store, self.now, recipient))
@@ -111,13 +116,13 @@ class Machine:
     def discard_key(self, server: str, order_id: str) -> None:
         """Removes the key that waits for the certificate of `order_id`, which will not come. Raises StoreUnwritable,
         AgentBusy."""
-        with self.working():
+        with self.working(), self.keys.changing():
             self._discard_key(server, order_id)
 
     def give_up(self, claim: ClaimEntry) -> None:
         """Remembers that the claim's order cannot be installed; its key goes first, so that a crash leaves none.
         Raises StoreUnwritable, AgentBusy."""
-        with self.working():
+        with self.working(), self.keys.changing():
             self._discard_keys(claim.server, claim.claim_id)
             self.journal.close_claim(claim, "failed")
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,8 @@ import click
 from keystead_agent.errors import AgentError, KeyStoreError
 
 if TYPE_CHECKING:
-    from keystead_agent.doctor import Finding, Mark
     from keystead_agent.enroll import Enrolled
+    from keystead_agent.findings import Finding, Mark
     from keystead_agent.listing import DamagedCertificate, ListedCertificate
     from keystead_agent.worker import Tell
 
@@ -60,6 +60,15 @@ def show_error(error: AgentError, *, as_json: bool) -> None:
         click.echo(json.dumps({"error": {"code": error.code, "detail": error.detail, "advice": error.advice}}))
 
 
+def sentence_of(event: str, fields: Mapping[str, object]) -> str:
+    """What a person is told of `event`; see `worker.Tell`."""
+    if event == "job_started":
+        return _STEPS.get(str(fields["kind"]), "Working …")
+    if event == "job_reported":
+        return _OUTCOMES.get(str(fields["outcome"]), "Reported.")
+    return _SENTENCES.get(event, event).format_map(fields)
+
+
 def teller(*, as_json: bool, log: bool) -> Tell:
     """How a flow says what happens: on stderr as sentences for a person, or with `log` as lines
     (`time event key=value …`, JSON with `as_json`)."""
@@ -74,13 +83,7 @@ def teller(*, as_json: bool, log: bool) -> Tell:
         click.echo(line, err=True)
 
     def tell_person(event: str, /, **fields: object) -> None:
-        if event == "job_started":
-            sentence = _STEPS.get(str(fields["kind"]), "Working …")
-        elif event == "job_reported":
-            sentence = _OUTCOMES.get(str(fields["outcome"]), "Reported.")
-        else:
-            sentence = _SENTENCES.get(event, event).format_map(fields)
-        click.echo(sentence, err=True)
+        click.echo(sentence_of(event, fields), err=True)
 
     return tell_line if log else tell_person
 
@@ -94,7 +97,9 @@ def show_enrolled(done: Enrolled, *, as_json: bool) -> None:
         "provider": done.provider,
         "order_state": done.order_state,
     }
-    show(fields, f"Done. Certificate: {done.location}/certificate.pem, key: {done.provider}", as_json=as_json)
+    in_windows = done.location.startswith(("CurrentUser\\", "LocalMachine\\"))
+    certificate = f"in {done.location}" if in_windows else f"{done.location}/certificate.pem"
+    show(fields, f"Done. Certificate: {certificate}, key: {done.provider}", as_json=as_json)
 
 
 def say(sentence: str) -> None:
@@ -122,6 +127,9 @@ def show_certificates(found: list[ListedCertificate | DamagedCertificate], *, as
         if isinstance(item, DamagedCertificate):
             _show_pairs({"Damaged": item.damage, "What to do": item.advice})
             continue
+        if item.store:
+            _show_as_certutil(number, item)
+            continue
         _show_pairs(
             {
                 "Subject": item.subject or "(none)",
@@ -140,6 +148,31 @@ def show_certificates(found: list[ListedCertificate | DamagedCertificate], *, as
                 "Order": f"{item.order_id} at {item.server}",
             }
         )
+
+
+def _show_as_certutil(number: int, item: ListedCertificate) -> None:
+    """One certificate of a store of Windows in the words of `certutil -store`, the store first."""
+    outcome, _, reason = item.signing_test.partition(": ")
+    test = {"passed": "Signature test passed", "failed": f"Signature test FAILED: {reason}"}
+    lines = [
+        f"================ Certificate {number} ================",
+        f"Store: {item.store}",
+        f"Serial Number: {item.serial_number}",
+        f"Issuer: {item.issuer}",
+        f" NotBefore: {item.not_before:%Y-%m-%d %H:%M} UTC",
+        f" NotAfter: {item.not_after:%Y-%m-%d %H:%M} UTC",
+        f"Subject: {item.subject or '(none)'}",
+        f"Friendly Name: {item.friendly_name or '(none)'}",
+        f"Cert Hash(sha1): {item.sha1_hash}",
+        f"  Key Container = {item.key_container}",
+        f"  Provider = {item.provider}",
+        "Private key is exportable" if item.exportable else "Private key is NOT exportable",
+        test.get(outcome, f"Signature test {item.signing_test}"),
+    ]
+    if item.order_id:
+        lines.append(f"Root: {'trusted' if item.root_trusted else 'not trusted'} by this computer")
+        lines.append(f"Order: {item.order_id} at {item.server}")
+    click.echo("\n".join(lines))
 
 
 def show_findings(findings: Iterable[Finding], *, as_json: bool) -> set[Mark]:

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from keystead_agent.device import DeviceIdentity, DeviceStore
 from keystead_agent.errors import AlgorithmUnsupported, AlreadyRegistered
-from keystead_agent.jobs import sign
 from keystead_agent.keystore.base import KeyStore, PrivateKey, StoredKey
 from keystead_agent.machine import Machine
 from keystead_agent.machine_info import machine_info
+from keystead_agent.signatures import sign
 from keystead_contracts.agent import (
     RegistrationReply,
     RegistrationRequest,
@@ -35,7 +35,7 @@ def register(
     """Registers this machine with the server at origin `server`. Registering again keeps the device key, and so the
     device id; `replace` gives up a registration with another server; `waiting` is told
     the process that is waited for. Raises AlreadyRegistered, AgentBusy."""
-    with machine.connect(server) as client, machine.working(waiting=waiting):
+    with machine.connect(server) as client, machine.working(waiting=waiting), machine.keys.changing():
         devices = DeviceStore(machine.settings.state_dir)
         known = devices.current()
         if known is not None and known[0].server != server:

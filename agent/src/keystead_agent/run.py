@@ -5,20 +5,36 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from keystead_agent.backoff import Stop, Stopped
 from keystead_agent.device import DeviceStore
 from keystead_agent.enroll import ClaimHeld, EnrollmentFailed, resume
 from keystead_agent.errors import AgentError, NotRegistered
-from keystead_agent.helper import Helper
-from keystead_agent.journal import DEVICE, ClaimEntry
+from keystead_agent.journal import DEVICE, ClaimEntry, JobEntry
 from keystead_agent.machine import Machine
 from keystead_agent.memory import give_back_memory
 from keystead_agent.worker import Tell, Tokens, Worker
-from keystead_contracts.agent import TokenRequest
+from keystead_contracts.agent import DeviceJob, MachineInfo, TokenRequest
 
 
-def run(machine: Machine, helper: Helper, *, stop: Stop, tell: Tell) -> None:
+class Hands(Protocol):
+    """Who has the keys of a process that runs for ever: `helper.Helper` where processes can be forked."""
+
+    def info(self) -> MachineInfo:
+        """See `Machine.info`."""
+
+    def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
+        """See `Machine.perform`."""
+
+    def assertion(self, origin: str) -> str:
+        """See `Machine.assertion`."""
+
+    def tidy(self) -> None:
+        """Frees what is not in use."""
+
+
+def run(machine: Machine, helper: Hands, *, stop: Stop, tell: Tell) -> None:
     """Works until told to stop (raises Stopped), or until the server refuses the device for good. Without a device
     identity it finishes the open claims; raises NotRegistered if there are none. Raises AgentBusy if another process
     runs already."""
@@ -26,7 +42,7 @@ def run(machine: Machine, helper: Helper, *, stop: Stop, tell: Tell) -> None:
         _run(machine, helper, stop, tell)
 
 
-def _run(machine: Machine, helper: Helper, stop: Stop, tell: Tell) -> None:
+def _run(machine: Machine, helper: Hands, stop: Stop, tell: Tell) -> None:
     claims = machine.journal.open_claims()
     try:
         identity, _ = DeviceStore(machine.settings.state_dir).registered()
@@ -59,7 +75,7 @@ def _run(machine: Machine, helper: Helper, stop: Stop, tell: Tell) -> None:
             give_back_memory()
 
 
-def _tidying(tell: Tell, helper: Helper) -> Tell:
+def _tidying(tell: Tell, helper: Hands) -> Tell:
     """`tell`, tidying up when a new stream begins."""
 
     def tell_and_tidy(event: str, /, **fields: object) -> None:
@@ -71,7 +87,7 @@ def _tidying(tell: Tell, helper: Helper) -> Tell:
     return tell_and_tidy
 
 
-def _finish_claim(machine: Machine, helper: Helper, claim: ClaimEntry, stop: Stop, tell: Tell) -> bool:
+def _finish_claim(machine: Machine, helper: Hands, claim: ClaimEntry, stop: Stop, tell: Tell) -> bool:
     """Whether the claim's order is installed, or another process sees to it."""
     try:
         done = resume(machine, helper, claim, stop=stop, tell=tell, patience=None)
@@ -87,7 +103,7 @@ def _finish_claim(machine: Machine, helper: Helper, claim: ClaimEntry, stop: Sto
 class _Finishing(threading.Thread):
     """Sees to one claim beside everything else: a server that is away keeps nobody waiting but its own claim."""
 
-    def __init__(self, machine: Machine, helper: Helper, claim: ClaimEntry, stop: Stop, tell: Tell) -> None:
+    def __init__(self, machine: Machine, helper: Hands, claim: ClaimEntry, stop: Stop, tell: Tell) -> None:
         super().__init__(name="claim", daemon=True)
         self.finished = False
         self._work: Callable[[], bool] = lambda: _finish_claim(machine, helper, claim, stop, tell)

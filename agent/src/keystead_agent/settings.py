@@ -1,8 +1,9 @@
 """The agent's settings and policy: an administrator's TOML file, then `KEYSTEAD_AGENT_…` variables. The one home of
 `os.environ`.
 
-A policy that a file sets (`servers`, `allow_software_key`) can only be made stricter by a variable. That of the default
-file holds even if `KEYSTEAD_AGENT_CONFIG` names another file for everything else.
+A policy that a file sets (the fields of `Policy`) can only be made stricter by a variable. That of the default file
+holds even if `KEYSTEAD_AGENT_CONFIG` names another file for everything else, and so does that which Windows distributes
+to its computers in the registry.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -18,10 +20,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from keystead_agent.errors import PolicyRefused, SettingsInvalid
+from keystead_agent.system import system
 
 PREFIX = "KEYSTEAD_AGENT_"
-DEFAULT_FILE = Path("/etc/keystead/agent.toml")
-POLICY = ("servers", "allow_software_key")
+POLICY = ("servers", "allow_software_key", "trust_root", "users_may_enroll_machine")
 HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 Checked = TypeVar("Checked", bound=BaseModel)
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -41,10 +43,18 @@ def origin_of(server: str) -> str:
         raise ValueError(f"{server!r} has more in it than a scheme, a host and a port")
     if parts.scheme == "http" and parts.hostname not in LOCAL_HOSTS:
         raise NotEncrypted(f"{server} is not encrypted, and http is only for this computer itself")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else _a_labels(parts.hostname)
+    host = f"[{_ipv6(parts.hostname)}]" if ":" in parts.hostname else _a_labels(parts.hostname)
     port = parts.port
     standard = {"https": 443, "http": 80}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, standard) else "")
+
+
+def _ipv6(host: str) -> str:
+    """The address in its one spelling (RFC 5952). Raises ValueError; a zone is none of a server's business."""
+    address = IPv6Address(host)
+    if address.scope_id is not None:
+        raise ValueError(f"{host!r} names a network interface of this computer")
+    return address.compressed
 
 
 def _a_labels(host: str) -> str:
@@ -82,28 +92,34 @@ def _readable(path: Path) -> Path:
 
 class Policy(BaseModel):
     """What an administrator allows. `servers` lists the origins that may use this machine; empty means any, after
-    asking. `allow_software_key` lets a server ask for a key in a file where there is no TPM."""
+    asking. `allow_software_key` lets a server ask for a key in a file where there is no TPM. `trust_root` has Windows
+    trust the roots of `servers`. `users_may_enroll_machine` lets who is logged in, not only administrators, open links
+    for certificates of the whole computer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     servers: Annotated[tuple[Annotated[str, AfterValidator(origin_of)], ...], BeforeValidator(_split)] = ()
     allow_software_key: bool = False
+    trust_root: bool = False
+    users_may_enroll_machine: bool = False
 
     def looser(self, than: Policy) -> Iterator[str]:
         """The names of what this policy allows and `than`, where it says something, does not."""
         if than.servers and not (self.servers and set(self.servers) <= set(than.servers)):
             yield "servers"
-        if "allow_software_key" in than.model_fields_set and self.allow_software_key > than.allow_software_key:
-            yield "allow_software_key"
+        for field in ("allow_software_key", "trust_root", "users_may_enroll_machine"):
+            if field in than.model_fields_set and getattr(self, field) > getattr(than, field):
+                yield field
 
 
 class Settings(Policy):
     """What the agent runs with, besides the policy: `tcti` is a tpm2-tss TCTI ("device:/dev/tpmrm0",
-    "swtpm:host=…,port=…"), `ca_file` holds further TLS roots (PEM)."""
+    "swtpm:host=…,port=…"), `ca_file` holds further TLS roots (PEM), `socket` is where Linux's service listens."""
 
     state_dir: Annotated[Path, AfterValidator(_absolute)]
     tcti: Annotated[str, Field(pattern=r"^[a-z-]+(:.*)?$")] = "device:/dev/tpmrm0"
     ca_file: Annotated[Path, AfterValidator(_readable)] | None = None
+    socket: Annotated[Path, AfterValidator(_absolute)] = Path("/run/keystead/agent.sock")
 
     def require_allowed(self, origin: str) -> None:
         """Raises PolicyRefused unless policy lets the server at `origin` use this machine."""
@@ -113,20 +129,33 @@ class Settings(Policy):
                 f"Allowed: {', '.join(self.servers)}. An administrator can add it to the setting servers.",
             )
 
+    def trusts_root_of(self, origin: str) -> bool:
+        """Whether policy has the machine trust the root of the server at `origin`; it must name the server, too."""
+        return self.trust_root and origin in self.servers
+
 
 def load_settings(
-    environ: Mapping[str, str] | None = None, *, is_root: bool | None = None, default_file: Path = DEFAULT_FILE
+    environ: Mapping[str, str] | None = None,
+    *,
+    for_computer: bool | None = None,
+    default_file: Path = system.SETTINGS_FILE,
+    distributed: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """The settings from `environ` (the process's own by default), the file that it names, and `default_file`, whose
-    policy always holds. Raises SettingsInvalid with every mistake in one list."""
+    """The settings from `environ` (the process's own by default), the file that it names, `default_file` and the
+    `distributed` policy (this computer's by default); the policy of the last two always holds. `for_computer` is
+    whether the work is for the whole computer, by default what the account says. Raises SettingsInvalid with every
+    mistake in one list."""
     environ = os.environ if environ is None else environ
-    is_root = os.geteuid() == 0 if is_root is None else is_root
+    for_computer = system.works_for_computer() if for_computer is None else for_computer
+    distributed = system.policy() if distributed is None else distributed
     mistakes: list[str] = []
     named = environ.get(f"{PREFIX}CONFIG")
-    files = {default_file: _read_file(default_file, False, mistakes)}
+    files: dict[Path | str, dict[str, Any]] = {default_file: _read_default(default_file, mistakes)}
     if named is not None and Path(named) != default_file:
-        files = {default_file: _policy_of(files[default_file]), Path(named): _read_file(Path(named), True, mistakes)}
-    values: dict[str, Any] = {"state_dir": _default_state_dir(environ, is_root)}
+        files = {default_file: _policy_of(files[default_file]), named: _read_file(Path(named), True, mistakes)}
+    if distributed:
+        files[system.POLICY_SOURCE] = dict(distributed)
+    values: dict[str, Any] = {"state_dir": system.computer_state() if for_computer else system.account_state(environ)}
     sources: dict[str, str] = {"state_dir": f"{PREFIX}STATE_DIR"}
     for file, content in files.items():
         values |= content
@@ -180,11 +209,16 @@ def silence_tss_log() -> None:
     os.environ.setdefault("TSS2_LOG", "all+NONE")
 
 
-def _default_state_dir(environ: Mapping[str, str], is_root: bool) -> Path:
-    if is_root:
-        return Path("/var/lib/keystead")
-    data = environ.get("XDG_DATA_HOME") or f"{environ.get('HOME', '~')}/.local/share"
-    return Path(data) / "keystead"
+def _read_default(file: Path, mistakes: list[str]) -> dict[str, Any]:
+    """The file whose policy holds, unless another hand than an administrator's could have written it."""
+    try:
+        other = next((other for place in (file, file.parent) if (other := system.foreign_hand(place))), "")
+    except OSError:
+        other = ""
+    if other:
+        mistakes.append(f"{file}: {other}, who is no administrator, can write there")
+        return {}
+    return _read_file(file, False, mistakes)
 
 
 def _read_file(file: Path, named: bool, mistakes: list[str]) -> dict[str, Any]:

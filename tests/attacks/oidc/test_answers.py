@@ -16,13 +16,13 @@ from tests.unit.auth.fakes import START, FakeAttempts, FakeClock, FakeRandomness
 
 from keystead_auth.adapters.oidc import AuthlibMessages, JoseIdTokens, SecretFolder
 from keystead_auth.domain import idp_errors as refusals
-from keystead_auth.domain.errors import Refusal
 from keystead_auth.domain.oidc import OidcEntity
 from keystead_auth.domain.providers import Arrival, Attempt, IdentityProvider, Purpose
 from keystead_auth.domain.sign_in import Form
 from keystead_auth.usecases.take_oidc_answer import BroughtCode, OidcTools, take_oidc_answer
 from keystead_contracts.identity import SignInMethod
 from keystead_contracts.people import IdentityProviderKind
+from keystead_contracts.refusals import Refusal
 from keystead_kit.secrets import token_digest
 
 ISSUER = "https://op.example"

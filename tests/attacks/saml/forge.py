@@ -15,7 +15,7 @@ from saml2.sigver import pre_encryption_part
 from keystead_auth.adapters.saml_keys import SamlKey, write_saml_key
 from keystead_auth.adapters.xmlsec import XmlSec, find_xmlsec
 from keystead_auth.domain.saml.metadata import SamlEntity
-from keystead_auth.domain.saml.names import SAML, SAMLP
+from keystead_auth.domain.saml.names import MD, SAML, SAMLP
 
 IDP = "https://idp.example/entity"
 SP = "https://enroll.example/auth/saml/metadata"
@@ -139,6 +139,10 @@ class Forge:
     def sign_response(self, document: str, id: str = "_response", by: str = "idp") -> str:
         """The document with the signature of its response filled in."""
         return self._signers[by].sign(document, f"{SAMLP}:Response", id)
+
+    def sign_metadata(self, document: str, element: str = "EntityDescriptor", id: str = "_md", by: str = "idp") -> str:
+        """The document with the signature of its metadata filled in, without an XML declaration."""
+        return re.sub(r"^<\?xml[^>]*>\s*", "", self._signers[by].sign(document, f"{MD}:{element}", id)).strip()
 
     def good(self, now: datetime, **changes: object) -> str:
         """An answer whose assertion is signed."""

@@ -21,10 +21,10 @@ from tests.support.swtpm import Swtpm
 
 from keystead_agent.errors import AlgorithmUnsupported, KeyLost, TpmFailed, TpmFull, TpmMissing
 from keystead_agent.files import locked
-from keystead_agent.jobs import sign, verify
-from keystead_agent.keystore._tpm2_keys import KeyStaysInTpm
+from keystead_agent.keystore._held_keys import KeyStaysInside
 from keystead_agent.keystore.tpm2 import STORAGE_ROOT_KEY, Tpm2KeyStore
 from keystead_agent.settings import silence_tss_log
+from keystead_agent.signatures import sign, verify
 from keystead_contracts.agent import TpmEvidence
 from keystead_contracts.base import KeyAlgorithm
 
@@ -70,9 +70,9 @@ def test_a_tpm_key_is_a_private_key_to_csr_builder_and_jwt_library(
 def test_the_private_part_cannot_be_had(store: Tpm2KeyStore) -> None:
     for algorithm in (KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048):
         key = copy(store.load(store.generate(algorithm).blob))
-        with pytest.raises(KeyStaysInTpm):
+        with pytest.raises(KeyStaysInside):
             key.private_numbers()
-        with pytest.raises(KeyStaysInTpm):
+        with pytest.raises(KeyStaysInside):
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
@@ -201,7 +201,7 @@ def test_a_process_killed_while_it_makes_keys_leaves_the_tpm_usable(
     program = (
         "import sys; from pathlib import Path\n"
         "from keystead_agent.keystore.tpm2 import Tpm2KeyStore\n"
-        "from keystead_agent.jobs import sign\n"
+        "from keystead_agent.signatures import sign\n"
         "from keystead_contracts.base import KeyAlgorithm\n"
         "store = Tpm2KeyStore(sys.argv[1], Path(sys.argv[2]))\n"
         "print('ready', flush=True)\n"

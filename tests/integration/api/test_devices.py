@@ -126,6 +126,14 @@ def test_a_registration_token_is_shown_once_and_lets_machines_in_until_it_ends(a
     assert (late.status_code, problem_code(late)) == (403, "registration-refused")
 
 
+def test_a_token_s_name_is_its_organization_s_alone(app: EnrollApp) -> None:
+    api = master(app)
+    other = api.create("/organizations", {"name": "Physics"})
+    lab = {"name": "Lab", "organization_id": hospital(app)}
+    for body, status in ((lab, 201), (lab | {"organization_id": other}, 201), (lab, 422)):
+        assert api("POST", "/registration-tokens", json=body).status_code == status
+
+
 def test_a_deleted_registration_token_opens_nothing(app: EnrollApp) -> None:
     api = master(app)
     made = api("POST", "/registration-tokens", json={"name": "Lab", "organization_id": hospital(app)}).json()

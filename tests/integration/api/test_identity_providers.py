@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.support.administrators import master, officer, take_fact
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.support.administrators import IDP_METADATA, console, master, officer, take_fact
 from tests.support.enroll_app import EnrollApp
 
 from keystead_contracts.people import IdentityProviderChecked, IdentityProviderState
+from keystead_contracts.words import Sentences, Words, to_plain
 from keystead_enroll.domain.administration import Grant, Role
 from keystead_kit.secrets import new_id
 
@@ -18,6 +23,17 @@ OIDC = {
     "name": "Entra", "kind": "oidc", "issuer": "https://login.example/v2.0", "client_id": "abc",
     "client_secret_name": "entra-1",
 }  # fmt: skip
+
+
+def _certificate(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
+    """A certificate of the key in PEM."""
+    name, now = x509.Name([]), datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=999))
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+CERTIFICATE = _certificate(ec.generate_private_key(ec.SECP256R1()))
+WEAK = _certificate(rsa.generate_private_key(65537, 1024))  # noqa: S505 it is refused
 
 
 def hear(app: EnrollApp, provider: str, version: int, **changes: Any) -> None:
@@ -48,10 +64,16 @@ def test_openid_connect_names_its_secret_and_tells_none(app: EnrollApp) -> None:
     ({"metadata_url": "http://idp.example/"}, "metadata_url"),
     ({"metadata_url": "https://user@idp.example/"}, "metadata_url"),
     ({"metadata_url": None}, "metadata_url"),
-    ({"metadata_xml": "<EntityDescriptor/>"}, "metadata_url"),
+    ({"metadata_xml": IDP_METADATA}, "metadata_url"),
     ({"metadata_url": None, "metadata_xml": "<!DOCTYPE a [<!ENTITY b 'c'>]><a/>"}, "metadata_xml"),
     ({"metadata_url": None, "metadata_xml": "<!doctype a><a/>"}, "metadata_xml"),
     ({"metadata_url": None, "metadata_xml": "x" * 262_145}, "metadata_xml"),
+    ({"metadata_certificate": "no certificate"}, "metadata_certificate"),
+    ({"metadata_certificate": CERTIFICATE + CERTIFICATE}, "metadata_certificate"),
+    ({"metadata_certificate": WEAK}, "metadata_certificate"),
+    ({"metadata_url": None, "metadata_xml": "<EntityDescriptor/>", "metadata_certificate": CERTIFICATE},
+     "metadata_certificate"),
+    ({"metadata_url": None, "metadata_xml": "<html><body/></html>"}, "metadata_xml"),
     ({"client_id": "abc"}, "client_id"),
     ({"attributes": {"shoe_size": "x"}}, "attributes"),
     ({"organization_ids": ["nowhere"]}, "organization_ids"),
@@ -69,6 +91,7 @@ def test_a_mistake_in_a_saml_provider_is_told_beside_its_field(
     ({"issuer": "http://login.example"}, "issuer"), ({"issuer": None}, "issuer"), ({"client_id": None}, "client_id"),
     ({"client_secret_name": None}, "client_secret_name"), ({"client_secret_name": "../key"}, "client_secret_name"),
     ({"metadata_url": "https://idp.example/"}, "metadata_url"), ({"idp_initiated": True}, "idp_initiated"),
+    ({"metadata_certificate": CERTIFICATE}, "metadata_certificate"),
 ])  # fmt: skip
 def test_a_mistake_in_an_openid_provider_is_told_beside_its_field(
     app: EnrollApp, changes: dict[str, Any], field: str
@@ -78,10 +101,21 @@ def test_a_mistake_in_an_openid_provider_is_told_beside_its_field(
 
 
 def test_metadata_of_256_kib_with_any_line_ends_is_taken(app: EnrollApp) -> None:
-    text = "<a>\r\n" + "x" * 262_100 + "</a>"
+    filler = "x" * (262_144 - len(IDP_METADATA) - 12)
+    text = IDP_METADATA.replace("><", f">\r\n<!-- {filler} --><", 1)
     made = master(app).create("/identity-providers", SAML | {"metadata_url": None, "metadata_xml": text})
     shown = master(app)("GET", f"/identity-providers/{made}").json()
     assert shown["metadata_xml"] == text.replace("\r\n", "\n")
+
+
+def test_a_certificate_for_the_metadata_s_signature_is_kept_and_told_and_changes_the_judgement(app: EnrollApp) -> None:
+    api = master(app)
+    made = api.create("/identity-providers", SAML)
+    hear(app, made, 1)
+    changed = api("PATCH", f"/identity-providers/{made}", json={"metadata_certificate": CERTIFICATE}).json()
+    assert (changed["metadata_certificate"], changed["state"]) == (CERTIFICATE.strip(), None)
+    told = sorted(app.facts("identity_provider_published"), key=lambda fact: fact["version"])
+    assert [fact["metadata_certificate"] for fact in told] == [None, CERTIFICATE.strip()]
 
 
 def test_names_are_unique(app: EnrollApp) -> None:
@@ -110,6 +144,16 @@ def test_what_auth_says_is_shown(app: EnrollApp) -> None:
     hear(app, made, 1, entity_id="https://idp.example/", detail="It works.")
     shown = api("GET", f"/identity-providers/{made}").json()
     assert (shown["state"], shown["entity_id"], shown["state_detail"]) == ("ready", "https://idp.example/", "It works.")
+
+
+@pytest.mark.parametrize("state", ["failed", "ready"])
+def test_the_console_says_in_german_what_auth_found(app: EnrollApp, state: str) -> None:
+    made = master(app).create("/identity-providers", SAML)
+    found = Sentences(Words("What was read before is used on."), Words("The address answers {status}.", status=503))
+    hear(app, made, 1, state=state, detail=str(found), detail_words=to_plain(found))
+    page = console(app).get(f"/identity-providers/{made}", **{"accept-language": "de"}).text
+    assert "Was früher gelesen wurde, gilt weiter. Die Adresse antwortet mit 503." in page
+    assert str(found) not in page
 
 
 def test_what_auth_said_of_an_older_version_or_before_is_ignored(app: EnrollApp) -> None:

@@ -12,9 +12,10 @@ from tests.support.agent_server import Ca, certify, pem
 from tests.unit.agent.samples import NOW, SERVER, job, wish
 
 from keystead_agent.certstore.pem import CertificateStore, InstalledCertificate
-from keystead_agent.jobs import JobContext, execute, verify
+from keystead_agent.jobs import JobContext, execute
 from keystead_agent.keystore import KeyStores
 from keystead_agent.settings import Settings
+from keystead_agent.signatures import verify
 from keystead_contracts.agent import CsrReady, Failed, Install, Installed, Remove, Removed, ReportBody
 from keystead_contracts.base import CertificateType, KeyAlgorithm
 

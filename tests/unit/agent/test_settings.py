@@ -9,7 +9,7 @@ from keystead_agent.settings import Settings, load_settings, origin_of
 
 
 def test_defaults_need_nothing_set() -> None:
-    settings = load_settings({"HOME": "/home/alice"}, is_root=False)
+    settings = load_settings({"HOME": "/home/alice"}, for_computer=False)
     assert settings.state_dir == Path("/home/alice/.local/share/keystead")
     assert settings.tcti == "device:/dev/tpmrm0"
     assert settings.servers == ()
@@ -17,7 +17,7 @@ def test_defaults_need_nothing_set() -> None:
 
 
 def test_root_keeps_its_state_under_var() -> None:
-    assert load_settings({}, is_root=True).state_dir == Path("/var/lib/keystead")
+    assert load_settings({}, for_computer=True).state_dir == Path("/var/lib/keystead")
 
 
 def test_all_mistakes_are_listed_at_once() -> None:
@@ -29,7 +29,7 @@ def test_all_mistakes_are_listed_at_once() -> None:
         "KEYSTEAD_AGENT_CONFIG": "/nowhere/agent.toml",
     }
     with pytest.raises(SettingsInvalid) as caught:
-        load_settings(environ, is_root=False)
+        load_settings(environ, for_computer=False)
     for mistake in (
         "KEYSTEAD_AGENT_STATE_DIR: must be an absolute path",
         "KEYSTEAD_AGENT_SERVERS: ",
@@ -45,7 +45,7 @@ def test_the_file_is_read_and_a_variable_wins_over_it(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
     file.write_text('tcti = "swtpm:port=1"\nstate_dir = "/srv/one"\n')
     environ = {"KEYSTEAD_AGENT_CONFIG": str(file), "KEYSTEAD_AGENT_STATE_DIR": "/srv/two"}
-    settings = load_settings(environ, is_root=False)
+    settings = load_settings(environ, for_computer=False)
     assert settings.tcti == "swtpm:port=1"
     assert settings.state_dir == Path("/srv/two")
 
@@ -55,7 +55,7 @@ def test_a_policy_in_the_file_cannot_be_loosened_by_a_variable(tmp_path: Path) -
     file.write_text('servers = ["https://enroll.example.org"]\n')
     environ = {"KEYSTEAD_AGENT_CONFIG": str(file), "KEYSTEAD_AGENT_SERVERS": "https://evil.example"}
     with pytest.raises(SettingsInvalid, match="looser than the policy"):
-        load_settings(environ, is_root=False)
+        load_settings(environ, for_computer=False)
 
 
 POLICY = 'servers = ["https://a.example", "https://b.example"]\nallow_software_key = false\n'
@@ -66,7 +66,7 @@ def under_policy(folder: Path, own: str = "", **environ: str) -> Settings:
     (folder / "policy.toml").write_text(POLICY)
     (folder / "own.toml").write_text(own)
     named = {"KEYSTEAD_AGENT_CONFIG": str(folder / "own.toml")}
-    return load_settings(named | environ, is_root=False, default_file=folder / "policy.toml")
+    return load_settings(named | environ, for_computer=False, default_file=folder / "policy.toml")
 
 
 def test_naming_another_file_does_not_lift_the_default_files_policy(tmp_path: Path) -> None:
@@ -91,39 +91,39 @@ def test_a_policy_can_be_made_stricter(tmp_path: Path) -> None:
     file = tmp_path / "loose.toml"
     file.write_text("allow_software_key = true")
     environ = {"KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY": "false"}
-    assert not load_settings(environ, is_root=False, default_file=file).allow_software_key
+    assert not load_settings(environ, for_computer=False, default_file=file).allow_software_key
 
 
 def test_what_the_policy_does_not_speak_of_may_be_set(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
     file.write_text('servers = ["https://a.example"]')
     environ = {"KEYSTEAD_AGENT_ALLOW_SOFTWARE_KEY": "true"}
-    assert load_settings(environ, is_root=False, default_file=file).allow_software_key
+    assert load_settings(environ, for_computer=False, default_file=file).allow_software_key
 
 
 def test_a_policy_that_cannot_be_read_stops_everything(tmp_path: Path) -> None:
     (tmp_path / "policy.toml").mkdir()
     with pytest.raises(SettingsInvalid, match=r"policy\.toml"):
-        load_settings({}, is_root=False, default_file=tmp_path / "policy.toml")
+        load_settings({}, for_computer=False, default_file=tmp_path / "policy.toml")
 
 
 def test_a_broken_file_and_an_unknown_key_are_named(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
     file.write_text("servers = [")
     with pytest.raises(SettingsInvalid, match=r"agent\.toml"):
-        load_settings({"KEYSTEAD_AGENT_CONFIG": str(file)}, is_root=False)
+        load_settings({"KEYSTEAD_AGENT_CONFIG": str(file)}, for_computer=False)
     file.write_text("server = 'x'\n")
     with pytest.raises(SettingsInvalid, match=r"agent\.toml: server"):
-        load_settings({"KEYSTEAD_AGENT_CONFIG": str(file)}, is_root=False)
+        load_settings({"KEYSTEAD_AGENT_CONFIG": str(file)}, for_computer=False)
 
 
 def test_a_server_outside_the_list_is_refused_and_an_empty_list_refuses_none() -> None:
-    listed = load_settings({"KEYSTEAD_AGENT_SERVERS": "https://a.example, https://b.example:8443/"}, is_root=False)
+    listed = load_settings({"KEYSTEAD_AGENT_SERVERS": "https://a.example, https://b.example:8443/"}, for_computer=False)
     listed.require_allowed("https://b.example:8443")
     with pytest.raises(PolicyRefused) as caught:
         listed.require_allowed("https://c.example")
     assert caught.value.exit_code == ExitCode.REFUSED
-    load_settings({}, is_root=False).require_allowed("https://c.example")
+    load_settings({}, for_computer=False).require_allowed("https://c.example")
 
 
 @pytest.mark.parametrize(
@@ -159,3 +159,15 @@ def test_what_is_no_host_name_is_refused(given: str) -> None:
 def test_what_is_not_a_safe_origin_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match="example"):
         origin_of(given)
+
+
+def test_policy_that_windows_distributes_can_only_be_made_stricter(tmp_path: Path) -> None:
+    distributed = {"servers": ["https://a.example"], "allow_software_key": 0}
+
+    def load(environ: dict[str, str]) -> Settings:
+        return load_settings(environ, for_computer=False, default_file=tmp_path / "none", distributed=distributed)
+
+    assert load({}).servers == ("https://a.example",)
+    for variable, value in (("SERVERS", "https://b.example"), ("ALLOW_SOFTWARE_KEY", "true")):
+        with pytest.raises(SettingsInvalid, match="looser than the policy"):
+            load({f"KEYSTEAD_AGENT_{variable}": value})

@@ -17,7 +17,7 @@ from tests.unit.auth.fakes import START, FakeClock, FakeRandomness, FakeTransact
 
 from keystead_auth.adapters.fetch import HttpFetcher
 from keystead_auth.adapters.oidc import SecretFolder
-from keystead_auth.domain.attributes import MOST_OCTETS, Sent, canonical, person
+from keystead_auth.domain.attributes import MOST_OCTETS, Sent, canonical, fitting, person
 from keystead_auth.domain.errors import MethodNotOffered
 from keystead_auth.domain.idp_errors import FetchFailed, MailMissing, ProviderNotReady, ProviderUnknown
 from keystead_auth.domain.networks import may_connect
@@ -27,6 +27,8 @@ from keystead_auth.domain.sign_in import Form
 from keystead_auth.usecases.check_provider import Sources, check_provider
 from keystead_contracts.identity import SignInMethod
 from keystead_contracts.people import IdentityProviderKind, IdentityProviderState
+from keystead_contracts.words import Words, from_plain
+from keystead_kit.i18n import languages
 
 SAML = IdentityProviderKind.SAML
 FORM = Form("staff", 1, "Staff", "Northwind", (SignInMethod.IDP,), (), organization_ids=("a", "b"))
@@ -208,7 +210,7 @@ def test_a_provider_s_own_name_comes_before_the_usual_ones() -> None:
 
 
 def test_unknown_attributes_and_empty_or_invisible_values_are_left_out() -> None:
-    sent = [Sent("salary", ("1",)), Sent("cn", ("", "  ", "a\x00b", "a\u202eb", "x" * 300)), Sent("sn", (" L ", "L"))]
+    sent = [Sent("salary", ("1",)), Sent("cn", ("", "  ", "a\x00b", "a\u202eb")), Sent("sn", (" L ", "L"))]
     assert canonical(sent, {}) == {"sn": ["L"]}
 
 
@@ -233,12 +235,20 @@ def test_a_person_is_called_by_the_best_name_there_is(attributes: dict[str, list
     assert person(attributes | {"mail": ["a@b.example"]}).name == name
 
 
-def test_more_attributes_than_fit_are_cut_where_there_are_most() -> None:
-    who = person({"mail": ["a@b.example"], "groups": [f"group-{n:04}" * 3 for n in range(200)], "sn": ["S"]})
-    assert who.cut and who.attributes["sn"] == ["S"]
-    assert 0 < len(who.attributes["groups"]) < 200
-    assert sum(len(value) for values in who.attributes.values() for value in values) <= MOST_OCTETS
+def test_more_attributes_than_fit_are_cut_where_there_are_most_and_it_is_said_where() -> None:
+    groups = [f"group-{n:04}" * 3 for n in range(200)]
+    who = person({"mail": ["a@b.example"], "groups": groups, "sn": ["S"]})
+    assert who.cut and who.attributes["groups"] == groups
+    kept, cut = fitting(who.attributes)
+    assert (kept["sn"], cut) == (["S"], ["groups"])
+    assert 0 < len(kept["groups"]) < 200
+    assert sum(len(value) for values in kept.values() for value in values) <= MOST_OCTETS
     assert not person({"mail": ["a@b.example"]}).cut
+
+
+def test_a_value_that_is_too_long_to_tell_is_not_lost_silently() -> None:
+    attributes = canonical([Sent("entitlement", ("urn:" + "x" * MOST_OCTETS,)), Sent("mail", ("a@b.example",))], {})
+    assert fitting(person(attributes).attributes) == ({"mail": ["a@b.example"]}, ["entitlement"])
 
 
 # --- where they may be ----------------------------------------------------------------------------------------------
@@ -303,7 +313,7 @@ class Documents:
 
     def get(self, url: str) -> bytes:
         if self.document is None:
-            raise FetchFailed("The address answers 500.")
+            raise FetchFailed(Words("The address answers {status}.", status=500))
         return self.document
 
     def send(
@@ -359,6 +369,19 @@ def test_what_was_read_is_kept_when_the_provider_fails_until_it_ends(transaction
         states.append(check(transactions, None, clock).state)  # type: ignore[attr-defined]
     assert states == [IdentityProviderState.READY, IdentityProviderState.FAILED]
     assert transactions.store.provider_rows["idp"].material is not None
+
+
+def test_what_was_found_can_be_said_in_another_language(transactions: FakeTransactions) -> None:
+    clock = FakeClock()
+    check(transactions, metadata(), clock)
+    clock.pass_by(days=1)
+    transactions.store.due.append("idp")
+    told = check(transactions, None, clock)
+    found = from_plain(told.detail_words)  # type: ignore[attr-defined]
+    assert found == told.detail  # type: ignore[attr-defined]
+    assert found.told(languages()["de"].catalogue) == (
+        "Was früher gelesen wurde, gilt weiter. Die Adresse antwortet mit 500."
+    )
 
 
 def test_a_kind_that_this_server_lacks_is_told_as_failed(transactions: FakeTransactions) -> None:

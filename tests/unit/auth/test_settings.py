@@ -63,6 +63,33 @@ def test_a_saml_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None
     assert key.read_bytes() == made
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"--host": "https://enroll.example.org"}, "--host: 'https://enroll.example.org' is no host's name"),
+        ({"--host": ""}, "--host: "),
+        ({"--host": "a" * 65}, "--host: "),
+        ({"--certificate": "key.pem"}, "--certificate: is the key's file"),
+        ({"--certificate": "."}, "--certificate: . is a folder"),
+        ({"--key": "file/key.pem"}, "--key: file is no folder"),
+        ({"--certificate": "there.pem"}, "--certificate: there.pem is there, and no key"),
+        ({"--key": "there.pem"}, "--certificate: crt.pem is not there, and its key there.pem is"),
+        ({"--key": "there.pem", "--certificate": "file"}, "--key: the pair that is there cannot be used"),
+    ],
+)
+def test_a_wrong_argument_of_saml_key_is_named_and_nothing_is_written(
+    wrong: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("file", "there.pem"):
+        (tmp_path / name).write_text("no key")
+    options = {"--key": "key.pem", "--certificate": "crt.pem", "--host": "enroll.example.org"} | wrong
+    done = CliRunner().invoke(main, ["saml-key", *(part for option in options.items() for part in option)])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"error: {said}" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "there.pem"]
+
+
 def test_the_worker_needs_no_keys(good: dict[str, object]) -> None:
     del good["token_key_file"], good["cookie_key"], good["totp_key"]
     AuthSettings(**good)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pytest
 from keystead_contracts.base import CertificateType, KeyAlgorithm
 from keystead_contracts.identity import SignInMethod
 from keystead_enroll.adapters import tables as _mapped  # noqa: F401 before any of its classes has an instance here
-from keystead_enroll.domain.eligibility import Visitor, Way, open_ways
+from keystead_enroll.domain.eligibility import HOME, Visitor, Way, open_ways
 from keystead_enroll.domain.enrollment import (
     Authorization,
     CertificateProfile,
@@ -20,7 +20,7 @@ from keystead_enroll.domain.enrollment import (
     WebFormAccount,
 )
 from keystead_enroll.domain.persons import Person
-from keystead_enroll.domain.refusals import GroupsUnknown, HomeOrganizationUnknown, NoAccount
+from keystead_enroll.domain.refusals import AttributesCut, GroupsUnknown, HomeOrganizationUnknown, NoAccount
 
 PHYSICS = Organization("physics", "Physics", ["physics.example"], home_organization="physics.example")
 CHEMISTRY = Organization("chemistry", "Chemistry", ["chemistry.example"], home_organization="chemistry.example")
@@ -202,6 +202,38 @@ def test_a_withdrawn_account_is_not_offered() -> None:
 def test_every_account_that_fits_is_open() -> None:
     ways = [way(id="a"), way(CHEMISTRY, id="b"), way(PHYSICS, THEORY, id="c")]
     assert [found.account.id for found in open_ways(by_email(), SSL, ways)] == ["a", "c"]
+
+
+# Attributes of which more was sent than is known
+
+
+def test_what_is_decided_by_values_that_are_known_is_decided_though_there_are_more() -> None:
+    staff = profile(idp_groups=["Staff"])
+    ruled = way(idp_rules=[{"key": "groups", "match_type": "MATCHES", "values": ["Staff"]}])
+    visitor = by_idp(PHYSICS, groups=["Staff"], attributes_cut=["groups"])
+    assert offered(visitor, staff) == ["plain"]
+    assert sees(visitor, ruled)
+    assert sees(by_idp(PHYSICS, groups=["Guests"], attributes_cut=["groups"]), way())
+
+
+@pytest.mark.parametrize(
+    ("rules", "groups", "cut"),
+    [([], ["Staff"], "groups"), (["groups"], [], "groups"), (["entitlement"], [], "entitlement"), ([], [], HOME)],
+)
+def test_what_would_depend_on_values_that_are_not_known_is_refused(
+    rules: list[str], groups: list[str], cut: str
+) -> None:
+    ruled = [{"key": key, "match_type": "MATCHES", "values": ["Staff"]} for key in rules]
+    closed = way(profiles=[profile(idp_groups=groups)], idp_rules=ruled)
+    with pytest.raises(AttributesCut, match=f"more values of “{cut}”"):
+        open_ways(by_idp(PHYSICS, attributes_cut=[cut]), SSL, [closed])
+
+
+def test_a_rule_that_fails_anyway_closes_an_account_whatever_the_others_would_say() -> None:
+    rules = [{"key": key, "match_type": "MATCHES", "values": ["Staff"]} for key in ("groups", "entitlement")]
+    visitor = by_idp(PHYSICS, attributes_cut=["groups"])
+    with pytest.raises(GroupsUnknown):
+        open_ways(visitor, SSL, [way(idp_rules=rules)])
 
 
 # Refusals

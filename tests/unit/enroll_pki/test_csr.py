@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.enroll_pki.samples import ADA, WEB, close_primes_key, csr, csr_pem, key_of, pem_of, roca_key
 
 from keystead_contracts.base import KeyAlgorithm
+from keystead_contracts.refusals import Refusal
 from keystead_enroll.domain.csr import MAX_CSR_CHARACTERS, CheckedCsr, check_csr
 from keystead_enroll.domain.errors import (
     CsrMalformed,
@@ -20,7 +21,6 @@ from keystead_enroll.domain.errors import (
     CsrSignatureInvalid,
     KeyAlgorithmNotAllowed,
     KeyTooWeak,
-    Refusal,
 )
 from keystead_enroll.domain.keys import spki_sha256
 from keystead_enroll.domain.names import CertificateNames

@@ -3,7 +3,8 @@ from collections.abc import Iterator
 import pytest
 
 from keystead_contracts.problems import ProblemCode
-from keystead_enroll.domain.errors import KeyTooWeak, Refusal
+from keystead_contracts.refusals import Refusal
+from keystead_enroll.domain.errors import KeyTooWeak
 
 
 def _leaves(kind: type[Refusal]) -> Iterator[type[Refusal]]:

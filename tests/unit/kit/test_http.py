@@ -17,10 +17,12 @@ from starlette.responses import PlainTextResponse
 from tests.support.servers import RedisServer
 
 from keystead_contracts.problems import ProblemCode
+from keystead_kit.bodies import MOST_BODY_BYTES
 from keystead_kit.forms import Cookies, FormGuard
-from keystead_kit.http import MOST_BODY_BYTES, ProblemException, new_app
+from keystead_kit.http import new_app
 from keystead_kit.logs import configure_logging
 from keystead_kit.pages import Pages
+from keystead_kit.problems import ProblemException
 from keystead_kit.ratelimit import RateLimiter
 
 ORIGIN = "https://enroll.example.org"
@@ -152,6 +154,13 @@ def test_an_unknown_address_is_a_problem(client: TestClient) -> None:
 def test_a_program_that_asks_an_unknown_address_is_told_where_they_are_described(client: TestClient) -> None:
     assert "/api/openapi.json" in client.get("/api/nothing").json()["advice"]
     assert "/api/" not in client.get("/nothing").json()["advice"]
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/v1/nothing", "/api/v1/organizations/../nothing"])
+def test_a_program_gets_no_page_from_the_api_s_addresses(client: TestClient, path: str) -> None:
+    answer = client.get(path, headers=PAGE)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert "openapi.json" in answer.json()["advice"]
 
 
 @pytest.mark.parametrize(("path", "title", "again"), [

@@ -14,9 +14,10 @@ from keystead_contracts.problems import ProblemCode
 from keystead_contracts.words import Words
 from keystead_kit.drafts import Draft, Drafts
 from keystead_kit.forms import Cookies
-from keystead_kit.http import ProblemException, new_app
+from keystead_kit.http import new_app
 from keystead_kit.i18n import COOKIE, Language, languages, negotiate, speak, speaking, translate, translated
 from keystead_kit.pages import Pages, utc_text
+from keystead_kit.problems import ProblemException
 
 PAGE = {"accept": "text/html"}
 GERMAN = {**PAGE, "accept-language": "de"}

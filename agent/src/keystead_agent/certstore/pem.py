@@ -4,11 +4,13 @@
     certificates/<order>/  certificate.pem, chain.pem, root.pem, the key's blob, metadata.json
 
 Each directory appears whole or not at all, so a key and the answer that names it become durable together, and making
-a key never touches a credential that is in use. The root is kept beside; no system trust store is changed.
+a key never touches a credential that is in use. The root is kept beside. Where the system has certificate stores
+(`platform`), what is in them follows these directories, which alone say what is installed.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +19,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from keystead_agent.errors import KeyLost, OrderOfAnotherServer, StoreUnwritable
+from keystead_agent.certstore.platform import FoldersOnly, PlatformStore
+from keystead_agent.errors import AgentError, KeyLost, OrderOfAnotherServer, StoreUnwritable
 from keystead_agent.files import (
     private_directory,
     recover_directories,
@@ -32,6 +35,7 @@ from keystead_contracts.base import CertificateType, KeyAlgorithm
 
 CERTIFICATE, CHAIN, ROOT, METADATA = "certificate.pem", "chain.pem", "root.pem", "metadata.json"
 REQUEST, ANSWER = "request.json", "answer.json"
+_log = logging.getLogger(__name__)
 
 
 class KeyRequest(BaseModel):
@@ -64,6 +68,8 @@ class Metadata(BaseModel):
     organization: str = ""
     profile: str = ""
     root_trusted: bool = False
+    system_store: str = ""
+    """The store of the system that the certificate is in too, as the system names it."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +93,22 @@ class InstalledCertificate:
     root: bytes
 
     @property
+    def location(self) -> str:
+        """Where a person finds the certificate."""
+        return self.metadata.system_store or str(self.directory)
+
+    @property
     def key_path(self) -> Path:
         """The file that holds the key's blob."""
         return self.directory / self.metadata.request.key_file
 
 
 class CertificateStore:
-    """The store below `state_dir`. Callers write under one lock (`Machine.working`); reading needs none."""
+    """The store below `state_dir`, and `platform`, the system's. Callers write under one lock (`Machine.working`);
+    reading needs none."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, platform: PlatformStore | None = None) -> None:
+        self.platform = platform or FoldersOnly()
         self._pending = state_dir / "pending"
         self._certificates = state_dir / "certificates"
 
@@ -103,6 +116,7 @@ class CertificateStore:
         """Makes the directories, and tidies what a crash left unfinished. Raises StoreUnwritable."""
         for directory in (self._pending, self._certificates):
             recover_directories(private_directory(directory))
+        self._tidy_platform()
 
     def save_pending(self, key: PendingKey) -> None:
         """Keeps a new key with its answer, both durable on return. Raises StoreUnwritable."""
@@ -149,18 +163,23 @@ class CertificateStore:
     ) -> InstalledCertificate:
         """Puts certificate and key in place at once, in place of an older pair of the same order; the pending key is
         gone afterwards. Raises StoreUnwritable."""
+        directory = self._certificates / safe_name(key.request.order_id)
+        pair = InstalledCertificate(directory, metadata, key.blob, certificate, chain, root)
+        placed = self.platform.put(pair)
+        told = {"system_store": placed.store, "root_trusted": placed.root_trusted}
         write_directory(
-            self._certificates / safe_name(key.request.order_id),
+            directory,
             {
                 key.request.key_file: key.blob,
                 CERTIFICATE: certificate,
                 CHAIN: chain,
                 ROOT: root,
-                METADATA: metadata.model_dump_json(indent=2).encode(),
+                METADATA: metadata.model_copy(update=told).model_dump_json(indent=2).encode(),
             },
         )
         remove_directory(self._pending / safe_name(key.request.order_id))
-        return self._read(self._certificates / safe_name(key.request.order_id))
+        self._tidy_platform()
+        return self._read(directory)
 
     def installed(self, server: str, order_id: str) -> InstalledCertificate | None:
         """What is installed for `order_id`, read from the files. Raises OrderOfAnotherServer, KeyLost if damaged."""
@@ -172,10 +191,12 @@ class CertificateStore:
         return found
 
     def remove(self, server: str, order_id: str) -> None:
-        """Removes the pending and the installed key and certificate of `order_id`. Raises OrderOfAnotherServer."""
+        """Removes the pending and the installed key and certificate of `order_id`. Raises OrderOfAnotherServer;
+        StoreUnwritable also if the certificate stays in the system's store."""
         if self.installed(server, order_id) is not None:
             remove_directory(self._certificates / safe_name(order_id))
         self.discard_pending(server, order_id)
+        self._sweep_platform()
 
     def all_installed(self) -> list[InstalledCertificate | KeyLost]:
         """Every installed certificate, newest first, then what is wrong with each that is damaged. Raises
@@ -188,6 +209,20 @@ class CertificateStore:
             except KeyLost as error:
                 damaged.append(error)
         return [*sorted(found, key=lambda item: item.metadata.installed_at, reverse=True), *damaged]
+
+    def _sweep_platform(self) -> None:
+        """Has the system's stores hold what the directories say. While one of them is damaged nothing is taken out."""
+        installed = self.all_installed()
+        kept = [item for item in installed if isinstance(item, InstalledCertificate)]
+        if len(kept) == len(installed):
+            self.platform.sweep(kept)
+
+    def _tidy_platform(self) -> None:
+        """Like `_sweep_platform`; what does not work now is tried again the next time."""
+        try:
+            self._sweep_platform()
+        except AgentError as error:
+            _log.warning("system_store_not_tidied reason=%s", error.detail)
 
     def _directories(self) -> list[Path]:
         require_folder(self._certificates.parent)

@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from keystead_agent.errors import AgentError, KeyLost, PolicyRefused, TpmMissing
 from keystead_agent.settings import Settings
 
 if TYPE_CHECKING:
+    from keystead_agent.keystore._ncrypt import Ncrypt
     from keystead_agent.keystore.base import KeyStore
+    from keystead_agent.keystore.cng import CngKeyStore
+    from keystead_agent.keystore.persisted import PersistedKey
+    from keystead_agent.keystore.unsettled import UnsettledKeys
+
+
+def windows_ncrypt() -> Ncrypt:
+    """ncrypt.dll."""
+    from keystead_agent.keystore._ncrypt import WindowsNcrypt
+
+    return WindowsNcrypt()
 
 
 class KeyStores:
     """The key stores of this machine: the platform's hardware store, and the development double where policy allows
-    it. The choice by platform is made here and nowhere else."""
+    it. The choice by platform is made here and nowhere else. On Windows `machine_keys` makes keys that are the
+    machine's (for the service), else the account's."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        machine_keys: bool = False,
+        platform: str = sys.platform,
+        ncrypt: Callable[[], Ncrypt] = windows_ncrypt,
+    ) -> None:
         self._settings = settings
+        self._machine_keys = machine_keys
+        self._platform = platform
+        self._make_ncrypt = ncrypt
         self._hardware: KeyStore | None = None
+        self._software: KeyStore | None = None
 
     def hardware(self) -> KeyStore:
         """The platform's hardware key store. Opens nothing yet."""
@@ -27,25 +53,60 @@ class KeyStores:
         return self._hardware
 
     def _make_hardware(self) -> KeyStore:
-        if sys.platform == "linux":
+        if self._platform == "linux":
             from keystead_agent.keystore.tpm2 import Tpm2KeyStore
 
             return Tpm2KeyStore(self._settings.tcti, self._settings.state_dir / "tpm.lock")
+        if self._platform == "win32":
+            from keystead_agent.keystore._ncrypt import PLATFORM_PROVIDER
+
+            return self._cng(PLATFORM_PROVIDER)
         raise AgentError(
-            f"keys in hardware on {sys.platform} are not in this build",
+            f"keys in hardware on {self._platform} are not in this build",
             "Use the agent that is packaged for this operating system.",
         )
 
     def software(self) -> KeyStore:
-        """The development double: keys in files. Raises PolicyRefused unless this machine's policy allows it."""
+        """The development double: keys in files, on Windows in its software provider. Raises PolicyRefused unless this
+        machine's policy allows it."""
         if not self._settings.allow_software_key:
             raise PolicyRefused(
                 "this computer's policy does not allow keys outside a TPM",
                 "An administrator can set allow_software_key; certificates then say that their key is in software.",
             )
-        from keystead_agent.keystore.software import SoftwareKeyStore
+        return self._make_software()
 
-        return SoftwareKeyStore()
+    def _make_software(self) -> KeyStore:
+        if self._software is None:
+            if self._platform == "win32":
+                from keystead_agent.keystore._ncrypt import SOFTWARE_PROVIDER
+
+                self._software = self._cng(SOFTWARE_PROVIDER)
+            else:
+                from keystead_agent.keystore.software import SoftwareKeyStore
+
+                self._software = SoftwareKeyStore()
+        return self._software
+
+    def _cng(self, provider: str) -> CngKeyStore:
+        from keystead_agent.keystore.cng import CngKeyStore
+        from keystead_agent.keystore.persisted import KeyScope
+
+        scope = KeyScope.MACHINE if self._machine_keys else KeyScope.USER
+        return CngKeyStore(self._ncrypt, provider, scope, announce=self._unsettled.announce)
+
+    @cached_property
+    def _ncrypt(self) -> Ncrypt:
+        return self._make_ncrypt()
+
+    @cached_property
+    def _unsettled(self) -> UnsettledKeys:
+        from keystead_agent.keystore.unsettled import UnsettledKeys
+
+        return UnsettledKeys(self._settings.state_dir, self._remove)
+
+    def _remove(self, key: PersistedKey) -> None:
+        self._store_of(key.key_file).discard(key.blob)
 
     def usable(self, *, allow_software: bool) -> KeyStore:
         """The hardware store; the software store only if there is no TPM and both `allow_software` (the server) and
@@ -60,11 +121,19 @@ class KeyStores:
         return hardware
 
     def for_key_file(self, name: str) -> KeyStore:
-        """The store that loads a blob kept under `name`. Raises KeyLost for a name that no store uses."""
-        if name == self.hardware().key_file:
-            return self.hardware()
-        from keystead_agent.keystore.software import KEY_FILE
+        """The store that loads a blob kept under `name`. Raises KeyLost for a name that no store uses, PolicyRefused
+        for that of a store that policy does not allow."""
+        store = self._store_of(name)
+        return store if store is self.hardware() else self.software()
 
-        if name == KEY_FILE:
-            return self.software()
-        raise KeyLost(f"no key store of this agent keeps keys in {name}")
+    def _store_of(self, key_file: str) -> KeyStore:
+        for store in (self.hardware(), self._make_software()):
+            if store.key_file == key_file:
+                return store
+        raise KeyLost(f"no key store of this agent keeps keys in {key_file}")
+
+    def changing(self) -> AbstractContextManager[None]:
+        """Around whatever may make keys, or change the folders that name them, while this process alone works on the
+        state directory: keys that Windows keeps and no folder names are then removed, also those that a crash left.
+        Elsewhere keys are files, and go with their folders. Raises StoreUnwritable."""
+        return self._unsettled.changing() if self._platform == "win32" else nullcontext()

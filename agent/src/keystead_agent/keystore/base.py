@@ -34,7 +34,7 @@ class ProviderInfo:
 
 
 class KeyStore(Protocol):
-    """A place where private keys are made and used. Every method but `load` may raise KeyStoreError's kinds."""
+    """A place where private keys are made and used. Every method may raise KeyStoreError's kinds."""
 
     @property
     def key_file(self) -> str:
@@ -44,7 +44,12 @@ class KeyStore(Protocol):
         """Makes a signing key. Raises AlgorithmUnsupported that names what can be made instead."""
 
     def load(self, blob: bytes) -> PrivateKey:
-        """The key of `blob`; its `sign` may raise KeyStoreError's kinds. Raises KeyLost if `blob` is damaged."""
+        """The key of `blob`; its `sign` may raise KeyStoreError's kinds. Raises KeyLost if `blob` is damaged, or the
+        key that it names is gone."""
+
+    def discard(self, blob: bytes) -> None:
+        """Removes what the store itself keeps of the key of `blob`; again is harmless. A blob that names no key of the
+        store's is nothing to remove. Raises KeyStoreError's kinds if the key is there and stays."""
 
     def describe(self) -> ProviderInfo:
         """Who keeps the keys."""

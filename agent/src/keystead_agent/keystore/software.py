@@ -50,6 +50,9 @@ class SoftwareKeyStore:
             raise KeyLost("the key file holds another kind of key")
         return key
 
+    def discard(self, blob: bytes) -> None:
+        """Nothing: the file is the key."""
+
     def describe(self) -> ProviderInfo:
         """Says plainly that this is no hardware."""
         return ProviderInfo(name="software (a file, can be copied)", provider=KeyProvider.SOFTWARE, exportable=True)

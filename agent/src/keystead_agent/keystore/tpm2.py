@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from tpm2_pytss import types as tpm
 from tpm2_pytss.constants import (
     ESYS_TR,
@@ -36,9 +35,9 @@ from tpm2_pytss.tsskey import TSSPrivKey
 
 from keystead_agent.errors import AlgorithmUnsupported, KeyLost
 from keystead_agent.keystore import _tpm2_errors as rc
+from keystead_agent.keystore._held_keys import held_key
 from keystead_agent.keystore._tpm2_connection import TpmConnection, transient_handles
-from keystead_agent.keystore._tpm2_keys import TpmEllipticCurveKey, TpmRsaKey
-from keystead_agent.keystore.base import PrivateKey, ProviderInfo, StoredKey
+from keystead_agent.keystore.base import PrivateKey, ProviderInfo, PublicKey, StoredKey
 from keystead_contracts.agent import KeyProvider, TpmEvidence
 from keystead_contracts.base import KeyAlgorithm
 
@@ -92,11 +91,12 @@ class Tpm2KeyStore:
         def sign_digest(digest: bytes, hash_name: str) -> bytes:
             return self._connection.run(rc.LOADING, lambda esys: _sign(esys, stored, digest, hash_name))
 
-        if isinstance(public_key, ec.EllipticCurvePublicKey):
-            return TpmEllipticCurveKey(public_key, sign_digest)
-        if isinstance(public_key, rsa.RSAPublicKey):
-            return TpmRsaKey(public_key, sign_digest)
-        raise KeyLost("the key file holds another kind of key")
+        if not isinstance(public_key, PublicKey):
+            raise KeyLost("the key file holds another kind of key")
+        return held_key(public_key, sign_digest)
+
+    def discard(self, blob: bytes) -> None:
+        """Nothing: the TPM keeps nothing of a key."""
 
     def describe(self) -> ProviderInfo:
         """The TPM's manufacturer and firmware."""

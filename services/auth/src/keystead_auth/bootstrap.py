@@ -36,6 +36,7 @@ from keystead_contracts.people import (
     IdentityProviderPublished,
     PersonPublished,
 )
+from keystead_contracts.words import Words
 from keystead_kit.bus import Bus
 from keystead_kit.clock import Clock, SystemClock
 from keystead_kit.db import Database
@@ -50,8 +51,8 @@ from keystead_kit.setting_types import Mode
 from keystead_kit.worker import Messenger
 
 SERVICE = tables.SERVICE
-NO_SAML_KEY = "This server has no SAML key: KEYSTEAD_AUTH_SAML_KEY_FILE and _CERTIFICATE_FILE are to be set."
-NO_XMLSEC = "This server lacks the program xmlsec1, which SAML needs."
+NO_SAML_KEY = Words("This server has no SAML key: KEYSTEAD_AUTH_SAML_KEY_FILE and _CERTIFICATE_FILE are to be set.")
+NO_XMLSEC = Words("This server lacks the program xmlsec1, which SAML needs.")
 _log = get_logger()
 
 
@@ -176,7 +177,7 @@ def saml(settings: AuthSettings) -> Saml | None:
 
 def unsupported(settings: AuthSettings) -> dict[IdentityProviderKind, str]:
     """Kind → why people cannot sign in through such an identity provider here."""
-    reasons = {}
+    reasons: dict[IdentityProviderKind, str] = {}
     if not settings.saml_keys:
         reasons[IdentityProviderKind.SAML] = NO_SAML_KEY
     elif find_xmlsec() is None:
@@ -190,6 +191,7 @@ def worker_parts(settings: AuthSettings, clock: Clock | None = None) -> WorkerPa
     bus = Bus(SERVICE, settings.redis_url.get_secret_value())
     clock = clock or SystemClock()
     randomness = SystemRandomness()
+    program = find_xmlsec()
 
     def take(session: Session, fact: Fact, envelope: Envelope) -> None:
         take_fact(session, fact, envelope, randomness, password_link(settings.public_origin))
@@ -202,7 +204,9 @@ def worker_parts(settings: AuthSettings, clock: Clock | None = None) -> WorkerPa
         transactions=SqlTransactions(database),
         randomness=randomness,
         clock=clock,
-        sources=Sources(fetcher(settings), SecretFolder(settings.oidc_secrets)),
+        sources=Sources(
+            fetcher(settings), SecretFolder(settings.oidc_secrets), XmlSec(program, ()) if program else None
+        ),
         unsupported=unsupported(settings),
     )
 

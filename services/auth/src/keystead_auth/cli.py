@@ -9,18 +9,18 @@ from pathlib import Path
 import click
 
 from keystead_auth.adapters.randomness import SystemRandomness
-from keystead_auth.adapters.saml_keys import write_saml_key
+from keystead_auth.adapters.saml_keys import saml_key_mistakes, write_saml_key
 from keystead_auth.adapters.store import SqlTransactions
 from keystead_auth.bootstrap import SERVICE, migrations, password_link, web_parts, worker_parts
-from keystead_auth.domain.errors import Refusal
 from keystead_auth.settings import AuthSettings, AuthWebSettings
 from keystead_auth.usecases.choose_password import set_password
 from keystead_auth.usecases.invite_administrator import find_administrator, invite_by_hand
+from keystead_contracts.refusals import Refusal
 from keystead_kit.clock import SystemClock
 from keystead_kit.db import Database
-from keystead_kit.http import run_web
 from keystead_kit.logs import configure_logging
 from keystead_kit.secrets import write_signing_key
+from keystead_kit.server import run_web
 from keystead_kit.settings import load_settings
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -44,6 +44,7 @@ def web() -> None:
         click.echo(f"error: {error}", err=True)
         click.echo("hint: make a key with `keystead-auth keys` and name it in KEYSTEAD_AUTH_TOKEN_KEY_FILE", err=True)
         raise SystemExit(EXIT_USAGE) from error
+    parts.bus.prepare()
     run_web(create_app(parts), settings.web_host, settings.web_port, settings.trusted_proxies)
 
 
@@ -136,6 +137,12 @@ def _store() -> Iterator[tuple[AuthSettings, SqlTransactions]]:
 @click.option("--host", required=True, help="the name in the certificate, for people to read")
 def saml_key(key: Path, certificate: Path, host: str) -> None:
     """The SAML key."""
+    mistakes = saml_key_mistakes(key, certificate, host)
+    if mistakes:
+        options = {"key_file": "--key", "certificate_file": "--certificate", "host": "--host"}
+        for argument, mistake in mistakes.items():
+            click.echo(f"error: {options[argument]}: {mistake}", err=True)
+        raise SystemExit(EXIT_USAGE)
     made = write_saml_key(key, certificate, host)
     click.echo(f"{'made' if made else 'kept'} {key}")
 

@@ -32,13 +32,18 @@ class Routes:
 
 
 class EnrollLink(Message):
-    """A `keystead://enroll?server=…&claim=…` link: the server's origin and a one-time claim token."""
+    """A `keystead://enroll?server=…&claim=…` link: the server's origin and a one-time claim token. `scope` says whose
+    the certificate will be: the user's, or (`&scope=machine`) the whole computer's. A hint: the order decides."""
 
     server: str
     claim: str
+    scope: Literal["user", "machine"] = "user"
 
     def __str__(self) -> str:
-        return f"{URL_SCHEME}://enroll?{urlencode({'server': self.server, 'claim': self.claim})}"
+        query = {"server": self.server, "claim": self.claim}
+        if self.scope != "user":
+            query["scope"] = self.scope
+        return f"{URL_SCHEME}://enroll?{urlencode(query)}"
 
     @classmethod
     def parse(cls, text: str) -> EnrollLink:
@@ -55,7 +60,10 @@ class EnrollLink(Message):
             raise ValueError("the link's server is not a plain origin")
         if not claim or len(claim) > 128:
             raise ValueError("the link carries no claim")
-        return cls(server=f"{origin.scheme}://{origin.netloc}", claim=claim)
+        scope = query.get("scope", ["user"])[0]
+        if scope not in ("user", "machine"):
+            raise ValueError("the link does not say whose the certificate will be")
+        return cls.model_validate({"server": f"{origin.scheme}://{origin.netloc}", "claim": claim, "scope": scope})
 
 
 class KeyProvider(StrEnum):

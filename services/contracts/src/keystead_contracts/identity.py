@@ -45,6 +45,9 @@ class IdentityClaims(Message):
     name: Annotated[PlainText, Field(max_length=256)] | None = None
     attributes: dict[str, list[str]] = Field(default_factory=dict)
     """Names of `ATTRIBUTES` → values, as the identity provider sent them. Empty for other methods."""
+    attributes_cut: list[str] = Field(default_factory=list)
+    """Names of `ATTRIBUTES` of which the provider sent more values than could be told: whether what is not among
+    `attributes` was sent is not known."""
     identity_provider: str | None = None
     """The id of the provider that vouched for the person."""
     identity_provider_organizations: list[str] = Field(default_factory=list)

@@ -7,7 +7,7 @@ of the record) and lets people in by it.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -83,6 +83,8 @@ class IdentityProviderPublished(Message):
     kind: IdentityProviderKind
     metadata_url: str | None = None
     metadata_xml: Annotated[str, Field(max_length=262_144)] | None = None
+    metadata_certificate: Annotated[str, Field(max_length=16_384)] | None = None
+    """PEM: metadata from `metadata_url` is taken only if its key signed it. None: as it comes over https."""
     issuer: str | None = None
     client_id: str | None = None
     client_secret_name: str | None = None
@@ -112,6 +114,8 @@ class IdentityProviderChecked(Message):
     checked_at: AwareDatetime
     entity_id: str = ""
     detail: PlainText = ""
+    detail_words: dict[str, Any] | None = None
+    """The same (`keystead_contracts.words.to_plain`), to be said in another language."""
     valid_until: AwareDatetime | None = None
     """The earliest end of its metadata and of its signing certificates."""
 

@@ -37,7 +37,8 @@ class _Keystead(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported if it works on the server itself."""
         if cmd_name in ON_THE_SERVER:
-            command: click.Command = getattr(import_module("keystead_enroll.cli_server"), cmd_name)
+            module = "cli_ca" if cmd_name == "ca" else "cli_server"
+            command: click.Command = getattr(import_module(f"keystead_enroll.{module}"), cmd_name)
             return command
         return super().get_command(ctx, cmd_name)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import getpass
 import json
 from collections.abc import Callable
+from typing import Any
 
 import click
 
 from keystead_contracts.people import AdministratorMethod
 from keystead_enroll.bootstrap import Enroll
+from keystead_enroll.cli_refusals import named_as_given, refuse
 from keystead_enroll.domain.administration import Actor, Role, local_actor
-from keystead_enroll.domain.administration_refusals import InputRefused
+from keystead_enroll.domain.administration_refusals import InputRefused, ThingUnknown
 from keystead_enroll.domain.inputs import TokenInput
 from keystead_enroll.domain.people_inputs import AdministratorInput
 from keystead_enroll.ports import Transaction
@@ -20,6 +22,7 @@ from keystead_enroll.usecases.admin.checked import checked
 from keystead_enroll.usecases.admin.tokens import create_token_for
 
 Command = Callable[..., None]
+_ARGUMENTS = {"email": "EMAIL", "name": "--name", "methods": "--method", "days": "--days"}
 
 
 def add_commands(
@@ -61,11 +64,14 @@ def add_commands(
           keystead bootstrap administrator ada@example.org --name "Ada Lovelace" \\
             --role rao --organization "Example Hospital"
         """
+        said = {"email": email, "name": name, "methods": list(dict.fromkeys(methods))}
+        refuse(_argument_mistakes(said) | _place_mistakes(Role(role), organization, department))
         joined = enroll("cli")
         with joined.transactions.read() as tx:
             grant = _grant(tx, role, organization, department)
-        wanted = checked(AdministratorInput, {"email": email, "name": name, "methods": methods, "grants": [grant]})
-        made = create_administrator(joined.transactions, joined.clock, operator(), wanted)
+        with named_as_given(_ARGUMENTS):
+            wanted = checked(AdministratorInput, said | {"grants": [grant]})
+            made = create_administrator(joined.transactions, joined.clock, operator(), wanted)
         console = f"{joined.settings.public_origin}/console"
         if as_json:
             click.echo(json.dumps({"id": made, "email": wanted.email, "console": console}))
@@ -91,9 +97,13 @@ def add_commands(
 
         Example: keystead bootstrap token --administrator grace@example.org --name "night job" --days 30
         """
+        with named_as_given(_ARGUMENTS):
+            wanted = checked(TokenInput, {"name": name, "days": days})
         joined = enroll("cli")
-        wanted = checked(TokenInput, {"name": name, "days": days})
-        made = create_token_for(joined.transactions, joined.clock, operator(), email, wanted)
+        try:
+            made = create_token_for(joined.transactions, joined.clock, operator(), email, wanted)
+        except ThingUnknown as unknown:
+            raise InputRefused({"--administrator": f"There is no administrator “{email}”."}) from unknown
         if as_json:
             click.echo(json.dumps({"id": made.id, "token": made.secret}))
             return
@@ -111,14 +121,37 @@ def operator() -> Actor:
         return local_actor("operator")
 
 
+def _argument_mistakes(said: dict[str, Any]) -> dict[str, str]:
+    """What is wrong with an administrator, whatever their role: argument → sentence."""
+    try:
+        with named_as_given(_ARGUMENTS):
+            checked(AdministratorInput, said | {"grants": [{"role": Role.MRAO}]})
+    except InputRefused as refusal:
+        return dict(refusal.fields)
+    return {}
+
+
+def _place_mistakes(role: Role, organization: str | None, department: str | None) -> dict[str, str]:
+    """What of the place does not go with the role: argument → sentence."""
+    given = {"--organization": organization is not None, "--department": department is not None}
+    wanted = {"--organization": role is not Role.MRAO, "--department": role is Role.DRAO}
+    return {
+        argument: f"is missing: it says where they are {role.upper()}."
+        if wanted[argument]
+        else f"does not go with --role {role}: leave it out, or choose another role."
+        for argument in given
+        if given[argument] is not wanted[argument]
+    }
+
+
 def _grant(tx: Transaction, role: str, organization: str | None, department: str | None) -> dict[str, object]:
     """The role in the place with these names. Raises InputRefused."""
     place = next((o for o in tx.organizations() if o.name == organization), None)
-    if organization and place is None:
-        raise InputRefused({"organization": f"There is no organization “{organization}”."})
+    if organization is not None and place is None:
+        raise InputRefused({"--organization": f"There is no organization “{organization}”."})
     part = next((d for d in tx.departments() if place and d.organization_id == place.id and d.name == department), None)
-    if department and part is None:
-        raise InputRefused({"department": f"There is no such department “{department}”."})
+    if department is not None and part is None:
+        raise InputRefused({"--department": f"“{organization}” has no department “{department}”."})
     return {
         "role": role,
         "organization_id": place.id if place else None,

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from keystead_enroll.adapters.builtin_ca import ISSUING_CERTIFICATE, ISSUING_KEY, ROOT_CERTIFICATE, ROOT_KEY
 from keystead_enroll.domain.orders import OrderState
 from keystead_enroll.domain.refusals import DeclarationInvalid
-from keystead_enroll.usecases.apply_declaration import Applied, Change
+from keystead_enroll.usecases.apply.work import Applied, Change
 from keystead_enroll.usecases.create_ca import NewCa
 
 

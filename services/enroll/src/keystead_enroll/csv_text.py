@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
-from keystead_enroll.domain.errors import Refusal
 
 MEDIA_TYPE = "text/csv; charset=utf-8"
 MOST_ROWS = 10_000

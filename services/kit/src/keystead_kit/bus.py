@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import redis
-from celery import Celery
 
 from keystead_contracts.events import Envelope
 from keystead_kit.logs import get_logger
 from keystead_kit.metrics import BUS_ERRORS
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 FACT = "keystead.fact"
 RECEIPT = "keystead.receipt"
@@ -33,7 +36,10 @@ def queue_name(service: str) -> str:
 
 
 def new_celery(service: str, redis_url: str) -> Celery:
-    """A Celery application for `service`: no results, no remote control, no retries that would hold a request."""
+    """A Celery application for `service`: no results, no remote control, no retries that would hold a request. Celery
+    is imported here: a command that sends nothing need not wait for it."""
+    from celery import Celery
+
     app = Celery(service, broker=redis_url, set_as_current=False)
     app.conf.update(
         task_default_queue=queue_name(service),
@@ -74,15 +80,24 @@ def new_celery(service: str, redis_url: str) -> Celery:
 class Bus:
     """Sends on the bus. Nothing here raises when Redis is away: what matters is in the database already."""
 
-    def __init__(self, service: str, redis_url: str, celery: Celery | None = None) -> None:
+    def __init__(self, service: str, redis_url: str) -> None:
         self.service = service
-        self.celery = celery or new_celery(service, redis_url)
+        self._redis_url = redis_url
         self.redis: redis.Redis = redis.Redis.from_url(
             redis_url,
             socket_timeout=SOCKET_TIMEOUT_SECONDS,
             socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
             decode_responses=True,
         )
+
+    @cached_property
+    def celery(self) -> Celery:
+        """What sends, made when it is first wanted."""
+        return new_celery(self.service, self._redis_url)
+
+    def prepare(self) -> None:
+        """Makes what sends now, so that the first who asks for something need not wait for it."""
+        _ = self.celery
 
     def ring(self, service: str | None = None) -> None:
         """Tells the service's workers that there is work, unless a bell is waiting to be heard already."""
@@ -131,7 +146,8 @@ class Bus:
     def close(self) -> None:
         """Closes the connections."""
         self.redis.close()
-        self.celery.close()
+        if "celery" in self.__dict__:
+            self.celery.close()
 
     def _send(self, service: str, task: str, args: list[Any]) -> None:
         self.celery.send_task(task, args=args, queue=queue_name(service), retry=False, ignore_result=True)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from keystead_contracts.problems import ProblemCode
 from keystead_contracts.words import Words
-from keystead_kit.http import ProblemException
+from keystead_kit.problems import ProblemException
 from keystead_kit.secrets import keyed_digest, new_token, same
 
 

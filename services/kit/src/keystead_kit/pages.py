@@ -21,7 +21,7 @@ from keystead_kit.i18n import language, speak, switch, translate
 from keystead_kit.trace import bound_trace_id
 
 if TYPE_CHECKING:
-    from keystead_kit.http import ProblemException
+    from keystead_kit.problems import ProblemException
 
 _BETWEEN_BACKTICKS = re.compile(r"`([^`]+)`")
 _WORDS = re.compile(r"(\S{20,})")

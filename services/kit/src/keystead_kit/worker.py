@@ -11,10 +11,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from celery import Celery
-from celery.apps.worker import Worker
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
@@ -35,6 +33,9 @@ from keystead_kit.metrics import (
 from keystead_kit.outbox import OLDEST_FACT, Inbox, Outbox
 from keystead_kit.settings import ServiceSettings
 from keystead_kit.trace import tracing
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 Duty = Callable[[], int]
 TakeFact = Callable[[Session, Fact, Envelope], None]
@@ -153,6 +154,8 @@ class Rounds:
 
 def run_worker(settings: ServiceSettings, bus: Bus, messenger: Messenger, duties: Mapping[str, Duty]) -> None:
     """Runs until SIGTERM or SIGINT; finishes the task at hand first."""
+    from celery.apps.worker import Worker
+
     rounds = Rounds({"relay": messenger.relay, **duties})
     ears = _Ears()
     app = bus.celery

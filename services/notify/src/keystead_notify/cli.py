@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from keystead_kit.db import Database
-from keystead_kit.http import run_web
 from keystead_kit.logs import configure_logging
+from keystead_kit.server import run_web
 from keystead_kit.settings import load_settings
 from keystead_notify.bootstrap import SERVICE, migrations, web_parts, worker_parts
 from keystead_notify.settings import NotifySettings, NotifyWorkerSettings

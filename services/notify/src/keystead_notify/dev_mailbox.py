@@ -23,8 +23,10 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.exceptions import HTTPException
 
-from keystead_kit.http import CSP, new_app, run_web
+from keystead_kit.edge import CSP
+from keystead_kit.http import new_app
 from keystead_kit.pages import Pages
+from keystead_kit.server import run_web
 from keystead_kit.settings import EXIT_USAGE, Mode
 
 HOST = "127.0.0.1"

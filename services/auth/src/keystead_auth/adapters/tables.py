@@ -82,6 +82,7 @@ identity_providers = Table(
     Column("kind", String(16), nullable=False),
     Column("metadata_url", Text, nullable=True),
     Column("metadata_xml", Text, nullable=True),
+    Column("metadata_certificate", Text, nullable=True),
     Column("issuer", Text, nullable=True),
     Column("client_id", Text, nullable=True),
     Column("client_secret_name", Text, nullable=True),

@@ -15,12 +15,12 @@ from tempfile import NamedTemporaryFile
 from saml2.sigver import CryptoBackendXmlSec1, DecryptError, SignatureError, XmlsecError
 
 from keystead_auth.domain.idp_errors import DecryptionFailed
-from keystead_auth.domain.saml.names import SAML, SAMLP
+from keystead_auth.domain.saml.names import MD, SAML, SAMLP
 from keystead_auth.domain.saml.xml import ANSWER
 
 SECONDS = 10
 MEMORY_OCTETS = 256 * 1024 * 1024
-_NAMESPACES = {"Response": SAMLP, "Assertion": SAML}
+_NAMESPACES = {"Response": SAMLP, "Assertion": SAML, "EntityDescriptor": MD, "EntitiesDescriptor": MD}
 
 
 def find_xmlsec() -> str | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from keystead_auth.domain.errors import Refusal
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 
 

@@ -13,8 +13,7 @@ from keystead_auth.domain.idp_errors import MailMissing
 from keystead_contracts.identity import ATTRIBUTES
 
 MOST_OCTETS = 2000
-"""Of all values together: they travel in a cookie, and browsers keep 4 KiB."""
-LONGEST_VALUE = 256
+"""Of all values that travel on together: they do so in a cookie, and browsers keep 4 KiB."""
 LONGEST_NAME = 256
 
 _CLAIMS = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
@@ -67,7 +66,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Person:
-    """Who a provider vouches for. `attributes` has `mail`, which is `email`; `cut`: not all values fit."""
+    """Who a provider vouches for. `attributes` has `mail`, which is `email`; `cut`: not all values can travel on."""
 
     email: str
     name: str | None
@@ -98,8 +97,9 @@ def canonical(sent: Iterable[Sent], own: Mapping[str, str]) -> dict[str, list[st
 def person(attributes: Mapping[str, list[str]], fallback_email: str = "") -> Person:
     """Who that is. `fallback_email` stands in where there is no `mail`. Raises MailMissing."""
     email = _first_address([*attributes.get("mail", []), fallback_email])
-    kept, cut = _bounded({**attributes, "mail": [email]})
-    return Person(email, _name(attributes), kept, cut)
+    said = {**attributes, "mail": [email]}
+    whole = {name: said[name] for name in ATTRIBUTES if name in said}
+    return Person(email, _name(attributes), whole, bool(fitting(whole)[1]))
 
 
 def _first_address(values: Iterable[str]) -> str:
@@ -123,23 +123,24 @@ def _name(attributes: Mapping[str, list[str]]) -> str | None:
 
 
 def _plain(value: str) -> str:
-    """The value without space around it; nothing if it is longer than any, or has what cannot be seen."""
+    """The value without space around it; nothing if it has what cannot be seen."""
     text = value.strip()
-    if len(text) > LONGEST_VALUE or any(unicodedata.category(character).startswith("C") for character in text):
+    if any(unicodedata.category(character).startswith("C") for character in text):
         return ""
     return text
 
 
-def _bounded(attributes: Mapping[str, list[str]]) -> tuple[dict[str, list[str]], bool]:
-    """What fits in `MOST_OCTETS`: values in order, those of attributes with few values first."""
-    left, cut = MOST_OCTETS, False
+def fitting(attributes: Mapping[str, list[str]]) -> tuple[dict[str, list[str]], list[str]]:
+    """What fits in `MOST_OCTETS`: values in order, those of attributes with few values first; and the names of the
+    attributes of which not all values do."""
+    left, cut = MOST_OCTETS, []
     kept: dict[str, list[str]] = {}
     for name in sorted(attributes, key=lambda each: (each != "mail", len(attributes[each]), each)):
         left -= len(name) + 6
         for value in attributes[name]:
             left -= len(value.encode()) + 3
             if left < 0:
-                cut = True
+                cut.append(name)
                 break
             kept.setdefault(name, []).append(value)
-    return {name: kept[name] for name in ATTRIBUTES if name in kept}, cut
+    return {name: kept[name] for name in ATTRIBUTES if name in kept}, sorted(cut)

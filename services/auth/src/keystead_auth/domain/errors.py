@@ -13,23 +13,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
-
-
-class Refusal(Exception):
-    """Something that will not be done. `detail` says what happened, `advice` what the person can do about it.
-
-    `code` is the value of the `keystead_contracts.problems.ProblemCode` that the web edge answers with.
-    """
-
-    code: ClassVar[str] = "malformed"
-    default_detail: ClassVar[str] = Words("This could not be done.")
-    default_advice: ClassVar[str] = ""
-
-    def __init__(self, detail: str = "", advice: str = "") -> None:
-        self.detail = detail or self.default_detail
-        self.advice = advice or self.default_advice
-        super().__init__(self.detail)
 
 
 class FormUnknown(Refusal):

@@ -20,9 +20,10 @@ ProviderUnknown, ProviderNotReady, FetchFailed, SecretMissing
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
-from keystead_auth.domain.errors import Refusal
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 
 AGAIN = Words("Start again from the sign-in page. If it happens again, tell your administrator the reference.")
@@ -38,8 +39,13 @@ class AnswerRefused(Refusal):
 
     code = "forbidden"
     reason: ClassVar[str] = "refused"
+    """The class's name in small letters, unless it says otherwise."""
     default_detail = Words("The answer of the sign-in service could not be accepted, so you are not signed in.")
     default_advice = AGAIN
+
+    def __init_subclass__(cls) -> None:
+        if "reason" not in vars(cls):
+            cls.reason = re.sub(r"(?<=.)(?=[A-Z])", "_", cls.__name__).lower()
 
     def __init__(self, why: str = "", form: str | None = None) -> None:
         super().__init__()
@@ -54,13 +60,9 @@ class DocumentRefused(AnswerRefused):
 class TooLarge(DocumentRefused):
     """More octets than any answer needs."""
 
-    reason = "too_large"
-
 
 class NotWellFormed(DocumentRefused):
     """Not XML 1.0 in UTF-8, or not base64 around it."""
-
-    reason = "not_well_formed"
 
 
 class HasDoctype(DocumentRefused):
@@ -84,25 +86,17 @@ class HasHiddenText(DocumentRefused):
 class TooDeep(DocumentRefused):
     """Elements in elements beyond any use."""
 
-    reason = "too_deep"
-
 
 class TooManyElements(DocumentRefused):
     """More elements or attributes than any answer needs."""
-
-    reason = "too_many_elements"
 
 
 class IdRepeated(DocumentRefused):
     """An ID that is there twice, or that hides in a namespace: a signature could mean either."""
 
-    reason = "id_repeated"
-
 
 class UnexpectedShape(DocumentRefused):
     """An element in a place where SAML has none, or a missing one."""
-
-    reason = "unexpected_shape"
 
 
 class SignatureRefused(AnswerRefused):
@@ -112,55 +106,37 @@ class SignatureRefused(AnswerRefused):
 class SignatureMisplaced(SignatureRefused):
     """A signature anywhere but right after the issuer of the response or the assertion, or a second one."""
 
-    reason = "signature_misplaced"
-
 
 class SignatureMalformed(SignatureRefused):
     """A signature with parts that SAML's profile of XML Signature has not."""
-
-    reason = "signature_malformed"
 
 
 class ReferenceElsewhere(SignatureRefused):
     """A signature over something else than the element it stands in."""
 
-    reason = "reference_elsewhere"
-
 
 class TransformForbidden(SignatureRefused):
     """A transform beyond enveloped-signature and exclusive C14N: programs that the sender has us run."""
-
-    reason = "transform_forbidden"
 
 
 class CanonicalizationForbidden(SignatureRefused):
     """Another canonicalization than exclusive C14N without comments."""
 
-    reason = "canonicalization_forbidden"
-
 
 class AlgorithmForbidden(SignatureRefused):
     """SHA-1, HMAC, or an algorithm that nobody has looked at."""
-
-    reason = "algorithm_forbidden"
 
 
 class KeyInfoForbidden(SignatureRefused):
     """A key that is to be fetched from somewhere."""
 
-    reason = "key_info_forbidden"
-
 
 class SignatureMissing(SignatureRefused):
-    """Neither the response nor its assertion is signed."""
-
-    reason = "signature_missing"
+    """Neither the response nor its assertion is signed; metadata that has to be is not."""
 
 
 class SignatureWrong(SignatureRefused):
     """No key of the identity provider made this signature over this content."""
-
-    reason = "signature_wrong"
 
 
 class EncryptionRefused(AnswerRefused):
@@ -170,13 +146,9 @@ class EncryptionRefused(AnswerRefused):
 class EncryptionForbidden(EncryptionRefused):
     """Another shape or algorithm of encryption than ours."""
 
-    reason = "encryption_forbidden"
-
 
 class DecryptionFailed(EncryptionRefused):
     """Not encrypted to us, or changed on the way."""
-
-    reason = "decryption_failed"
 
 
 class NotMeant(AnswerRefused):
@@ -186,37 +158,26 @@ class NotMeant(AnswerRefused):
 class IssuerWrong(NotMeant):
     """Another identity provider's."""
 
-    reason = "issuer_wrong"
-
 
 class DestinationWrong(NotMeant):
     """Sent to another address."""
-
-    reason = "destination_wrong"
 
 
 class RecipientWrong(NotMeant):
     """Confirmed for another address."""
 
-    reason = "recipient_wrong"
-
 
 class AudienceWrong(NotMeant):
     """Made for another service."""
-
-    reason = "audience_wrong"
 
 
 class RequestUnknown(NotMeant):
     """An answer to a request that we did not make, or to one that was answered before."""
 
-    reason = "request_unknown"
-
 
 class Unasked(NotMeant):
     """An answer that nobody asked for, of a provider from which none are taken."""
 
-    reason = "unasked"
     default_detail = Words("This sign-in did not begin here, so you are not signed in.")
     default_advice = Words("Open the enrollment form's address that your organization gave you and sign in there.")
 
@@ -224,13 +185,10 @@ class Unasked(NotMeant):
 class ConfirmationMissing(NotMeant):
     """No bearer confirmation (SAML profiles, section 4.1.4.2)."""
 
-    reason = "confirmation_missing"
-
 
 class BrowserWrong(NotMeant):
     """The answer came to another browser than the one that asked."""
 
-    reason = "browser_wrong"
     default_detail = Words("This sign-in began in another browser, or cookies are blocked, so you are not signed in.")
     default_advice = Words("Start again from the sign-in page. Cookies must be allowed for this site.")
 
@@ -238,7 +196,6 @@ class BrowserWrong(NotMeant):
 class FormUnnamed(NotMeant):
     """A good answer that nobody asked for, and that does not say which form it is for."""
 
-    reason = "form_unnamed"
     default_detail = Words(
         "Your organization's sign-in service sent you here without saying which enrollment form you want."
     )
@@ -254,25 +211,18 @@ class NotNow(AnswerRefused):
 class NotYetValid(NotNow):
     """From the future: the clocks differ."""
 
-    reason = "not_yet_valid"
-
 
 class TooLate(NotNow):
     """Its time is over."""
-
-    reason = "too_late"
 
 
 class AlreadyUsed(NotNow):
     """It signed somebody in before."""
 
-    reason = "already_used"
-
 
 class StatusFailed(AnswerRefused):
     """The identity provider says that it did not sign the person in."""
 
-    reason = "status_failed"
     default_detail = Words("The sign-in service of your organization did not sign you in.")
     default_advice = Words(
         "Try again, or choose another way to sign in. If it happens again, ask your organization's IT desk."
@@ -282,25 +232,18 @@ class StatusFailed(AnswerRefused):
 class IdTokenWrong(AnswerRefused):
     """An ID token that does not prove who the person is."""
 
-    reason = "id_token_wrong"
-
 
 class KeyUnknown(IdTokenWrong):
     """The provider has named no such key (yet)."""
-
-    reason = "key_unknown"
 
 
 class CodeRefused(AnswerRefused):
     """The provider did not take its own code back from us: it is another person's or another sign-in's."""
 
-    reason = "code_refused"
-
 
 class MailMissing(AnswerRefused):
     """The person is known, their address is not."""
 
-    reason = "mail_missing"
     default_detail = Words(
         "Your organization's sign-in service did not tell us your e-mail address, so you are not signed in."
     )
@@ -312,7 +255,6 @@ class MailMissing(AnswerRefused):
 class MailUnverified(AnswerRefused):
     """The provider itself does not know whether the person reads that address."""
 
-    reason = "mail_unverified"
     default_detail = Words("Your sign-in service has not verified your e-mail address yet, so you are not signed in.")
     default_advice = Words("Verify your e-mail address there, then start again from the sign-in page.")
 

@@ -42,6 +42,7 @@ class IdentityProvider:
     kind: IdentityProviderKind
     metadata_url: str | None = None
     metadata_xml: str | None = None
+    metadata_certificate: str | None = None
     issuer: str | None = None
     client_id: str | None = None
     client_secret_name: str | None = None
@@ -57,7 +58,9 @@ class IdentityProvider:
     @property
     def source(self) -> tuple[object, ...]:
         """Where its metadata comes from: what was read of one source says nothing of another."""
-        return (self.kind, self.metadata_url, self.metadata_xml, self.issuer, self.client_id)
+        return (
+            self.kind, self.metadata_url, self.metadata_xml, self.metadata_certificate, self.issuer, self.client_id
+        )  # fmt: skip
 
     def ready(self, now: datetime) -> bool:
         """Whether its metadata is known and not over."""

@@ -141,8 +141,8 @@ class SignatureVerifier(Protocol):
     """Checks XML signatures. Nothing comes here that `domain.saml.signatures` has not screened."""
 
     def verify(self, document: bytes, element: str, id: str, certificate: str) -> bool:
-        """Whether the signature within the `element` ("Response" or "Assertion") with this `id` is by the key of
-        `certificate` (base64 of DER)."""
+        """Whether the signature within the `element` ("Response", "Assertion", or metadata's "EntityDescriptor" or
+        "EntitiesDescriptor") with this `id` is by the key of `certificate` (base64 of DER)."""
         ...
 
     def decrypt(self, document: bytes) -> bytes:

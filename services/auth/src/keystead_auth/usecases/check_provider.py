@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from keystead_auth.domain.errors import Refusal
 from keystead_auth.domain.oidc import LOOK_AGAIN, discovery_address, read_discovery, read_keys
 from keystead_auth.domain.providers import IdentityProvider
-from keystead_auth.domain.saml.metadata import read_metadata
-from keystead_auth.ports import ClientSecrets, Fetcher, Randomness, Transactions
+from keystead_auth.domain.saml.metadata import base64_of_pem, read_metadata
+from keystead_auth.ports import ClientSecrets, Fetcher, Randomness, SignatureVerifier, Transactions
 from keystead_contracts.people import IdentityProviderChecked, IdentityProviderKind, IdentityProviderState
-from keystead_contracts.words import Words
+from keystead_contracts.refusals import Refusal
+from keystead_contracts.words import Sentences, Words, to_plain
 from keystead_kit.clock import Clock
 
 ENROLL = "enroll"
 CLAIMED = timedelta(minutes=5)
 AGAIN_AFTER_FAILURE = timedelta(minutes=15)
+
+USED_ON = Words("What was read before is used on.")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Sources:
 
     fetcher: Fetcher
     secrets: ClientSecrets
+    verifier: SignatureVerifier | None = None
+    """None where SAML is not offered."""
 
 
 def check_provider(
@@ -84,7 +88,7 @@ def check_provider(
 def _read(provider: IdentityProvider, sources: Sources, now: datetime, secure: bool) -> Reading:
     if provider.kind is IdentityProviderKind.OIDC:
         return _read_oidc(provider, sources, secure)
-    return _read_saml(provider, sources.fetcher, now, secure)
+    return _read_saml(provider, sources, now, secure)
 
 
 def _read_oidc(provider: IdentityProvider, sources: Sources, secure: bool) -> Reading:
@@ -97,14 +101,14 @@ def _read_oidc(provider: IdentityProvider, sources: Sources, secure: bool) -> Re
     return Reading(entity.material(), entity.issuer, usable_until=None, ends=None, look_again=LOOK_AGAIN)
 
 
-def _read_saml(provider: IdentityProvider, fetcher: Fetcher, now: datetime, secure: bool) -> Reading:
+def _read_saml(provider: IdentityProvider, sources: Sources, now: datetime, secure: bool) -> Reading:
     if provider.metadata_xml is not None:
         document = provider.metadata_xml.encode()
     elif provider.metadata_url is not None:
-        document = fetcher.get(provider.metadata_url)
+        document = sources.fetcher.get(provider.metadata_url)
     else:
         raise Refusal(Words("It has neither a metadata address nor metadata."))
-    found = read_metadata(document, now, secure=secure)
+    found = read_metadata(document, now, secure=secure, signed_by=_signed_by(provider, sources.verifier, document))
     ends = min(each for each in (found.usable_until, found.certificate_ends) if each is not None)
     return Reading(
         material=found.entity.material(),
@@ -116,11 +120,21 @@ def _read_saml(provider: IdentityProvider, fetcher: Fetcher, now: datetime, secu
     )
 
 
+def _signed_by(
+    provider: IdentityProvider, verifier: SignatureVerifier | None, document: bytes
+) -> Callable[[str, str], bool] | None:
+    """What tells whether the certificate that is set for the provider's metadata signed it; None if none is set."""
+    if provider.metadata_certificate is None:
+        return None
+    certificate = base64_of_pem(provider.metadata_certificate)
+    return lambda element, id: verifier is not None and verifier.verify(document, element, id, certificate)
+
+
 def _failed(provider: IdentityProvider, detail: str, now: datetime) -> IdentityProviderChecked:
     if not provider.ready(now):
         return _told(provider, now, IdentityProviderState.FAILED, detail)
     return _told(
-        provider, now, IdentityProviderState.READY, f"What was read before is used on. {detail}",
+        provider, now, IdentityProviderState.READY, Sentences(USED_ON, detail),
         entity_id=str((provider.material or {}).get("entity_id", "")), ends=provider.usable_until,
     )  # fmt: skip
 
@@ -141,5 +155,6 @@ def _told(
         checked_at=now,
         entity_id=entity_id,
         detail=detail,
+        detail_words=words if isinstance(words := to_plain(detail), dict) else None,
         valid_until=ends,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from keystead_auth.domain.attributes import fitting
 from keystead_auth.domain.providers import IdentityProvider
 from keystead_auth.ports import IdentitySigner, Randomness
 from keystead_contracts.identity import IdentityClaims, SignInMethod
@@ -26,7 +27,9 @@ def mint_identity(
     persons: Sequence[str] = (),
 ) -> str:
     """An identity token (`IdentityClaims`) for one form, good once and for `IDENTITY_LIFETIME`. `provider` is the one
-    that vouched for the person, with their `attributes`; `persons` those whose Secret ID was given."""
+    that vouched for the person, with their `attributes`, of which as much goes along as fits; `persons` those whose
+    Secret ID was given."""
+    kept, cut = fitting(attributes or {})
     claims = IdentityClaims(
         sub=email,
         jti=randomness.new_id(),
@@ -35,7 +38,8 @@ def mint_identity(
         form=form,
         method=method,
         name=name,
-        attributes=dict(attributes or {}),
+        attributes=kept,
+        attributes_cut=cut,
         identity_provider=provider.id if provider else None,
         identity_provider_organizations=list(provider.organization_ids) if provider else [],
         persons=list(persons),

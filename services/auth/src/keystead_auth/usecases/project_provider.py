@@ -20,6 +20,7 @@ def project_provider(providers: Providers, fact: IdentityProviderPublished, now:
             kind=fact.kind,
             metadata_url=fact.metadata_url,
             metadata_xml=fact.metadata_xml,
+            metadata_certificate=fact.metadata_certificate,
             issuer=fact.issuer,
             client_id=fact.client_id,
             client_secret_name=fact.client_secret_name,

@@ -29,8 +29,9 @@ from keystead_auth.web.answers import Answers, administrators_begin_url
 from keystead_contracts.problems import ProblemCode
 from keystead_contracts.words import Words
 from keystead_kit.drafts import Draft
-from keystead_kit.http import ProblemException, client_address
+from keystead_kit.http import client_address
 from keystead_kit.logs import get_logger
+from keystead_kit.problems import ProblemException
 
 PREFIX = "/auth/administrators"
 SIGN_IN = f"{PREFIX}/sign-in"

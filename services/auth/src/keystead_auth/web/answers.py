@@ -16,8 +16,8 @@ from keystead_auth.domain.sign_in import Form, SignedIn
 from keystead_auth.usecases.mint_identity import IDENTITY_LIFETIME
 from keystead_auth.usecases.view_form import view_form
 from keystead_contracts.words import Words
-from keystead_kit.http import ProblemException
 from keystead_kit.pages import Pages
+from keystead_kit.problems import ProblemException
 from keystead_kit.trace import bound_trace_id
 
 SESSION = "session"

@@ -8,9 +8,10 @@ from fastapi import FastAPI, Request, Response
 
 from keystead_auth.bootstrap import SERVICE, Parts
 from keystead_auth.domain.administrator_errors import InvitationInvalid
-from keystead_auth.domain.errors import LinkInvalid, Refusal, TooManyAttempts
+from keystead_auth.domain.errors import LinkInvalid, TooManyAttempts
 from keystead_auth.domain.idp_errors import AnswerRefused
 from keystead_auth.web import (
+    administrator_account,
     administrator_passwords,
     administrators,
     confirm,
@@ -23,9 +24,11 @@ from keystead_auth.web import (
 from keystead_auth.web.answers import Answers
 from keystead_auth.web.comers import Comers
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
-from keystead_kit.http import ProblemException, new_app, problem_response, wants_page
+from keystead_kit.http import new_app
 from keystead_kit.pages import Pages
+from keystead_kit.problems import ProblemException, problem_response, wants_page
 
 _STATUS = {
     ProblemCode.NOT_FOUND: 404,
@@ -61,6 +64,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(secret_id.router(parts, answers))
     app.include_router(administrators.router(parts, answers))
     app.include_router(administrator_passwords.router(parts, answers))
+    app.include_router(administrator_account.router(parts, answers))
 
     @app.exception_handler(LinkInvalid)
     def link_refused(request: Request, refusal: LinkInvalid) -> Response:

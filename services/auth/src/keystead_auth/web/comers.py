@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from fastapi import Request, Response
 
 from keystead_auth.bootstrap import Parts
-from keystead_auth.domain.errors import Refusal
 from keystead_auth.domain.idp_errors import AnswerRefused, ProviderUnknown
 from keystead_auth.domain.providers import Arrival
 from keystead_auth.metrics import IDENTITY_TOKENS, IDP_SIGN_INS
 from keystead_auth.usecases.finish_idp_sign_in import finish_idp_sign_in
 from keystead_auth.web.answers import Answers
+from keystead_contracts.refusals import Refusal
 from keystead_kit.logs import get_logger
 from keystead_kit.trace import tracing
 
@@ -70,4 +70,4 @@ def counted(kind: str) -> Iterator[None]:
 def warn_of_cut(cut: bool, provider: str) -> None:
     """Warns the operator where a provider sends more than fits."""
     if cut:
-        _log.warning("an identity provider sent more attributes than fit, some are left out", provider=provider)
+        _log.warning("an identity provider sent more attributes than fit", provider=provider)

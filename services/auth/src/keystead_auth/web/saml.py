@@ -20,7 +20,8 @@ from keystead_auth.usecases.take_saml_answer import MOST_CHARACTERS, BroughtAnsw
 from keystead_auth.web.answers import Answers, known_uri
 from keystead_auth.web.comers import Comers, counted
 from keystead_contracts.people import IdentityProviderKind
-from keystead_kit.http import CSP, client_address
+from keystead_kit.edge import CSP
+from keystead_kit.http import client_address
 from keystead_kit.logs import get_logger
 from keystead_kit.trace import current_trace_id
 
@@ -81,7 +82,8 @@ def router(parts: Parts, saml: Saml, comers: Comers, answers: Answers) -> APIRou
             )
         if taken.cut:
             _log.warning(
-                "an identity provider sent more attributes than fit, some are left out", provider=taken.provider
+                "an identity provider sent more attributes than fit",
+                provider=taken.provider,
             )
         return answers.see_other(f"{PREFIX}/continue/{taken.token}")
 

@@ -9,7 +9,7 @@ from keystead_auth.usecases.sign_out import sign_out
 from keystead_auth.web.answers import SESSION, Answers
 from keystead_contracts.problems import ProblemCode
 from keystead_contracts.words import Words
-from keystead_kit.http import ProblemException
+from keystead_kit.problems import ProblemException
 
 
 def router(parts: Parts, answers: Answers) -> APIRouter:

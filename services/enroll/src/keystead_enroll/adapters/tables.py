@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import registry, relationship
 
@@ -129,12 +130,15 @@ registration_tokens = Table(
     "registration_tokens",
     metadata,
     Column("id", ID, primary_key=True),
-    Column("name", String(128), nullable=False, unique=True),
+    Column("name", String(128), nullable=False),
     Column("digest", String(64), nullable=False, unique=True),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
     Column("owner", String(254)),
     Column("expires_at", UtcDateTime),
+    UniqueConstraint("organization_id", "name"),
 )
+_CURRENT = text("current")
+"""One version is current at most, whatever happens at once."""
 licences = Table(
     "licence_terms",
     metadata,
@@ -142,6 +146,7 @@ licences = Table(
     Column("text", Text, nullable=False),
     Column("current", Boolean, nullable=False),
     Column("published_at", UtcDateTime),
+    Index("ix_licence_terms_current", "current", unique=True, postgresql_where=_CURRENT, sqlite_where=_CURRENT),
 )
 sessions = Table(
     "portal_sessions",
@@ -158,6 +163,7 @@ sessions = Table(
     Column("identity_provider", ID),
     Column("identity_provider_organizations", TEXTS, nullable=False),
     Column("attributes", OBJECT, nullable=False),
+    Column("attributes_cut", TEXTS, nullable=False, server_default="[]"),
     Column("persons", TEXTS, nullable=False),
 )
 burned = Table(

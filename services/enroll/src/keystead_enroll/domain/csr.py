@@ -16,6 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import SignatureAlgorithmOID
 
 from keystead_contracts.base import KeyAlgorithm
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import (
     CsrMalformed,
@@ -23,7 +24,6 @@ from keystead_enroll.domain.errors import (
     CsrSignatureInvalid,
     KeyAlgorithmNotAllowed,
     NameNotAllowed,
-    Refusal,
 )
 from keystead_enroll.domain.keys import PublicKey, check_key_policy, spki_sha256, supported_key
 from keystead_enroll.domain.names import CertificateNames, check_dns_name, check_email, short_name_of, subject_set

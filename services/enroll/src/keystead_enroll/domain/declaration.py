@@ -31,6 +31,7 @@ from keystead_enroll.domain.people_inputs import (
     PersonName,
     SecretName,
     SecureAddress,
+    SigningCertificate,
     line_feeds,
 )
 from keystead_enroll.domain.refusals import Mistake
@@ -177,6 +178,7 @@ class IdentityProviderDeclaration(_Declared):
     kind: IdentityProviderKind
     metadata_url: SecureAddress | None = None
     metadata_xml: Metadata | None = None
+    metadata_certificate: SigningCertificate | None = None
     issuer: SecureAddress | None = None
     client_id: str | None = None
     client_secret_name: SecretName | None = None
@@ -186,7 +188,7 @@ class IdentityProviderDeclaration(_Declared):
     for_administrators: bool = False
     idp_initiated: bool = False
 
-    @field_validator("metadata_xml", mode="before")
+    @field_validator("metadata_xml", "metadata_certificate", mode="before")
     @classmethod
     def _line_feeds(cls, value: object) -> object:
         return line_feeds(value)
@@ -227,7 +229,15 @@ class Declaration(_Declared):
             *_repeated("organization", self.organizations),
             *_repeated("profile", self.profiles),
             *_repeated("form", self.forms),
-            *_repeated("registration token", self.registration_tokens),
+            *(
+                mistake
+                for place in dict.fromkeys(token.organization for token in self.registration_tokens)
+                for mistake in _repeated(
+                    "registration token",
+                    [token for token in self.registration_tokens if token.organization == place],
+                    f" of organization “{place}”",
+                )
+            ),
             *_repeated("identity provider", self.identity_providers),
             *_repeated("administrator", self.administrators, by="email"),
             *(mistake for f in self.forms for mistake in _repeated("account", f.accounts, f" of form “{f.name}”")),

@@ -16,9 +16,9 @@ from keystead_enroll.domain.enrollment import (
     Organization,
     WebFormAccount,
 )
-from keystead_enroll.domain.idp_mapping import IdpRule, folded, rules_hold
+from keystead_enroll.domain.idp_mapping import IdpRule, failing, folded
 from keystead_enroll.domain.persons import Person
-from keystead_enroll.domain.refusals import GroupsUnknown, HomeOrganizationUnknown, NoAccount
+from keystead_enroll.domain.refusals import AttributesCut, GroupsUnknown, HomeOrganizationUnknown, NoAccount
 
 HOME, GROUPS = "schachomeorganization", "groups"
 
@@ -29,13 +29,15 @@ class Visitor:
 
     `persons` are those that they are known to be: by Secret ID those whose Secret ID was given, else those with their
     address. `homes` are the organizations and departments whose value is among what the identity provider sent as
-    `schacHomeOrganization`; `provider_organizations` those it may speak for, empty for all.
+    `schacHomeOrganization`; `provider_organizations` those it may speak for, empty for all. `attributes_cut` are those
+    of which it sent more than `attributes` has.
     """
 
     email: str
     method: SignInMethod
     persons: Sequence[Person] = ()
     attributes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    attributes_cut: Sequence[str] = ()
     homes: Sequence[Organization | Department] = ()
     provider_organizations: Sequence[str] = ()
 
@@ -64,12 +66,15 @@ def open_ways(visitor: Visitor, certificate_type: CertificateType, ways: Sequenc
     """The ways that are open to `visitor`, at least one.
 
     Raises NoAccount; for somebody whom an identity provider sent, HomeOrganizationUnknown if it is their organization
-    that none of the form's accounts is for, GroupsUnknown if it is what else was said of them.
+    that none of the form's accounts is for, GroupsUnknown if it is what else was said of them, AttributesCut if that
+    cannot be decided.
     """
     in_use = [way for way in ways if way.account.active]
     if visitor.method is not SignInMethod.IDP:
         known = [way for way in in_use if _knows(visitor, way)]
         return _with_profiles(visitor, known) or _refuse(visitor)
+    if HOME in visitor.attributes_cut:
+        raise AttributesCut(HOME)
     at_home = [way for way in in_use if _is_home(visitor, way)]
     if not at_home:
         raise HomeOrganizationUnknown(visitor.attributes.get(HOME, ()))
@@ -124,7 +129,10 @@ def _is_home(visitor: Visitor, way: Way) -> bool:
 
 
 def _rules_hold(visitor: Visitor, way: Way) -> bool:
-    return rules_hold((IdpRule.from_plain(plain) for plain in way.account.idp_rules), visitor.attributes)
+    against = failing((IdpRule.from_plain(plain) for plain in way.account.idp_rules), visitor.attributes)
+    if against and all(rule.key in visitor.attributes_cut for rule in against):
+        raise AttributesCut(against[0].key)
+    return not against
 
 
 def _with_profiles(visitor: Visitor, ways: Sequence[Way]) -> list[OpenWay]:
@@ -143,4 +151,9 @@ def _offered(visitor: Visitor, way: Way, profile: CertificateProfile) -> bool:
     if not profile.idp_groups:
         return True
     groups = {folded(group) for group in visitor.attributes.get(GROUPS, ())}
-    return visitor.method is SignInMethod.IDP and any(folded(group) in groups for group in profile.idp_groups)
+    if visitor.method is not SignInMethod.IDP:
+        return False
+    fits = any(folded(group) in groups for group in profile.idp_groups)
+    if not fits and GROUPS in visitor.attributes_cut:
+        raise AttributesCut(GROUPS)
+    return fits

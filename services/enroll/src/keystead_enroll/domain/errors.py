@@ -13,28 +13,8 @@ Refusal
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import ClassVar
-
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
-
-
-class Refusal(Exception):
-    """Something that will not be done. `detail` says what happened, `advice` what the asker can do about it.
-
-    `code` is the value of the `keystead_contracts.problems.ProblemCode` that the web edge answers with.
-    """
-
-    code: ClassVar[str] = "malformed"
-    default_advice: ClassVar[str] = ""
-    fields: Mapping[str, str] = MappingProxyType({})
-    """Field name → what is wrong with it, where mistakes are told field by field."""
-
-    def __init__(self, detail: str, advice: str = "") -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.advice = advice or self.default_advice
 
 
 class CsrRefused(Refusal):

@@ -48,9 +48,9 @@ class IdpRule:
         return False
 
 
-def rules_hold(rules: Iterable[IdpRule], attributes: Mapping[str, Sequence[str]]) -> bool:
-    """Whether every rule holds; without any, everything does."""
-    return all(rule.holds(attributes) for rule in rules)
+def failing(rules: Iterable[IdpRule], attributes: Mapping[str, Sequence[str]]) -> list[IdpRule]:
+    """The rules that do not hold; all have to."""
+    return [rule for rule in rules if not rule.holds(attributes)]
 
 
 def folded(value: str) -> str:

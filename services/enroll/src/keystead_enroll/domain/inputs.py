@@ -21,9 +21,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from keystead_contracts.base import CertificateType, EmailAddress
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Grant, Role
-from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.names import check_dns_name
 from keystead_enroll.domain.revocation import RevocationReason
 

@@ -6,17 +6,23 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Self
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from keystead_contracts.identity import ATTRIBUTES
 from keystead_contracts.people import AdministratorMethod, IdentityProviderKind
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
-from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.inputs import GrantInput, Input, Name, at_odds, one_line, words_of
 from keystead_enroll.domain.names import check_email, check_upn
+from keystead_enroll.domain.saml_metadata import check_metadata
 
 LEAST_SECRET_ID, MOST_SECRET_ID = 8, 128
 MOST_METADATA = 262_144
+MOST_CERTIFICATE = 16_384
+LEAST_RSA_BITS = 2048
 _DOCTYPE = re.compile(r"<!\s*doctype", re.IGNORECASE)
 
 
@@ -33,6 +39,20 @@ def _accepted(check: Callable[[str], str]) -> Callable[[str], str]:
 def _without_doctype(value: str) -> str:
     if _DOCTYPE.search(value):
         raise ValueError(Words("has a document type declaration (DOCTYPE), which metadata never needs"))
+    return value
+
+
+def _signing_certificate(value: str) -> str:
+    """One certificate in PEM whose key is strong enough to sign with."""
+    try:
+        [certificate] = x509.load_pem_x509_certificates(value.encode())
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError(Words("is no certificate in PEM, with BEGIN CERTIFICATE and END CERTIFICATE")) from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) and not (
+        isinstance(key, rsa.RSAPublicKey) and key.key_size >= LEAST_RSA_BITS
+    ):
+        raise ValueError(Words("has a key that is too weak: RSA with 2048 bits or a NIST curve is needed"))
     return value
 
 
@@ -56,6 +76,10 @@ Metadata = Annotated[
     str,
     StringConstraints(min_length=1, max_length=MOST_METADATA),
     AfterValidator(_without_doctype),
+    AfterValidator(_accepted(check_metadata)),
+]
+SigningCertificate = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=MOST_CERTIFICATE), AfterValidator(_signing_certificate)
 ]
 AttributeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
 
@@ -99,6 +123,7 @@ class IdentityProviderInput(Input):
     kind: IdentityProviderKind
     metadata_url: SecureAddress | None = None
     metadata_xml: Metadata | None = None
+    metadata_certificate: SigningCertificate | None = None
     issuer: SecureAddress | None = None
     client_id: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)] | None = None
     client_secret_name: SecretName | None = None
@@ -109,7 +134,7 @@ class IdentityProviderInput(Input):
     idp_initiated: bool = False
     active: bool = True
 
-    @field_validator("metadata_xml", mode="before")
+    @field_validator("metadata_xml", "metadata_certificate", mode="before")
     @classmethod
     def _line_feeds(cls, value: object) -> object:
         return line_feeds(value)
@@ -126,6 +151,8 @@ class IdentityProviderInput(Input):
         if self.kind is IdentityProviderKind.SAML:
             if (self.metadata_url is None) == (self.metadata_xml is None):
                 raise at_odds(Words("Give either the metadata's address or its text"), "metadata_url", "metadata_xml")
+            if self.metadata_certificate is not None and self.metadata_url is None:
+                raise at_odds(Words("goes with the metadata's address"), "metadata_certificate")
             for name, value in oidc.items():
                 if value is not None:
                     raise at_odds(Words("is for OpenID Connect only"), name)
@@ -133,7 +160,7 @@ class IdentityProviderInput(Input):
         for name, value in oidc.items():
             if value is None:
                 raise at_odds(Words("is needed for OpenID Connect"), name)
-        for name in ("metadata_url", "metadata_xml"):
+        for name in ("metadata_url", "metadata_xml", "metadata_certificate"):
             if getattr(self, name) is not None:
                 raise at_odds(Words("is for SAML only"), name)
         if self.idp_initiated:

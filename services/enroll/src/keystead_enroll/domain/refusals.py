@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Sentences, Words
-from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.names import shown
 
 _TOLD = 5
@@ -90,6 +90,24 @@ class GroupsUnknown(NoAccount):
         )
 
 
+class AttributesCut(NoAccount):
+    """The identity provider said more of the person than is known here, and what they may do depends on it."""
+
+    default_advice = Words(
+        "Ask whoever runs your sign-in service to send fewer of them to this service: those that its forms are about."
+    )
+    title = Words("Your sign-in service says too much about you")
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            Words(
+                "Your sign-in service sends more values of “{name}” than can be taken, so what you may use here cannot "
+                "be decided.",
+                name=name,
+            )
+        )
+
+
 class AccessCodeWrong(Refusal):
     """The access code is not the account's."""
 
@@ -119,6 +137,14 @@ class TooManyAttempts(Refusal):
             detail, Words.plural("Wait {n} minute and try again.", "Wait {n} minutes and try again.", minutes)
         )
         self.retry_after = retry_after
+
+
+class AccessCodesTriedTooOften(TooManyAttempts):
+    """An administrator chose codes that others have too often. Whether this one is in use is not said."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(Words("You chose access codes that were in use already too often."), retry_after)
+        self.fields = {"access_code": Sentences(self.detail, self.advice)}
 
 
 class RequestRefused(Refusal):

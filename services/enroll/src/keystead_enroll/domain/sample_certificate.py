@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from keystead_contracts.base import KeyAlgorithm
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Sentences, Words
 from keystead_enroll.domain.certificates import (
     der,
@@ -21,7 +22,7 @@ from keystead_enroll.domain.certificates import (
     validity,
 )
 from keystead_enroll.domain.enrollment import CertificateProfile
-from keystead_enroll.domain.errors import NameNotAllowed, Refusal
+from keystead_enroll.domain.errors import NameNotAllowed
 from keystead_enroll.domain.keys import RSA_EXPONENT, PublicKey
 from keystead_enroll.domain.lint import Finding
 from keystead_enroll.domain.name_templates import NameTemplate, build_names
@@ -63,6 +64,18 @@ def sample_mistakes(
     _check_policies(profile, told)
     if names is None or told:
         return told
+    return mistakes_with(profile, names, lint, now, random_bytes)
+
+
+def mistakes_with(
+    profile: CertificateProfile,
+    names: CertificateNames,
+    lint: Lint,
+    now: datetime,
+    random_bytes: Callable[[int], bytes],
+) -> dict[str, str]:
+    """As `sample_mistakes`, of certificates with these names."""
+    told: dict[str, str] = {}
     for sample in _samples(profile, names, now, random_bytes):
         for finding in lint(der(sample)):
             if finding.refuses:

@@ -23,5 +23,7 @@ class PortalSession:
     identity_provider_organizations: list[str] = field(default_factory=list)
     attributes: dict[str, list[str]] = field(default_factory=dict)
     """What the identity provider said: names of `keystead_contracts.identity.ATTRIBUTES` → values."""
+    attributes_cut: list[str] = field(default_factory=list)
+    """Those of which it said more than is known here."""
     persons: list[str] = field(default_factory=list)
     """Ids of the Persons whose Secret ID was given."""

@@ -120,13 +120,13 @@ def _list(noun: Noun) -> click.Command:
 
 def _show(noun: Noun) -> click.Command:
     @advised
-    def run(which: str, as_json: bool) -> None:
+    def run(which: str, as_json: bool, place: str | None = None) -> None:
         remote = connect()
-        found = remote.call("GET", thing_path(remote, noun, which))
+        found = remote.call("GET", thing_path(remote, noun, which, place))
         show_json(found) if as_json else show_facts(found)
 
     return click.Command(
-        "show", callback=run, params=[_which(noun), _JSON],
+        "show", callback=run, params=[_which(noun), *_place(noun), _JSON],
         help=f"Show one.\n\n\b\nExample:\n  keystead {noun.name} show {_example(noun)}",
     )  # fmt: skip
 
@@ -190,15 +190,15 @@ def _change(noun: Noun) -> click.Command:
 
 def _delete(noun: Noun) -> click.Command:
     @advised
-    def run(which: str, yes: bool) -> None:
+    def run(which: str, yes: bool, place: str | None = None) -> None:
         remote = connect()
-        path = thing_path(remote, noun, which)
+        path = thing_path(remote, noun, which, place)
         _ask(f"Delete the {noun.word} “{which}”?", "", yes)
         remote.call("DELETE", path)
         click.echo("deleted")
 
     return click.Command(
-        "delete", callback=run, params=[_which(noun), _YES],
+        "delete", callback=run, params=[_which(noun), *_place(noun), _YES],
         help=f"Delete one.\n\n\b\nExample:\n  keystead {noun.name} delete {_example(noun)} --yes",
     )  # fmt: skip
 
@@ -207,9 +207,9 @@ def _verb(noun: Noun, verb: Verb) -> click.Command:
     options = options_of(load(verb.given)) if verb.given else []
 
     @advised
-    def run(which: str, as_json: bool, yes: bool = True, **given: Any) -> None:
+    def run(which: str, as_json: bool, yes: bool = True, place: str | None = None, **given: Any) -> None:
         remote = connect()
-        path = thing_path(remote, noun, which)
+        path = thing_path(remote, noun, which, place)
         if verb.asks:
             _ask(f"{verb.name.replace('-', ' ').capitalize()} “{which}”?", verb.asks, yes)
         kwargs = {"json": _with_ids(remote, body_of(options, given, None, ()))} if verb.given else {}
@@ -226,13 +226,25 @@ def _verb(noun: Noun, verb: Verb) -> click.Command:
     return click.Command(
         verb.name,
         callback=run,
-        params=[_which(noun), *(o.declaration() for o in options), *([_YES] if verb.asks else []), _JSON],
+        params=[
+            _which(noun),
+            *_place(noun),
+            *(o.declaration() for o in options),
+            *([_YES] if verb.asks else []),
+            _JSON,
+        ],
         help=f"{verb.help}\n\n\b\nExample:\n  keystead {noun.name} {verb.name} {_example(noun)} {_usage(options)}",
     )
 
 
 def _which(noun: Noun) -> click.Argument:
     return click.Argument(["which"], metavar=(f"{noun.named.upper()}|ID" if noun.named else "ID"))
+
+
+def _place(noun: Noun) -> list[click.Option]:
+    """The option that tells things of one name apart, where organizations have them."""
+    told = "Whose it is, if several have one of that name."
+    return [click.Option(["place", "--organization"], help=told)] if noun.placed else []
 
 
 def _example(noun: Noun) -> str:
@@ -259,44 +271,68 @@ def _ask(question: str, consequence: str, yes: bool) -> None:
     click.confirm(f"{consequence} {question}".strip(), abort=True, err=True)
 
 
-def thing_path(remote: Remote, noun: Noun, which: str) -> str:
-    """The path of one thing, called by its id or its name."""
+def thing_path(remote: Remote, noun: Noun, which: str, organization: str | None = None) -> str:
+    """The path of one thing, called by its id or its name. `organization`: id or name of that whose it is."""
     if _ID.fullmatch(which) and (noun.named != "serial" or len(which) == 32):
         return f"{noun.path}/{which}"
     if not noun.named:
         return f"{noun.path}/{quote(which, safe='')}"
-    return f"{noun.path}/{_id_of(remote, noun.word, noun.path, which, noun.named)}"
+    place = _ids(remote, *REFERENCES["organization_id"], organization)
+    option = " Name its --organization, or give an id." if noun.placed else ""
+    return f"{noun.path}/{_id_of(remote, noun.word, noun.path, which, noun.named, place, option)}"
 
 
-def _id_of(remote: Remote, kind: str, path: str, name: str, named: str = "name") -> str:
-    """The id of the thing with this name, or whose serial number begins so. Raises Refused if there is none, or if
-    there are several."""
+def _id_of(
+    remote: Remote, kind: str, path: str, name: str, named: str = "name", place: str | None = None, option: str = ""
+) -> str:
+    """The id of the thing with this name, or whose serial number begins so, in the organization with the id `place` if
+    that is given. Raises Refused if there is none, or if there are several: then the advice says whose they are, and
+    that `option` helps."""
     search, wanted = f'"{name.replace(chr(34), " ")}"', name.casefold()
     values = ((str(each[named]).casefold(), each) for each in remote.pages(path, {"q": search}, None))
     found = [each for value, each in values if value == wanted or (named == "serial" and value.startswith(wanted))]
+    if place is not None:
+        found = [each for each in found if place in _places(each)]
     if len(found) == 1:
         return str(found[0]["id"])
     if not found:
         advice = f"`keystead {NOUN_OF.get(kind, kind.replace(' ', '-'))} list` shows those that you may see."
         raise Refused(404, f"There is no {kind} “{name}”.", advice, {})
-    ids = ", ".join(each["id"] for each in found[:5])
-    raise Refused(409, f"There are {len(found)} for “{name}”.", f"Give the id of one: {ids}.", {})
+    told = "; ".join(f"{each['id']}{_whose(remote, each)}" for each in found[:5])
+    raise Refused(409, f"There are {len(found)} for “{name}”: {told}.", (option or "Give the id of one.").strip(), {})
+
+
+def _places(thing: dict[str, Any]) -> list[str]:
+    """The ids of the organizations that a thing is of."""
+    one = thing.get("organization_id")
+    return [one] if one else thing.get("organization_ids") or []
+
+
+def _whose(remote: Remote, thing: dict[str, Any]) -> str:
+    """Whose a thing is, in words."""
+    names = [remote.call("GET", f"{REFERENCES['organization_id'][1]}/{each}")["name"] for each in _places(thing)[:3]]
+    return f" of “{'”, “'.join(names)}”" if names else ""
 
 
 def _with_ids(remote: Remote, body: dict[str, Any]) -> dict[str, Any]:
     """`body` with ids instead of names, wherever a field refers to something else."""
     made = dict(body)
-    for name in made.keys() & REFERENCES.keys():
-        kind, path = REFERENCES[name]
-        made[name] = _ids(remote, kind, path, made[name])
+    for name in REFERENCES:
+        if name in made:
+            made[name] = _reference(remote, name, made)
     for grant in made.get("grants") or []:
         for name in ("organization_id", "department_id"):
-            kind, path = REFERENCES[name]
-            grant[name] = _ids(remote, kind, path, grant.get(name))
+            grant[name] = _reference(remote, name, grant)
     return made
 
 
-def _ids(remote: Remote, kind: str, path: str, value: Any) -> Any:
+def _reference(remote: Remote, name: str, body: dict[str, Any]) -> Any:
+    """The ids that a field of `body` stands for. A department is one of the organization that stands there too."""
+    place = body.get("organization_id") if name == "department_id" else None
+    return _ids(remote, *REFERENCES[name], body.get(name), place)
+
+
+def _ids(remote: Remote, kind: str, path: str, value: Any, place: str | None = None) -> Any:
     if isinstance(value, list):
         return [_ids(remote, kind, path, each) for each in value]
-    return value if value is None or _ID.fullmatch(value) else _id_of(remote, kind, path, value)
+    return value if value is None or _ID.fullmatch(value) else _id_of(remote, kind, path, value, place=place)

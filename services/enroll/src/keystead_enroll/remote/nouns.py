@@ -54,6 +54,11 @@ class Noun:
         """What it is called in a sentence."""
         return {"cert": "certificate", "order": "request"}.get(self.name, self.name.replace("-", " "))
 
+    @property
+    def placed(self) -> bool:
+        """Whether things of different organizations may have the same name."""
+        return self.name in ("department", "device", "person", "registration-token")
+
     def model(self, where: str = "") -> type[BaseModel]:
         """The input that `given`, or `where`, names."""
         return load(where or self.given)

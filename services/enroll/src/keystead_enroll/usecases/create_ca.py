@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from keystead_contracts.base import KeyAlgorithm
+from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.certificates import (
     KeyUsage,
     authority_key_identifier,
@@ -19,7 +20,7 @@ from keystead_enroll.domain.certificates import (
     new_serial,
     sign_builder,
 )
-from keystead_enroll.domain.errors import KeyAlgorithmNotAllowed
+from keystead_enroll.domain.errors import KeyAlgorithmNotAllowed, NameNotAllowed
 from keystead_enroll.domain.lint import Finding, refuse_findings
 from keystead_enroll.domain.names import CertificateNames
 
@@ -71,9 +72,10 @@ def create_ca(
     """Makes and stores a root (P-384, 20 years) and an issuing CA (`issuing_algorithm`, P-256 or P-384; 5 years; may
     not certify further CAs).
 
-    `now` is aware. Raises CaFilesExist before anything is made if the store holds a CA; NameNotAllowed,
+    `now` is aware. Raises InputRefused and CaFilesExist, if the store holds a CA, before anything is made;
     KeyAlgorithmNotAllowed; CertificateLintFailed if a certificate would violate RFC 5280; nothing is stored then.
     """
+    check_ca_names(names)
     store.refuse_existing()
     curves: dict[KeyAlgorithm, ec.EllipticCurve] = {
         KeyAlgorithm.EC_P256: ec.SECP256R1(),
@@ -115,6 +117,27 @@ def create_ca(
     ca = NewCa(root, root_key, issuing, issuing_key)
     store.save(ca)
     return ca
+
+
+def check_ca_names(names: CaNames) -> None:
+    """Raises InputRefused with each attribute of `names` that no CA can have."""
+    mistakes = {}
+    for attribute, value in (
+        ("organization", names.organization),
+        ("root_common_name", names.root_common_name),
+        ("issuing_common_name", names.issuing_common_name),
+    ):
+        part = "O" if attribute == "organization" else "CN"
+        try:
+            CertificateNames(subject=((part, value),)).x509_name()
+        except NameNotAllowed as refusal:
+            mistakes[attribute] = refusal.detail
+    if names.root_common_name == names.issuing_common_name:
+        mistakes.setdefault(
+            "issuing_common_name", "is the root's name too: programs that build chains tell CAs apart by their names"
+        )
+    if mistakes:
+        raise InputRefused(mistakes)
 
 
 def _name(names: CaNames, common_name: str) -> x509.Name:

@@ -10,7 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from keystead_contracts.agent import AgentToken, RegistrationReply, RegistrationRequest, registration_proof_input
-from keystead_enroll.domain.errors import Refusal
+from keystead_contracts.refusals import Refusal
 from keystead_enroll.domain.keys import PublicKey, check_key_policy, spki_sha256, supported_key, verify_signature
 from keystead_enroll.domain.orders import Device
 from keystead_enroll.domain.refusals import AssertionInvalid, RegistrationRefused

@@ -10,11 +10,12 @@ from cryptography import x509
 
 from keystead_contracts.agent import CsrReady, Failed, Installed, Removed, Report, ReportReceipt
 from keystead_contracts.events import CertificateInstalled
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 from keystead_enroll.domain.agent_failures import agent_failure
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.csr import CheckedCsr, check_csr
-from keystead_enroll.domain.errors import AssuranceTooLow, KeyInUse, ProbeSignatureInvalid, Refusal
+from keystead_enroll.domain.errors import AssuranceTooLow, KeyInUse, ProbeSignatureInvalid
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.keys import supported_key, verify_signature
 from keystead_enroll.domain.names import CertificateNames

@@ -30,7 +30,8 @@ from keystead_enroll.usecases.take_report import take_report
 from keystead_enroll.web.context import WebContext
 from keystead_enroll.web.stream_places import Owner
 from keystead_enroll.web.streams import SentEvent, Stream
-from keystead_kit.http import ProblemException, client_address
+from keystead_kit.http import client_address
+from keystead_kit.problems import ProblemException
 from keystead_kit.ratelimit import network_of
 
 JITTER = 0.2

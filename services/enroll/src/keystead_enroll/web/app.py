@@ -9,9 +9,9 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
+from keystead_contracts.refusals import Refusal
 from keystead_enroll.adapters.tables import SERVICE
 from keystead_enroll.bootstrap import Enroll
-from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.usecases.admin import person_import
 from keystead_enroll.web import agent_api, portal, portal_certificates, portal_orders, portal_request, start
 from keystead_enroll.web.api.app import add_api
@@ -22,10 +22,12 @@ from keystead_enroll.web.frame import portal_frame
 from keystead_enroll.web.presence import DevicePresence
 from keystead_enroll.web.problems import as_problem, next_step
 from keystead_enroll.web.streams import Streams
+from keystead_kit.bodies import MOST_BODY_BYTES
 from keystead_kit.drafts import Drafts
 from keystead_kit.forms import Cookies, FormGuard
-from keystead_kit.http import MOST_BODY_BYTES, framed, new_app, problem_response, wants_page
+from keystead_kit.http import new_app
 from keystead_kit.pages import Pages
+from keystead_kit.problems import framed, problem_response, wants_page
 from keystead_kit.wakeups import Wakeups
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -34,6 +36,8 @@ LARGER_BODIES = {
     "/console/persons/import": person_import.MOST_OCTETS + MOST_BODY_BYTES,
     "/api/v1/identity-providers": 1024 * 1024,
     "/console/identity-providers": 1024 * 1024,
+    "/api/v1/licences": 1024 * 1024,
+    "/console/licence-terms": 1024 * 1024,
 }
 """The addresses that take files, and the most octets that come there; deploy/local/nginx.conf.template has the same."""
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse, StreamingResponse
 
 from keystead_contracts.agent import EnrollLink
+from keystead_contracts.base import CertificateType
 from keystead_contracts.words import Words
 from keystead_enroll.domain.orders import Order
 from keystead_enroll.domain.progress import progress_of
@@ -42,7 +43,11 @@ def router(context: WebContext) -> APIRouter:
             progress = translated(progress_of(order).to_json())
             link = None
             if claim is not None:
-                link = EnrollLink(server=settings.public_origin, claim=enroll.secrets.claim_token(claim.id))
+                link = EnrollLink(
+                    server=settings.public_origin,
+                    claim=enroll.secrets.claim_token(claim.id),
+                    scope="machine" if profile and profile.certificate_type is CertificateType.DEVICE else "user",
+                )
             values: Context = {
                 **visit_view(visit),
                 "order": order_view(order, name, visit.form, claim, link, now),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from keystead_contracts.problems import ProblemCode
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
-from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.refusals import (
     CertificateUnknown,
     NoAccount,
@@ -14,7 +14,7 @@ from keystead_enroll.domain.refusals import (
     TooManyAttempts,
     TooManyOpenOrders,
 )
-from keystead_kit.http import ProblemException
+from keystead_kit.problems import ProblemException
 
 _STATUS = {
     ProblemCode.NOT_FOUND: 404,

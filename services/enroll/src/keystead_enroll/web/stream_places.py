@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from keystead_contracts.problems import ProblemCode
 from keystead_contracts.words import Words
-from keystead_kit.http import ProblemException, unavailable
+from keystead_kit.problems import ProblemException, unavailable
 
 RETRY_SECONDS = 30
 

@@ -14,11 +14,11 @@ from anyio import CapacityLimiter, to_thread
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
-from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.web.stream_places import Owner, StreamPlaces
-from keystead_kit.http import ProblemException, unavailable
 from keystead_kit.logs import get_logger
+from keystead_kit.problems import ProblemException, unavailable
 from keystead_kit.threads import LOOK_THREADS, Overloaded, in_thread
 from keystead_kit.wakeups import Wakeups
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,17 +14,20 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from keystead_auth.domain.errors import Refusal
-from keystead_auth.domain.idp_errors import DocumentRefused
+from keystead_auth.domain.idp_errors import DocumentRefused, SignatureMissing, SignatureRefused
 from keystead_auth.domain.saml.names import DS, MD, POST, REDIRECT, SAMLP
+from keystead_auth.domain.saml.signatures import signed_metadata
 from keystead_auth.domain.saml.xml import METADATA, Element, read
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 
 LONGEST_CACHE = timedelta(days=1)
 SHORTEST_CACHE = timedelta(minutes=15)
 LEAST_RSA_BITS = 2048
 MOST_CERTIFICATES = 8
+SignedBy = Callable[[str, str], bool]
 _DURATION = re.compile(r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,8})M)?(?:(\d{1,9})(?:\.\d+)?S)?)?")
 
 
@@ -61,15 +65,38 @@ class MetadataRead:
     look_again: timedelta
 
 
-def read_metadata(document: bytes, now: datetime, *, secure: bool) -> MetadataRead:
-    """What `document` says of the one identity provider in it. `secure`: people are sent to https only.
+def read_metadata(document: bytes, now: datetime, *, secure: bool, signed_by: SignedBy | None = None) -> MetadataRead:
+    """What `document` says of the one identity provider in it. `secure`: people are sent to https only. `signed_by`:
+    whether the right key signed an element, given its name and ID; then nothing is read but what is signed.
 
     Raises MetadataRefused.
     """
     try:
-        return _read(read(document, METADATA), now, secure)
+        root = read(document, METADATA)
+        return _read(root if signed_by is None else _signed(root, signed_by), now, secure)
     except DocumentRefused as refusal:
-        raise MetadataRefused(f"The metadata cannot be read ({refusal.reason.replace('_', ' ')}).") from refusal
+        raise MetadataRefused(
+            Words("The metadata cannot be read ({reason}).", reason=refusal.reason.replace("_", " "))
+        ) from refusal
+
+
+def _signed(root: Element, signed_by: SignedBy) -> Element:
+    try:
+        element = signed_metadata(root)
+    except SignatureMissing as refusal:
+        raise MetadataRefused(
+            Words("The metadata is not signed, and a certificate for its signature is set.")
+        ) from refusal
+    except SignatureRefused as refusal:
+        reason = refusal.reason.replace("_", " ")
+        raise MetadataRefused(
+            Words("The metadata's signature cannot be accepted ({reason}).", reason=reason)
+        ) from refusal
+    if not signed_by(element.name, element.attributes["ID"]):
+        raise MetadataRefused(
+            Words("The metadata's signature is wrong: the key of the certificate that is set for it did not make it.")
+        )
+    return element
 
 
 def _read(root: Element, now: datetime, secure: bool) -> MetadataRead:
@@ -134,8 +161,17 @@ def _certificates(descriptor: Element) -> dict[str, datetime]:
     if not found:
         raise MetadataRefused(Words("The metadata has no signing certificate."))
     if len(found) > MOST_CERTIFICATES:
-        raise MetadataRefused(f"The metadata has more than {MOST_CERTIFICATES} signing certificates.")
+        raise MetadataRefused(Words("The metadata has more than {most} signing certificates.", most=MOST_CERTIFICATES))
     return found
+
+
+def base64_of_pem(pem: str) -> str:
+    """A certificate in PEM as SAML writes it. Raises MetadataRefused."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+    except ValueError as error:
+        raise MetadataRefused(Words("The certificate for the metadata's signature cannot be read.")) from error
+    return base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
 
 
 def _certificate_end(text: str) -> datetime:
@@ -149,7 +185,10 @@ def _certificate_end(text: str) -> datetime:
     )
     if not strong:
         raise MetadataRefused(
-            f"A signing key in the metadata is too weak; RSA with {LEAST_RSA_BITS} bits or a NIST curve is needed."
+            Words(
+                "A signing key in the metadata is too weak; RSA with {bits} bits or a NIST curve is needed.",
+                bits=LEAST_RSA_BITS,
+            )
         )
     return certificate.not_valid_after_utc
 

@@ -17,6 +17,7 @@ from keystead_auth.domain.idp_errors import (
     ReferenceElsewhere,
     SignatureMalformed,
     SignatureMisplaced,
+    SignatureMissing,
     TransformForbidden,
     UnexpectedShape,
 )
@@ -27,6 +28,7 @@ from keystead_auth.domain.saml.names import (
     ENVELOPED,
     EXCLUSIVE_C14N,
     KEY_TRANSPORT,
+    MD,
     OAEP_DIGESTS,
     SAML,
     SAMLP,
@@ -105,10 +107,30 @@ def _check_signatures(root: Element) -> None:
                     raise SignatureMisplaced
                 if not owner.children[0].is_a(SAML, "Issuer"):
                     raise SignatureMisplaced
-                _check_signature(found[0], owner)
+                check_signature(found[0], owner)
                 allowed |= {id(each) for each in found[0].walk()}
+    _refuse_others(root, allowed)
+
+
+def signed_metadata(root: Element) -> Element:
+    """The element of metadata that its one signature is over: the root, or an entity in it. Nothing outside of it may
+    be read. Raises DocumentRefused, SignatureRefused."""
+    unique_ids(root)
+    for owner in (root, *root.all(MD, "EntityDescriptor")):
+        if owner.all(DS, "Signature"):
+            break
+    else:
+        raise SignatureMissing
+    if owner.namespace != MD or not owner.children[0].is_a(DS, "Signature"):
+        raise SignatureMisplaced
+    check_signature(owner.children[0], owner)
+    _refuse_others(root, {id(each) for each in owner.children[0].walk()})
+    return owner
+
+
+def _refuse_others(root: Element, allowed: set[int]) -> None:
+    """What belongs to a signature is nowhere but in `allowed`, except for the key and digest names of an encryption."""
     for element in root.walk():
-        # what belongs to a signature is nowhere else, but for the key and digest names within an encryption
         if element.namespace != DS or id(element) in allowed:
             continue
         if element.name in ("Transforms", "Transform"):
@@ -117,7 +139,8 @@ def _check_signatures(root: Element) -> None:
             raise SignatureMisplaced
 
 
-def _check_signature(signature: Element, owner: Element) -> None:
+def check_signature(signature: Element, owner: Element) -> None:
+    """Raises SignatureRefused unless `signature` is over all of `owner`, and asks for nothing that is not needed."""
     parts = [(part.namespace, part.name) for part in signature.children]
     whole = [(DS, "SignedInfo"), (DS, "SignatureValue")]
     if parts not in (whole, [*whole, (DS, "KeyInfo")]):

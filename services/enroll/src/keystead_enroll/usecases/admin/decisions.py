@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from keystead_contracts.refusals import Refusal
 from keystead_enroll.domain.administration import Actor
-from keystead_enroll.domain.errors import Refusal
 from keystead_enroll.domain.inputs import DecisionsInput
 from keystead_enroll.domain.orders import OrderState
 from keystead_enroll.ports import Clock, Transactions

@@ -16,17 +16,26 @@ from keystead_kit.secrets import new_id
 
 KIND = Words("identity provider")
 NAME_TAKEN = Words("Another identity provider has this name already. Choose another name.")
-DESCRIBED = ("metadata_url", "metadata_xml", "issuer", "client_id", "client_secret_name", "kind")
+DESCRIBED = (
+    "metadata_url", "metadata_xml", "metadata_certificate", "issuer", "client_id", "client_secret_name", "kind"
+)  # fmt: skip
 """What auth's judgement is about: when one changes, it no longer holds."""
 
 
 def create_identity_provider(
-    transactions: Transactions, clock: Clock, actor: Actor, wanted: IdentityProviderInput, once: Once | None = None
+    transactions: Transactions,
+    clock: Clock,
+    actor: Actor,
+    wanted: IdentityProviderInput,
+    once: Once | None = None,
+    *,
+    provider_id: str = "",
 ) -> str:
-    """Stores an identity provider and answers its id. Raises NotAllowed, InputRefused."""
+    """Stores an identity provider and answers its id: `provider_id`, where that was told to somebody before. Raises
+    NotAllowed, InputRefused."""
     masters_only(actor, Words("set up identity providers"))
     now = clock.now()
-    fresh = IdentityProvider(new_id(), **wanted.model_dump(), created_at=now)
+    fresh = IdentityProvider(provider_id or new_id(), **wanted.model_dump(), created_at=now)
     with transactions.write() as tx:
         earlier = tx.earlier(actor.id, once.key, once.request_digest, fresh.id, now) if once else None
         if earlier:
@@ -75,7 +84,7 @@ def settle(tx: Transaction, provider: IdentityProvider, changed: dict[str, objec
         return
     provider.version += 1
     if any(name in changed for name in DESCRIBED):
-        provider.state, provider.state_detail, provider.entity_id = None, "", ""
+        provider.state, provider.state_detail, provider.state_words, provider.entity_id = None, "", None, ""
         provider.valid_until = provider.checked_at = None
     publish(tx, provider)
 
@@ -89,6 +98,7 @@ def publish(tx: Transaction, provider: IdentityProvider, *, withdrawn: bool = Fa
         kind=provider.kind,
         metadata_url=provider.metadata_url,
         metadata_xml=provider.metadata_xml,
+        metadata_certificate=provider.metadata_certificate,
         issuer=provider.issuer,
         client_id=provider.client_id,
         client_secret_name=provider.client_secret_name,
@@ -114,6 +124,7 @@ def take_judgement(tx: Transaction, fact: IdentityProviderChecked) -> None:
         {
             "state": fact.state,
             "state_detail": fact.detail,
+            "state_words": fact.detail_words,
             "entity_id": fact.entity_id,
             "valid_until": fact.valid_until,
             "checked_at": fact.checked_at,

@@ -23,6 +23,7 @@ class IdentityProviderOut(BaseModel):
     kind: IdentityProviderKind
     metadata_url: str | None
     metadata_xml: str | None
+    metadata_certificate: str | None
     issuer: str | None
     client_id: str | None
     client_secret_name: str | None

@@ -24,7 +24,7 @@ from keystead_enroll.web.console import (
 )
 from keystead_enroll.web.console.tools import ConsoleTools
 from keystead_enroll.web.problems import as_problem
-from keystead_kit.http import problem_response, wants_page
+from keystead_kit.problems import problem_response, wants_page
 
 ROUTERS = (
     arrival.router,

@@ -1,5 +1,6 @@
-"""TPM keys as `cryptography` private keys: whatever signs with such a key (a CSR builder, a JWT library) has one path
-for keys in files and keys in the TPM. The TPM is opened for each signature."""
+"""Keys that their key store holds, as `cryptography` private keys: whatever signs with such a key (a CSR builder, a JWT
+library) has one path for keys in files, keys in the TPM and keys of a Windows provider. The store is asked for each
+signature."""
 
 from __future__ import annotations
 
@@ -10,12 +11,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
+from keystead_agent.keystore.base import PrivateKey, PublicKey
+
 SignDigest = Callable[[bytes, str], bytes]
 """Signs a digest made with the named hash: DER ECDSA-Sig-Value, or RSASSA-PKCS1-v1_5."""
 
 
-class KeyStaysInTpm(TypeError):
-    """Something asked for the private part of a key that cannot leave its TPM."""
+class KeyStaysInside(TypeError):
+    """Something asked for the private part of a key that cannot leave its key store."""
 
 
 def _digest(data: Any, algorithm: Any) -> tuple[bytes, str]:
@@ -27,11 +30,11 @@ def _digest(data: Any, algorithm: Any) -> tuple[bytes, str]:
 
 
 def _refuse() -> NoReturn:
-    raise KeyStaysInTpm("this private key is in a TPM and cannot leave it")
+    raise KeyStaysInside("this private key cannot leave the key store that made it")
 
 
-class TpmEllipticCurveKey(ec.EllipticCurvePrivateKey):
-    """An ECDSA signing key in a TPM."""
+class HeldEllipticCurveKey(ec.EllipticCurvePrivateKey):
+    """An ECDSA signing key."""
 
     def __init__(self, public_key: ec.EllipticCurvePublicKey, sign_digest: SignDigest) -> None:
         self._public_key = public_key
@@ -53,7 +56,7 @@ class TpmEllipticCurveKey(ec.EllipticCurvePrivateKey):
         return self._public_key.key_size
 
     def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> bytes:
-        raise KeyStaysInTpm("this key signs; it agrees on no secrets")
+        raise KeyStaysInside("this key signs; it agrees on no secrets")
 
     def private_numbers(self) -> ec.EllipticCurvePrivateNumbers:
         _refuse()
@@ -61,15 +64,15 @@ class TpmEllipticCurveKey(ec.EllipticCurvePrivateKey):
     def private_bytes(self, encoding: Any, format: Any, encryption_algorithm: Any) -> bytes:
         _refuse()
 
-    def __copy__(self) -> TpmEllipticCurveKey:
+    def __copy__(self) -> HeldEllipticCurveKey:
         return self
 
-    def __deepcopy__(self, memo: dict[Any, Any]) -> TpmEllipticCurveKey:
+    def __deepcopy__(self, memo: dict[Any, Any]) -> HeldEllipticCurveKey:
         return self
 
 
-class TpmRsaKey(rsa.RSAPrivateKey):
-    """An RSASSA-PKCS1-v1_5 signing key in a TPM."""
+class HeldRsaKey(rsa.RSAPrivateKey):
+    """An RSASSA-PKCS1-v1_5 signing key."""
 
     def __init__(self, public_key: rsa.RSAPublicKey, sign_digest: SignDigest) -> None:
         self._public_key = public_key
@@ -89,7 +92,7 @@ class TpmRsaKey(rsa.RSAPrivateKey):
         return self._public_key.key_size
 
     def decrypt(self, ciphertext: bytes, padding: Any) -> bytes:
-        raise KeyStaysInTpm("this key signs; it decrypts nothing")
+        raise KeyStaysInside("this key signs; it decrypts nothing")
 
     def private_numbers(self) -> rsa.RSAPrivateNumbers:
         _refuse()
@@ -97,11 +100,18 @@ class TpmRsaKey(rsa.RSAPrivateKey):
     def private_bytes(self, encoding: Any, format: Any, encryption_algorithm: Any) -> bytes:
         _refuse()
 
-    def __copy__(self) -> TpmRsaKey:
+    def __copy__(self) -> HeldRsaKey:
         return self
 
-    def __deepcopy__(self, memo: dict[Any, Any]) -> TpmRsaKey:
+    def __deepcopy__(self, memo: dict[Any, Any]) -> HeldRsaKey:
         return self
+
+
+def held_key(public_key: PublicKey, sign_digest: SignDigest) -> PrivateKey:
+    """The private key of `public_key`, which signs by `sign_digest`."""
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        return HeldEllipticCurveKey(public_key, sign_digest)
+    return HeldRsaKey(public_key, sign_digest)
 
 
 def _is_pkcs1(candidate: object) -> bool:

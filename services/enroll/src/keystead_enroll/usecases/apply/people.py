@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from keystead_contracts.people import AdministratorMethod
 from keystead_enroll.domain.administration import Administrator, Grant
 from keystead_enroll.domain.administration_refusals import StillInUse
 from keystead_enroll.domain.declaration import AdministratorDeclaration, GrantDeclaration, IdentityProviderDeclaration
-from keystead_enroll.domain.enrollment import Department, Organization
 from keystead_enroll.domain.identity_providers import IdentityProvider
-from keystead_enroll.domain.refusals import Mistake
-from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin import administrators as administrator_verbs
 from keystead_enroll.usecases.admin import identity_providers as provider_verbs
+from keystead_enroll.usecases.apply.work import Work
 from keystead_kit.secrets import new_id
 
 INVITED_BY = "keystead apply"
-
-
-class Work(Protocol):
-    """What is applied; see `apply_declaration`."""
-
-    tx: Transaction
-    mistakes: list[Mistake]
-    organizations: dict[str, Organization]
-    departments: dict[tuple[str, str], Department]
-
-    def put(self, thing: str, existing: object | None, fresh: object, names: tuple[str, ...]) -> tuple[str, ...]: ...
-    def mistake(self, line: int | None, text: str) -> None: ...
-    def lacks(self, line: int | None, where: str, kind: str, name: str) -> None: ...
 
 
 def apply_administrator(work: Work, wanted: AdministratorDeclaration) -> None:

@@ -1,0 +1,90 @@
+"""What the installer has the agent do on a computer: before the service starts first, and when all is to go."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from keystead_agent.errors import AgentError, ServerRefused, SettingsInvalid
+from keystead_agent.files import private_directory, remove_directory, unwritable, write_file
+from keystead_agent.machine import Machine
+from keystead_agent.register import register
+from keystead_agent.settings import origin_of
+from keystead_agent.system import system
+from keystead_agent.worker import Tell
+
+ORDER = "register.json"
+
+
+class RegistrationOrder(BaseModel):
+    """The order to register this computer with a server, left in the computer's own folder by an administrator."""
+
+    model_config = ConfigDict(frozen=True)
+
+    server: str
+    token: str
+
+
+def prepare(server: str, token: str, *, settings_file: Path = system.SETTINGS_FILE) -> None:
+    """Makes the computer's folders. `server`, if given, becomes the only one that may use this computer, unless an
+    administrator wrote other settings before; `token` is kept, for whoever works for the computer alone, until the
+    service has registered with it. Raises SettingsInvalid, StoreUnwritable."""
+    with unwritable(settings_file):
+        system.claim_computer_folder()
+    state = private_directory(system.computer_state())
+    if token and not server:
+        raise SettingsInvalid("a registration token needs a server", "Give SERVER=https://… too.")
+    if not server:
+        return
+    try:
+        origin = origin_of(server)
+    except ValueError as error:
+        raise SettingsInvalid(str(error), "Give SERVER=https://… without a path.") from error
+    if not settings_file.exists():
+        write_file(settings_file, f"servers = [{json.dumps(origin)}]\n".encode())
+    if token:
+        write_file(state / ORDER, RegistrationOrder(server=origin, token=token).model_dump_json().encode())
+
+
+def follow_order(machine: Machine, tell: Tell) -> bool:
+    """Registers this computer if it was ordered, and forgets the token once the server has said yes or no. Whether
+    an order waits for another try."""
+    file = machine.settings.state_dir / ORDER
+    try:
+        order = RegistrationOrder.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return False
+    except (OSError, ValidationError) as error:
+        tell("registration_failed", reason=f"{file}: {error}", hint="Install again, or use keystead-agent register.")
+        return False
+    try:
+        reply = register(machine, order.server, order.token, replace=False, waiting=lambda _pid: None)
+    except AgentError as error:
+        tell("registration_failed", server=order.server, reason=error.detail, hint=error.advice)
+        if not isinstance(error, ServerRefused):
+            return True
+    else:
+        tell("registered", server=order.server, device=reply.device_id)
+    with suppress(OSError):
+        file.unlink()
+    return False
+
+
+def forget(machine: Machine) -> None:
+    """Takes this computer's certificates out of its stores, removes their keys, the device's and the settings. Raises
+    StoreUnwritable, AgentBusy."""
+    state = machine.settings.state_dir
+    if state.exists():
+        with machine.working(), machine.keys.changing():
+            for folder in (
+                path for parent in ("certificates", "pending", "device") for path in (state / parent).glob("*")
+            ):
+                remove_directory(folder)
+            machine.store.recover()
+    with unwritable(state):
+        for folder in (state, system.SETTINGS_FILE.parent):
+            shutil.rmtree(folder, ignore_errors=True)

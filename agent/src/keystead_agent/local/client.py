@@ -1,0 +1,100 @@
+"""The user's end: asks the service and reports what it says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Protocol
+
+from keystead_agent.enroll import Enrolled
+from keystead_agent.errors import AgentError, ExitCode
+from keystead_agent.local.messages import (
+    ANSWER,
+    AskStatus,
+    EnrollMachine,
+    Finished,
+    LocalMessage,
+    LocalTrouble,
+    Reader,
+    Refused,
+    Status,
+    Told,
+    frame,
+    parsed,
+)
+from keystead_agent.worker import Tell
+from keystead_contracts.agent import EnrollLink
+
+SEND_LIMIT = 5.0
+STATUS_LIMIT = 10.0
+WORK_LIMIT = 1800.0
+"""Seconds; a slow TPM takes minutes for the largest keys, and others may be before us."""
+
+
+class ServiceMissing(AgentError):
+    """The agent's service does not run, or who listens in its place is not it."""
+
+
+class ServiceRefused(AgentError):
+    """The service said no, in its own words."""
+
+
+def _refusal(refused: Refused) -> ServiceRefused:
+    error = ServiceRefused(refused.detail, refused.advice)
+    if refused.exit_code in list(ExitCode):
+        error.exit_code = ExitCode(refused.exit_code)
+    return error
+
+
+class ServiceConnection(Protocol):
+    """A connection to the service, known to be the service before anything is sent."""
+
+    def receive(self, size: int, seconds: float) -> bytes:
+        """Up to `size` octets; none when the service is gone. Raises LocalTrouble after `seconds`."""
+
+    def send(self, data: bytes, seconds: float) -> None:
+        """Sends all of it. Raises LocalTrouble."""
+
+    def close(self) -> None:
+        """Ends the connection."""
+
+
+def ask_status(service: ServiceConnection) -> Status:
+    """How the service is. Raises LocalTrouble, ServiceRefused."""
+    for answer in _answers(service, AskStatus(), STATUS_LIMIT):
+        if isinstance(answer, Status):
+            return answer
+    raise LocalTrouble("the service did not say how it is")
+
+
+def hand_over(service: ServiceConnection, link: EnrollLink, tell: Tell) -> Enrolled:
+    """Has the service work on `link` for the whole computer. Raises LocalTrouble, ServiceRefused."""
+    for answer in _answers(service, EnrollMachine(link=str(link)), WORK_LIMIT):
+        match answer:
+            case Told():
+                tell(answer.event, **answer.fields)
+            case Finished():
+                return Enrolled(
+                    server=answer.server,
+                    order_id=answer.order_id,
+                    location=answer.location,
+                    provider=answer.provider,
+                    order_state=answer.order_state,
+                )
+    raise LocalTrouble("the service did not say how it ended", "Look at its log; keystead-agent list shows the rest.")
+
+
+def _answers(service: ServiceConnection, request: LocalMessage, limit: float) -> Iterator[Status | Told | Finished]:
+    """What the service answers, until its last answer. Raises ServiceRefused if that is a refusal."""
+    until = time.monotonic() + limit
+    service.send(frame(request), SEND_LIMIT)
+    while True:
+        reader, body = Reader(), None
+        while body is None:
+            body = reader.add(service.receive(reader.wanted(), max(0.0, until - time.monotonic())))
+        answer = parsed(ANSWER, body)
+        if isinstance(answer, Refused):
+            raise _refusal(answer)
+        yield answer
+        if not isinstance(answer, Told):
+            return

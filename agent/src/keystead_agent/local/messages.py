@@ -1,0 +1,131 @@
+"""What can be said over the local connection, and nothing else: two requests, four answers.
+
+A frame is its length in four octets, big-endian, and a JSON object of at most LONGEST_FRAME octets. One request a
+connection; answers until the last one, which is anything but `Told`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from keystead_agent.errors import AgentError
+from keystead_agent.link import LONGEST_LINK
+from keystead_contracts.base import PlainText
+
+LONGEST_FRAME = 16384
+_LENGTH = 4
+M = TypeVar("M")
+Text = Annotated[PlainText, Field(max_length=2000)]
+
+
+class LocalTrouble(AgentError):
+    """The other end of the local connection is gone, slow, or speaks something else."""
+
+
+class LocalMessage(BaseModel):
+    """A message. Both ends are of one build and one computer: what is unknown is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class AskStatus(LocalMessage):
+    """How is the service?"""
+
+    kind: Literal["status"] = "status"
+
+
+class EnrollMachine(LocalMessage):
+    """Work on this link for the whole computer. The person at it has agreed."""
+
+    kind: Literal["enroll_machine"] = "enroll_machine"
+    link: Annotated[str, Field(max_length=LONGEST_LINK)]
+
+
+class Status(LocalMessage):
+    """The service works. `server` is where this computer is registered, or empty; `may_enroll` says whether whoever
+    asks may have links done for the computer."""
+
+    kind: Literal["status"] = "status"
+    version: Text
+    server: Text
+    may_enroll: bool
+
+
+class Told(LocalMessage):
+    """Something happened on the way; see `worker.Tell`."""
+
+    kind: Literal["told"] = "told"
+    event: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
+    fields: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")], Text], Field(max_length=16)]
+
+
+class Finished(LocalMessage):
+    """The link's certificate is installed; see `enroll.Enrolled`."""
+
+    kind: Literal["finished"] = "finished"
+    server: Text
+    order_id: Text
+    location: Text
+    provider: Text
+    order_state: Text
+
+
+class Refused(LocalMessage):
+    """Nothing more will happen, and why."""
+
+    kind: Literal["refused"] = "refused"
+    code: Text
+    exit_code: int
+    detail: Text
+    advice: Text
+
+
+Request = Annotated[AskStatus | EnrollMachine, Field(discriminator="kind")]
+Answer = Annotated[Status | Told | Finished | Refused, Field(discriminator="kind")]
+REQUEST: TypeAdapter[AskStatus | EnrollMachine] = TypeAdapter(Request)
+ANSWER: TypeAdapter[Status | Told | Finished | Refused] = TypeAdapter(Answer)
+
+
+def frame(message: LocalMessage) -> bytes:
+    """`message` as it goes over the connection."""
+    body = message.model_dump_json().encode()
+    return len(body).to_bytes(_LENGTH, "big") + body
+
+
+class Reader:
+    """Puts frames together from the pieces that come. Holds at most one frame."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def wanted(self) -> int:
+        """How many octets to ask for next: never more than the frame that is being read."""
+        if len(self._buffer) < _LENGTH:
+            return _LENGTH - len(self._buffer)
+        length = int.from_bytes(self._buffer[:_LENGTH], "big")
+        if not 0 < length <= LONGEST_FRAME:
+            raise LocalTrouble("the other end of the local connection speaks something else")
+        return _LENGTH + length - len(self._buffer)
+
+    def add(self, piece: bytes) -> bytes | None:
+        """The body of the frame that `piece` ends, None while more is to come. Raises LocalTrouble."""
+        if not piece:
+            raise LocalTrouble("the other end of the local connection has gone")
+        self._buffer += piece
+        if self.wanted():
+            return None
+        body, self._buffer = self._buffer[_LENGTH:], b""
+        return body
+
+
+def parsed(kind: TypeAdapter[M], body: bytes) -> M:
+    """The message in `body`. Raises LocalTrouble."""
+    try:
+        return kind.validate_json(body)
+    except ValidationError as error:
+        raise LocalTrouble(
+            "the other end of the local connection said something that is not known here",
+            "Restart the agent's service, so that both are of one version.",
+        ) from error

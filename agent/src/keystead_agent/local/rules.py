@@ -1,0 +1,87 @@
+"""Who may have the service do what. Pure: facts in, a refusal out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keystead_agent.enroll import Keeper
+from keystead_agent.errors import PolicyRefused
+from keystead_agent.journal import JobEntry
+from keystead_agent.settings import Settings
+from keystead_contracts.agent import DeviceJob, EnrollLink, Install, MachineInfo, MakeKeyAndCsr
+from keystead_contracts.base import CertificateType
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who is at the other end, as the operating system says. `account` is a SID or a user id; `interactive`: logged in
+    at this computer, on Windows not over the network; `administrator`: with an administrator's rights now (elevated,
+    root)."""
+
+    account: str
+    pid: int
+    session: int = 0
+    administrator: bool = False
+    interactive: bool = False
+
+
+def may_enroll(peer: Peer, settings: Settings) -> bool:
+    """Whether `peer` may have links done for the computer: administrators always, others who are logged in if the
+    administrator's setting says so."""
+    return peer.administrator or (settings.users_may_enroll_machine and peer.interactive)
+
+
+def require_may_enroll(peer: Peer, link: EnrollLink, settings: Settings, registered_with: str) -> None:
+    """Raises PolicyRefused unless the service may work on `link` for `peer`. The server has to be one that an
+    administrator chose: by the setting servers, or by registering this computer with it. That the person agreed is no
+    more than the peer's word, so it opens nothing by itself."""
+    if not may_enroll(peer, settings):
+        raise PolicyRefused(
+            "certificates for the whole computer are for its administrators to ask for",
+            "Open the link as an administrator, or let one set users_may_enroll_machine = true.",
+        )
+    settings.require_allowed(link.server)
+    if link.server not in (*settings.servers, registered_with):
+        raise PolicyRefused(
+            f"no administrator has chosen {link.server} for certificates of the whole computer",
+            "An administrator can add it to the setting servers, or register this computer with it.",
+        )
+    if link.scope != "machine":
+        raise PolicyRefused(
+            "this link is for a certificate of your own",
+            "Open it as yourself; the service makes certificates of the whole computer alone.",
+        )
+
+
+def require_scope(job: DeviceJob, *, machine: bool) -> None:
+    """Raises PolicyRefused if `job` is for the computer's certificate and this is a user's process, or the other way
+    round: what the link said of itself is only a hint."""
+    if not isinstance(job.payload, MakeKeyAndCsr | Install):
+        return
+    kind = job.payload.certificate_type
+    if machine and kind is CertificateType.CLIENT:
+        raise PolicyRefused(
+            "the server sent work on a person's certificate to the whole computer", "Enroll again as that person."
+        )
+    if not machine and kind is CertificateType.DEVICE:
+        raise PolicyRefused(
+            "the server sent work on the whole computer's certificate to a person",
+            "Open the enrollment page again for a new link.",
+        )
+
+
+class Scoped:
+    """A keeper that works for a person alone, or for the whole computer alone."""
+
+    def __init__(self, keeper: Keeper, *, machine: bool) -> None:
+        self._keeper = keeper
+        self._machine = machine
+
+    def info(self) -> MachineInfo:
+        """See `Machine.info`."""
+        return self._keeper.info()
+
+    def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
+        """See `Machine.perform`. Raises PolicyRefused."""
+        require_scope(job, machine=self._machine)
+        return self._keeper.perform(server, recipient, job)

@@ -1,0 +1,190 @@
+"""The service's end: one request a connection, each judged by who asks, at most a few at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import Protocol
+
+from keystead_agent import __version__
+from keystead_agent.backoff import Stop, Stopped
+from keystead_agent.device import DeviceStore
+from keystead_agent.enroll import Keeper, resume
+from keystead_agent.errors import AgentError
+from keystead_agent.link import read_link
+from keystead_agent.local.messages import (
+    REQUEST,
+    AskStatus,
+    EnrollMachine,
+    Finished,
+    LocalMessage,
+    LocalTrouble,
+    Reader,
+    Refused,
+    Status,
+    Told,
+    frame,
+    parsed,
+)
+from keystead_agent.local.rules import Peer, Scoped, may_enroll, require_may_enroll
+from keystead_agent.machine import Machine
+from keystead_agent.worker import Tell
+
+MOST_CONNECTIONS = 8
+REQUEST_LIMIT = 5.0
+"""Seconds for the whole request."""
+ANSWER_LIMIT = 5.0
+PATIENCE = 60.0
+"""Seconds to try a server for that does not answer."""
+
+
+class Connection(Protocol):
+    """One user's process at the other end."""
+
+    def receive(self, size: int, seconds: float) -> bytes:
+        """Up to `size` octets; none when the other end is gone. Raises LocalTrouble after `seconds`."""
+
+    def send(self, data: bytes, seconds: float) -> None:
+        """Sends all of it. Raises LocalTrouble."""
+
+    def peer(self) -> Peer:
+        """Who is there; asked after something was received. Raises LocalTrouble."""
+
+    def close(self) -> None:
+        """Ends the connection when all that was sent has arrived."""
+
+
+class Listener(Protocol):
+    """Where users' processes connect."""
+
+    def accept(self) -> Connection:
+        """The next one. Raises Stopped after `close`."""
+
+    def close(self) -> None:
+        """Takes no more; whoever waits in `accept` gets Stopped."""
+
+
+class LocalServer:
+    """Answers local requests for `machine`, whose keys `keeper` has."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        keeper: Keeper,
+        *,
+        stop: Stop,
+        tell: Tell,
+        most: int = MOST_CONNECTIONS,
+        request_limit: float = REQUEST_LIMIT,
+    ) -> None:
+        self._machine = machine
+        self._keeper = Scoped(keeper, machine=True)
+        self._stop = stop
+        self._tell = tell
+        self._room = threading.BoundedSemaphore(most)
+        self._request_limit = request_limit
+
+    def serve(self, listener: Listener) -> None:
+        """Until the listener is closed. Who comes when there is no room is turned away."""
+        with suppress(Stopped):
+            while True:
+                connection = listener.accept()
+                if self._room.acquire(blocking=False):
+                    threading.Thread(target=self._with_room, args=[connection], name="local", daemon=True).start()
+                else:
+                    connection.close()
+
+    def _with_room(self, connection: Connection) -> None:
+        try:
+            self.answer(connection)
+        finally:
+            self._room.release()
+
+    def answer(self, connection: Connection) -> None:
+        """One connection, to its end."""
+        try:
+            self._answer(connection)
+        except LocalTrouble as error:
+            self._tell("local_request_dropped", reason=error.detail)
+        finally:
+            connection.close()
+
+    def _answer(self, connection: Connection) -> None:
+        request = parsed(REQUEST, _received(connection, self._request_limit))
+        peer = connection.peer()
+        last: LocalMessage
+        try:
+            match request:
+                case AskStatus():
+                    last = self._status(peer)
+                case EnrollMachine():
+                    last = self._enroll(request, peer, _passing_on(connection))
+        except AgentError as error:
+            self._tell("local_request_refused", user=peer.account, pid=peer.pid, reason=error.detail)
+            last = _refusal(error)
+        except Stopped:
+            last = _refusal(AgentError("the service was stopped", "It goes on with the link when it starts again."))
+        connection.send(frame(last), ANSWER_LIMIT)
+
+    def _status(self, peer: Peer) -> Status:
+        return Status(
+            version=__version__,
+            server=self._registered_with(),
+            may_enroll=may_enroll(peer, self._machine.settings),
+        )
+
+    def _enroll(self, request: EnrollMachine, peer: Peer, pass_on: Tell) -> Finished:
+        link = read_link(request.link)
+        require_may_enroll(peer, link, self._machine.settings, self._registered_with())
+        self._tell("link_accepted", user=peer.account, pid=peer.pid, session=peer.session, server=link.server)
+        claim = self._machine.journal.open_claim(link)
+
+        def tell(event: str, /, **fields: object) -> None:
+            self._tell(event, **fields)
+            pass_on(event, **fields)
+
+        done = resume(self._machine, self._keeper, claim, stop=self._stop, tell=tell, patience=PATIENCE)
+        self._tell("enrolled", order=done.order_id, location=done.location, user=peer.account)
+        return Finished(
+            server=done.server,
+            order_id=done.order_id,
+            location=done.location,
+            provider=done.provider,
+            order_state=done.order_state,
+        )
+
+    def _registered_with(self) -> str:
+        current = DeviceStore(self._machine.settings.state_dir).current()
+        return current[0].server if current else ""
+
+
+def _received(connection: Connection, limit: float) -> bytes:
+    """The request. Raises LocalTrouble."""
+    reader, until = Reader(), time.monotonic() + limit
+    while True:
+        body = reader.add(connection.receive(reader.wanted(), max(0.0, until - time.monotonic())))
+        if body is not None:
+            return body
+
+
+def _passing_on(connection: Connection) -> Tell:
+    """Tells the user's process too, for as long as it listens: what was begun goes on without it."""
+    listening = True
+
+    def tell(event: str, /, **fields: object) -> None:
+        nonlocal listening
+        if listening:
+            try:
+                told = Told(event=event, fields={name: str(value)[:2000] for name, value in fields.items()})
+                connection.send(frame(told), ANSWER_LIMIT)
+            except LocalTrouble:
+                listening = False
+
+    return tell
+
+
+def _refusal(error: AgentError) -> Refused:
+    return Refused(
+        code=str(error.code), exit_code=int(error.exit_code), detail=error.detail[:2000], advice=error.advice[:2000]
+    )

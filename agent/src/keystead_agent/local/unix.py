@@ -1,0 +1,115 @@
+"""The local connection on Linux: a socket whose two ends the kernel names (SO_PEERCRED, unix(7))."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+from keystead_agent.backoff import Stopped
+from keystead_agent.errors import StoreUnwritable
+from keystead_agent.local.client import ServiceMissing
+from keystead_agent.local.messages import LocalTrouble
+from keystead_agent.local.rules import Peer
+
+_CREDENTIALS = struct.Struct("3i")
+_SESSIONS = Path("/run/systemd/users")
+"""One file for each user id that is logged in (systemd-logind)."""
+CONNECT_LIMIT = 5.0
+
+
+class UnixConnection:
+    """One end of a connected socket."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+
+    def receive(self, size: int, seconds: float) -> bytes:
+        """See `server.Connection`."""
+        try:
+            self._socket.settimeout(max(seconds, 0.001))
+            return self._socket.recv(size)
+        except OSError as error:
+            raise _trouble(error) from error
+
+    def send(self, data: bytes, seconds: float) -> None:
+        """See `server.Connection`."""
+        try:
+            self._socket.settimeout(seconds)
+            self._socket.sendall(data)
+        except OSError as error:
+            raise _trouble(error) from error
+
+    def peer(self) -> Peer:
+        """See `server.Connection`."""
+        pid, uid, _ = _CREDENTIALS.unpack(
+            self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        )
+        return Peer(account=f"uid {uid}", pid=pid, administrator=uid == 0, interactive=(_SESSIONS / str(uid)).exists())
+
+    def close(self) -> None:
+        """See `server.Connection`."""
+        self._socket.close()
+
+
+class UnixListener:
+    """Listens at `path`, for every user of the computer: who asks is judged by request. Raises StoreUnwritable."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            path.unlink(missing_ok=True)
+            self._socket.bind(str(path))
+            path.chmod(0o666)
+            self._socket.listen(8)
+        except OSError as error:
+            self._socket.close()
+            raise StoreUnwritable(
+                f"{path} cannot be listened at: {error.strerror or error}",
+                "The folder has to be there (systemd: RuntimeDirectory=keystead); the setting socket names another.",
+            ) from error
+
+    def accept(self) -> UnixConnection:
+        """See `server.Listener`."""
+        try:
+            connected, _ = self._socket.accept()
+        except OSError as error:
+            raise Stopped from error
+        return UnixConnection(connected)
+
+    def close(self) -> None:
+        """See `server.Listener`."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+def connect(path: Path, *, owner: int = 0) -> UnixConnection:
+    """A connection to the service that runs as user id `owner`. Raises ServiceMissing if nobody listens, or somebody
+    else does: that one is sent nothing."""
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connected.settimeout(CONNECT_LIMIT)
+    try:
+        connected.connect(str(path))
+    except OSError as error:
+        connected.close()
+        raise ServiceMissing(
+            f"the agent's service does not answer at {path}: {error.strerror or error}",
+            "Start it (systemctl start keystead-agent), or open the link as root: sudo keystead-agent enroll '…'",
+        ) from error
+    connection = UnixConnection(connected)
+    peer = connection.peer()
+    if peer.account != f"uid {owner}":
+        connection.close()
+        raise ServiceMissing(
+            f"who listens at {path} is not the agent's service but {peer.account}",
+            "Nothing was sent. Tell the administrator of this computer.",
+        )
+    return connection
+
+
+def _trouble(error: OSError) -> LocalTrouble:
+    if isinstance(error, TimeoutError):
+        return LocalTrouble("the other end of the local connection was too slow")
+    return LocalTrouble(f"the local connection broke: {error.strerror or error}")

@@ -1,0 +1,186 @@
+"""The Windows service's life and what it writes into the event log, without Windows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tests.unit.agent.samples import NOW
+
+from keystead_agent.backoff import Stopped
+from keystead_agent.errors import SettingsInvalid
+from keystead_agent.local.server import Listener
+from keystead_agent.machine import Machine
+from keystead_agent.service import Gate
+from keystead_agent.settings import Settings
+from keystead_agent.windows import _advapi32 as a
+from keystead_agent.windows.dispatch import Controls
+from keystead_agent.windows.eventlog import LONGEST_TEXT, Entry, LogTeller, entry_of
+from keystead_agent.windows.service import ServiceLife
+
+
+class FakeReports:
+    def __init__(self) -> None:
+        self.states: list[tuple[int, bool]] = []
+
+    def state(self, state: int, *, hint: int = 0, failed: bool = False) -> None:
+        self.states.append((state, failed))
+
+
+class Silent:
+    """A listener to which nobody comes."""
+
+    def __init__(self) -> None:
+        self._closed = threading.Event()
+
+    def accept(self) -> Any:
+        self._closed.wait()
+        raise Stopped
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+class Entries:
+    def __init__(self) -> None:
+        self.written: list[Entry] = []
+
+    def write(self, entry: Entry) -> None:
+        self.written.append(entry)
+
+    def numbers(self) -> list[int]:
+        return [entry.number for entry in self.written]
+
+
+def prepared(folder: Path) -> tuple[Machine, Listener]:
+    return Machine.of(Settings(state_dir=folder), lambda: NOW), Silent()
+
+
+def lived(prepare: Callable[[], tuple[Machine, Listener]], entries: Entries, *numbers: int) -> tuple[FakeReports, bool]:
+    """The reports of a whole life, with the controls `numbers` once it runs, and how it ended."""
+    reports, controls = FakeReports(), Controls()
+    ended: list[bool] = []
+    life = ServiceLife(prepare, controls, LogTeller(entries))
+    thread = threading.Thread(target=lambda: ended.append(life.live(reports)))
+    thread.start()
+    deadline = time.monotonic() + 10
+    while reports.states[-1:] != [(a.SERVICE_RUNNING, False)] and thread.is_alive():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    for number in numbers:
+        assert controls.control(number) == a.NO_ERROR
+    thread.join(10)
+    assert not thread.is_alive()
+    return reports, ended[0]
+
+
+@pytest.mark.parametrize("control", [a.SERVICE_CONTROL_STOP, a.SERVICE_CONTROL_SHUTDOWN])
+def test_it_starts_runs_and_stops_when_told(tmp_path: Path, control: int) -> None:
+    entries = Entries()
+    reports, well = lived(lambda: prepared(tmp_path), entries, control)
+    assert well
+    assert reports.states == [
+        (a.SERVICE_RUNNING, False),
+        (a.SERVICE_STOP_PENDING, False),
+        (a.SERVICE_STOPPED, False),
+    ]
+    assert {1, 2} <= set(entries.numbers())
+
+
+def test_what_keeps_it_from_starting_is_in_the_event_log_and_the_manager_knows(tmp_path: Path) -> None:
+    def fail() -> tuple[Machine, Listener]:
+        raise SettingsInvalid("the settings cannot be used", "Do this.")
+
+    entries = Entries()
+    reports, well = lived(fail, entries)
+    assert well
+    assert reports.states == [(a.SERVICE_STOPPED, True)]
+    assert "The settings cannot be used" in entries.written[0].text
+    assert "Do this." in entries.written[0].text
+
+
+def test_a_crash_is_not_reported_as_a_stop_so_that_windows_starts_it_again(tmp_path: Path) -> None:
+    class Broken(Machine):
+        def running(self) -> Any:
+            raise ZeroDivisionError
+
+    settings = Settings(state_dir=tmp_path)
+    machine = Machine.of(settings, lambda: NOW)
+    broken = Broken(machine.settings, machine.keys, machine.store, machine.journal, machine.now)
+    entries = Entries()
+    reports, well = lived(lambda: (broken, Silent()), entries)
+    assert not well
+    assert a.SERVICE_STOPPED not in [state for state, _ in reports.states]
+    assert "ZeroDivisionError" in entries.written[-1].text
+
+
+def test_a_control_that_it_does_not_know_is_refused() -> None:
+    controls = Controls()
+    assert controls.control(128) == a.ERROR_CALL_NOT_IMPLEMENTED
+    assert controls.control(a.SERVICE_CONTROL_INTERROGATE) == a.NO_ERROR
+    assert not controls.told_to_stop.is_set()
+
+
+def test_a_job_that_is_being_done_ends_before_the_service_stops_and_none_begins_after() -> None:
+    began, end = threading.Event(), threading.Event()
+
+    class Slow:
+        def assertion(self, origin: str) -> str:
+            began.set()
+            end.wait(10)
+            return origin
+
+    gate = Gate(cast(Any, Slow()))
+    working = threading.Thread(target=gate.assertion, args=["x"], daemon=True)
+    working.start()
+    began.wait(10)
+    assert not gate.shut(0.01)
+    end.set()
+    assert gate.shut(10)
+    began.clear()
+    threading.Thread(target=gate.assertion, args=["x"], daemon=True).start()
+    assert not began.wait(0.05)
+
+
+def test_the_event_log_says_what_an_administrator_looks_for() -> None:
+    entry = entry_of("enrolled", {"order": "order-1", "user": "S-1-5-21-1"})
+    assert entry is not None
+    assert (entry.number, entry.kind) == (11, a.EVENTLOG_INFORMATION)
+    assert entry.text == 'A certificate was installed.\r\norder: "order-1"\r\nuser: "S-1-5-21-1"'
+
+
+def test_a_job_that_failed_is_a_warning() -> None:
+    entry = entry_of("job_reported", {"outcome": "failed"})
+    assert entry is not None
+    assert entry.kind == a.EVENTLOG_WARNING
+
+
+@pytest.mark.parametrize("event", ["connected", "unreachable", "something_new"])
+def test_what_is_no_administrators_business_is_not_logged(event: str) -> None:
+    assert entry_of(event, {}) is None
+
+
+def test_what_a_server_says_cannot_forge_an_entry() -> None:
+    entry = entry_of("failed", {"reason": 'x\r\nThe service was stopped.\0 %1 %%1817 "'})
+    assert entry is not None
+    lines = entry.text.split("\r\n")
+    assert len(lines) == 2
+    assert "%" not in entry.text and "\0" not in entry.text
+
+
+def test_an_entry_is_no_longer_than_the_log_takes() -> None:
+    entry = entry_of("failed", {"reason": "x" * 100_000})
+    assert entry is not None
+    assert len(entry.text) <= LONGEST_TEXT
+
+
+def test_what_the_service_control_manager_waits_for_imports_nothing_slow() -> None:
+    asked = "import sys, keystead_agent.windows.dispatch; print('pydantic' in sys.modules, 'httpx' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

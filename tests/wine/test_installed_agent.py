@@ -1,0 +1,194 @@
+"""From the MSI to the certificate in the store of Windows, its renewal, and back to a computer without a trace."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.support.person import Person
+
+from keystead_agent import __version__
+from keystead_local.stack import Stack
+from keystead_local.up import REGISTRATION_TOKEN
+from keystead_windows import runtime
+from keystead_windows.places import PYTHON
+from keystead_windows.wine import Wine
+
+pytestmark = [pytest.mark.e2e]
+
+UNINSTALL = r"HKLM\Software\Microsoft\Windows\CurrentVersion\Uninstall"
+PRODUCTS = r"HKLM\Software\Classes\Installer\Products"
+SCHEME = r"HKLM\Software\Classes\keystead"
+SERVICE = r"HKLM\System\CurrentControlSet\Services\KeysteadAgent"
+CODE = "HEART2026"
+STORED = "import ssl, hashlib; print([hashlib.sha256(c).hexdigest() for c, *_ in ssl.enum_certificates('{}')])"
+
+
+class Computer:
+    """Windows with the MSI installed."""
+
+    def __init__(self, wine: Wine) -> None:
+        self.wine = wine
+        self.folder = wine.drive_c / "Program Files/Keystead Agent"
+        self.state = wine.drive_c / "ProgramData/Keystead"
+
+    def msiexec(self, *arguments: str | Path) -> None:
+        self.wine.run(["msiexec.exe", *arguments, "/qn", "/l*v", r"C:\msi.log"])
+
+    def agent(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.wine.attempt([self.folder / "keystead-agent.exe", *arguments])
+
+    def registry(self, key: str) -> str:
+        """What is below a key; empty if it is not there."""
+        return self.wine.attempt(["reg.exe", "query", key, "/s"]).stdout
+
+    def stored(self, store: str) -> str:
+        """The SHA-256 of each certificate of a store, as Python's own reader of Windows' stores sees them."""
+        return self.wine.run([PYTHON / "python.exe", "-c", STORED.format(store)])
+
+    def service_process(self) -> int | None:
+        """The process of the service on this machine."""
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (process / "cmdline").read_text().replace("\0", " ")
+                own = str(self.wine.prefix.resolve()) in (process / "environ").read_text(errors="replace")
+            except OSError:
+                continue
+            if own and re.search(r"keystead-agent\.exe\"? service", command):
+                return int(process.name)
+        return None
+
+
+@pytest.fixture(scope="module")
+def computer(wine: Wine, installer: Path, stack: Stack) -> Iterator[Computer]:
+    runtime.prepare()
+    windows = Computer(wine)
+    windows.msiexec("/i", installer, f"SERVER={stack.origin}", f"REGISTRATION_TOKEN={REGISTRATION_TOKEN}")
+    yield windows
+    if windows.folder.exists():
+        windows.msiexec("/x", installer)
+
+
+@pytest.fixture(scope="module")
+def enrolled(computer: Computer, stack: Stack) -> Iterator[dict[str, bytes]]:
+    """The files that the person's page offers once the link's work is done."""
+    form = next(url for name, url in stack.forms.items() if "Staff" in name).rsplit("/", 1)[1]
+    with Person(stack.origin, stack.mailbox_url, "ada@example.org", timeout=120) as person:
+        person.sign_in(form)
+        person.give_access_code(form, CODE)
+        person.submit(form, key_algorithm="rsa-2048")
+        done = computer.agent("enroll", "--yes", person.link())
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert person.wait_until_over()["state"] == "installed"
+        yield person.certificate_files()
+
+
+def wait_for(true: Callable[[], object], what: str, seconds: float = 120) -> None:
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends, f"not in time: {what}"
+        time.sleep(0.2)
+
+
+def fingerprints(pem: bytes) -> list[str]:
+    return [
+        hashlib.sha256(each.public_bytes(Encoding.DER)).hexdigest() for each in x509.load_pem_x509_certificates(pem)
+    ]
+
+
+def test_apps_and_features_shows_the_program_with_version_and_icon(computer: Computer) -> None:
+    entry = computer.registry(UNINSTALL)
+    assert re.search(r"DisplayName\s+REG_SZ\s+Keystead Agent\s", entry)
+    assert re.search(rf"DisplayVersion\s+REG_SZ\s+{re.escape(__version__)}\s", entry)
+    # Wine keeps the icon here alone; Windows makes the entry's DisplayIcon of it
+    assert re.search(r"ProductIcon\s+REG_\w+\s+\S", computer.registry(PRODUCTS))
+
+
+def test_links_open_the_program_without_a_console(computer: Computer) -> None:
+    command = computer.registry(rf"{SCHEME}\shell\open\command")
+    assert r'"C:\Program Files\Keystead Agent\keystead-agentw.exe" open "%1"' in command
+    assert "URL Protocol" in computer.registry(SCHEME)
+
+
+def test_the_service_starts_with_the_computer_as_localsystem_and_runs(computer: Computer) -> None:
+    service = computer.registry(SERVICE)
+    assert re.search(r"Start\s+REG_DWORD\s+0x2\s", service)
+    assert "LocalSystem" in service
+    assert r'keystead-agent.exe" service' in service or "keystead-agent.exe service" in service
+    wait_for(computer.service_process, "the service's process")
+
+
+def test_the_service_registers_the_computer_and_the_token_is_gone(computer: Computer) -> None:
+    identity = computer.state / "state/device/identity/device.json"
+    wait_for(lambda: identity.exists() and json.loads(identity.read_text())["device_id"], "the registration")
+    wait_for(lambda: not (computer.state / "state/register.json").exists(), "the token's removal")
+    for file in computer.state.rglob("*"):
+        assert file.is_dir() or REGISTRATION_TOKEN not in file.read_text(errors="replace"), file
+    for part in ("system.reg", "user.reg"):
+        assert REGISTRATION_TOKEN not in (computer.wine.prefix / part).read_text(errors="replace")
+
+
+def test_the_server_that_the_administrator_named_is_the_only_one(computer: Computer, stack: Stack) -> None:
+    refused = computer.agent("enroll", "--yes", "keystead://enroll?server=https%3A%2F%2Fevil.example&claim=" + "A" * 43)
+    assert refused.returncode == 3, refused.stdout + refused.stderr
+    assert stack.origin in refused.stderr
+
+
+def test_certificate_and_chain_are_in_the_accounts_stores(computer: Computer, enrolled: dict[str, bytes]) -> None:
+    (leaf,) = fingerprints(enrolled["certificate.pem"])
+    assert leaf in computer.stored("MY")
+    intermediates = fingerprints(enrolled["chain.pem"])
+    assert intermediates
+    for each in intermediates:
+        assert each in computer.stored("CA")
+    (root,) = fingerprints(enrolled["root.pem"])
+    assert root not in computer.stored("ROOT")
+
+
+def test_the_list_names_store_provider_and_container(computer: Computer, enrolled: dict[str, bytes]) -> None:
+    listed = computer.agent("list", "--no-test", "--json").stdout
+    (certificate,) = x509.load_pem_x509_certificates(enrolled["certificate.pem"])
+    assert f"{certificate.serial_number:x}" in listed.lower()
+    assert "Microsoft Software Key Storage Provider" in listed
+    assert re.search(r"tp-[0-9a-f]{8}-", listed)
+
+
+def test_a_link_is_good_once(computer: Computer, stack: Stack, enrolled: dict[str, bytes]) -> None:
+    listed = computer.agent("list", "--no-test", "--json").stdout
+    again = computer.agent("enroll", "--yes", f"keystead://enroll?server={stack.origin}&claim=" + "B" * 43)
+    assert again.returncode != 0
+    assert computer.agent("list", "--no-test", "--json").stdout == listed
+
+
+def test_figures(computer: Computer, installer: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Measured and shown; only the MSI's size is the same on every machine."""
+    starts = []
+    for _ in range(5):
+        began = time.monotonic()
+        assert computer.agent("--version").returncode == 0
+        starts.append(time.monotonic() - began)
+    wait_for(computer.service_process, "the service's process")
+    status = Path(f"/proc/{computer.service_process()}/status").read_text()
+    resident = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+    size = installer.stat().st_size / (1 << 20)
+    with capsys.disabled():
+        print(f"\n  MSI {size:.1f} MB; start {min(starts):.2f} s at best of 5; idle service {resident:.0f} MiB")
+    assert size < 30
+
+
+def test_removing_it_leaves_no_file_scheme_or_service(computer: Computer, installer: Path) -> None:
+    computer.msiexec("/x", installer, "REMOVEKEYS=1")
+    assert not computer.folder.exists()
+    assert not computer.state.exists()
+    assert computer.registry(SCHEME) == ""
+    assert computer.registry(SERVICE) == ""
+    assert "Keystead" not in computer.registry(UNINSTALL)
+    assert computer.service_process() is None
