@@ -104,7 +104,7 @@ def _fragment(program: Path, made: Path) -> str:
         tree.append(
             (
                 path,
-                f'<Component Id="c{number}" Guid="*"><File Id="f{number}" Source={source} KeyPath="yes"/></Component>',
+                f'<Component Id="c{number}" Guid="*" Win64="yes"><File Id="f{number}" Source={source} KeyPath="yes"/></Component>',
             )
         )
     content = _folder(program, dict(tree), [0])
