@@ -5,12 +5,16 @@ SHELL := /usr/bin/env bash
 .PHONY: help setup setup-run demo up test test-unit test-integration test-e2e test-browsers \
 	windows test-windows fuzz check format format-check lint types imports migrations translations translations-check readme bench requirements clean
 
+# every process of a stack would compile all that it imports, again at each start
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 LOCAL := PYTHONPATH=deploy/local $(BIN)/python -m keystead_local
 # T narrows the tests: T=tests/unit, T="tests/e2e -k kill"
 T ?= tests
-# two at once, each file's tests in one process: files share servers, processes do not
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/browsers
+# two at once, each file's tests in one process: files share servers, processes do not. In the order of the folders:
+# the long files, over whole stacks, come early, and the many short unit tests even out the end
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/browsers
 WINDOWS := PYTHONPATH=.:deploy/local:deploy/windows $(BIN)/python -m keystead_windows
 PORT ?= 8080
 

@@ -49,6 +49,11 @@ def bodies(ours: Tenant) -> dict[str, Any]:
         "PATCH /profiles/{id}": profile_delegation(ours),
         "POST /forms": form,
         "PATCH /forms/{id}": profile_delegation(ours),
+        "POST /forms/{id}/trial": {
+            "method": "idp",
+            "email": f"bob@{ours.domain}",
+            "identity_provider_id": ours.ids["identity-providers"],
+        },
         "POST /accounts": account,
         "PATCH /accounts/{id}": {**account, "name": f"{OURS} staff"},
         "POST /persons": person,

@@ -48,6 +48,14 @@ LOGIN = events.LoginRequested(
     help_link="https://help.example.org",
     language="de",
 )
+WAITING = events.WaitingRequest(
+    wanted="Ada",
+    person="ada@example.org",
+    organization="Example",
+    form_name="Staff",
+    certificate_type=CertificateType.CLIENT,
+    asked_at=AT,
+)
 
 
 def samples() -> list[Message]:
@@ -170,6 +178,32 @@ def samples() -> list[Message]:
             help_link="https://help.example.org",
             language="de",
         ),
+        events.CertificateRevoked(
+            email="ada@example.org",
+            organization="Example",
+            form_name="Staff",
+            certificate_type=CertificateType.CLIENT,
+            subject="Ada",
+            serial="0a",
+            machine="pump-42",
+            reason="it is no longer needed",
+            advice="Ask for a new certificate if you need one.",
+            revoked_at=AT,
+            portal_link="https://enroll.example.org/e/x",
+            help_link="https://help.example.org",
+            language="de",
+        ),
+        WAITING,
+        events.ApprovalsWaiting(
+            email="grace@example.org",
+            name="Grace",
+            waiting=3,
+            fresh=2,
+            requests=[WAITING],
+            told_at=AT,
+            console_link="https://enroll.example.org/console/requests",
+            language="de",
+        ),
         people.PersonPublished(
             person_id=ID,
             version=4,
@@ -237,7 +271,8 @@ def samples() -> list[Message]:
             state=people.IdentityProviderState.FAILED,
             checked_at=AT,
             entity_id="https://idp.example.org",
-            detail="The metadata could not be fetched.",
+            detail="The address answers 404.",
+            detail_words={"message": "The address answers {status}.", "many": "", "values": {"status": 404}},
             valid_until=LATER,
         ),
         identity.AdministratorClaims(

@@ -17,7 +17,9 @@ from tests.support.servers import free_port, wait_until
 
 from keystead_kit.db import Database
 from keystead_local.browser import Browser
+from keystead_local.net import status_of
 from keystead_local.once import FolderInUse, Once, holding
+from keystead_local.stack import Stack
 from keystead_local.up import up
 
 ROOT = Path(__file__).parents[2]
@@ -170,6 +172,19 @@ def test_what_was_changed_stays_and_a_revoked_token_is_replaced(running: Up) -> 
     assert (running.folder / "secrets/api-token").read_text() != token
     assert running.api("GET", f"/organizations/{hospital['id']}").json()["email_domains"] == domains
     assert "John Snow" not in running.api("GET", "/persons").text
+
+
+def test_a_stack_starts_with_a_form_that_nobody_can_sign_in_to_yet(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.yaml"
+    seed.write_text(
+        """
+organizations: [{name: Example, email_domains: [example.org]}]
+forms: [{name: Vouched, type: client, methods: [idp]}]
+"""
+    )
+    with Stack(tmp_path / "stack", seed=seed) as stack:
+        uri = stack.forms["Vouched"].rsplit("/", 1)[-1]
+        assert status_of(stack.ports["auth-web"], f"/auth/sign-in/{uri}") == 403
 
 
 def test_a_file_is_due_again_when_it_has_changed(tmp_path: Path) -> None:

@@ -5,23 +5,29 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 from sqlalchemy import select
+from sqlalchemy.engine import make_url
+from tests.support.kept import Kept, become, fill, process_folder
 
 from keystead_auth.adapters import tables
-from keystead_auth.bootstrap import Parts, WorkerParts, migrations, web_parts, worker_parts
+from keystead_auth.bootstrap import SERVICE, Parts, WorkerParts, migrations, web_parts, worker_parts
 from keystead_auth.settings import AuthWebSettings
 from keystead_auth.web.app import create_app
 from keystead_auth.worker import duties
 from keystead_contracts.base import CertificateType, Message
 from keystead_contracts.events import Envelope, FormPublished
 from keystead_contracts.identity import SignInMethod
+from keystead_kit.bus import Bus
+from keystead_kit.db import Database
+from keystead_kit.ratelimit import RateLimiter
 from keystead_kit.secrets import TokenVerifier, new_id, write_signing_key
 
 ORIGIN = "http://localhost:8080"
@@ -93,6 +99,22 @@ class Auth:
     verifier: TokenVerifier
     app: Any
 
+    def again(self, chosen: AuthWebSettings) -> None:
+        """Begins anew on another database: nothing that counts or is connected stays."""
+        self.clock.ahead = timedelta()
+        become(self.parts.settings, chosen)
+        database_url, redis_url = chosen.database_url.get_secret_value(), chosen.redis_url.get_secret_value()
+        for each in (self.parts, self.worker):
+            become(each.database, Database(database_url))
+            become(each.bus, Bus(SERVICE, redis_url))
+        become(vars(self.parts.attempts)["_limiter"], RateLimiter(redis_url, SERVICE))
+
+    def close(self) -> None:
+        """Closes every connection."""
+        for each in (self.parts, self.worker):
+            each.bus.close()
+            each.database.close()
+
     def browser(self, address: str = "192.0.2.1") -> Browser:
         return Browser(self.app, address)
 
@@ -132,31 +154,47 @@ class Auth:
             return len(session.execute(select(table)).all())
 
 
+_AUTHS: Kept[Auth] = Kept()
+
+
 @contextmanager
-def running_auth(database_url: str, redis_url: str, folder: Path, **settings: Any) -> Iterator[Auth]:
+def running_auth(database_url: str, redis_url: str, _folder: Path, **settings: Any) -> Iterator[Auth]:
     """auth, migrated, knowing the form of the tests."""
-    write_signing_key(folder / "token.pem", folder / "token.pub.pem")
     values: dict[str, Any] = {
         "mode": "development",
         "public_origin": ORIGIN,
         "database_url": database_url,
         "redis_url": redis_url,
-        "token_key_file": folder / "token.pem",
+        "token_key_file": _token_keys()[0],
         "cookie_key": COOKIE_KEY,
         "totp_key": TOTP_KEY,
     }
     chosen = AuthWebSettings(**values | settings)
-    clock = TestClock()
-    parts, worker = web_parts(chosen, clock), worker_parts(chosen, clock)
-    migrations(parts.database).upgrade()
-    auth = Auth(parts, worker, clock, TokenVerifier.from_file(folder / "token.pub.pem"), create_app(parts))
-    auth.take(published())
-    try:
+    fill(database_url, "auth", lambda url: _set_up(AuthWebSettings(**values | {"database_url": url})))
+    key = repr((make_url(database_url).get_backend_name(), redis_url, sorted(settings.items())))
+    with _AUTHS.one(key, lambda: _new(chosen), lambda auth: auth.again(chosen)) as auth, closing(auth):
         yield auth
-    finally:
-        for each in (parts, worker):
-            each.bus.close()
-            each.database.close()
+
+
+@cache
+def _token_keys() -> tuple[Path, Path]:
+    """The private and the public key of every auth in this process."""
+    private, public = process_folder() / "auth.token.pem", process_folder() / "auth.token.pub.pem"
+    write_signing_key(private, public)
+    return private, public
+
+
+def _set_up(chosen: AuthWebSettings) -> None:
+    with closing(_new(chosen)) as auth:
+        migrations(auth.parts.database).upgrade()
+        auth.take(published())
+
+
+def _new(chosen: AuthWebSettings) -> Auth:
+    clock = TestClock()
+    parts = web_parts(chosen, clock)
+    verifier = TokenVerifier.from_file(_token_keys()[1])
+    return Auth(parts, worker_parts(chosen, clock), clock, verifier, create_app(parts))
 
 
 def client_of(app: Any, address: str = "192.0.2.1") -> httpx.Client:

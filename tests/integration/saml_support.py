@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from sqlalchemy import select
 from tests.integration.auth_support import FORM, ORIGIN, Auth, Browser, published, running_auth
+from tests.support.kept import process_folder
 from tests.support.simplesamlphp import IdentityProvider
 
 from keystead_auth.adapters import tables
@@ -32,22 +32,18 @@ FRONT_DOOR = f"/auth/sign-in/{FORM}"
 @contextmanager
 def saml_auth(database_url: str, redis_url: str, folder: Path, **settings: Any) -> Iterator[Auth]:
     """auth with a SAML key, whose form offers identity providers alone."""
-    key, certificate = folder / "saml.key.pem", folder / "saml.crt.pem"
-    for file, content in zip((key, certificate), _key_pair(), strict=True):
-        file.write_bytes(content)
-    files = {"saml_key_file": key, "saml_certificate_file": certificate}
+    files = dict(zip(("saml_key_file", "saml_certificate_file"), _key_pair(), strict=True))
     with running_auth(database_url, redis_url, folder, **files | settings) as auth:
         auth.take(published(version=2, methods=[SignInMethod.IDP], organization_ids=["northwind"]))
         yield auth
 
 
 @cache
-def _key_pair() -> tuple[bytes, bytes]:
-    """A key and its certificate, PEM, the same for every test: making one takes seconds."""
-    with TemporaryDirectory() as folder:
-        key, certificate = Path(folder, "key.pem"), Path(folder, "crt.pem")
-        write_saml_key(key, certificate, "keystead.test")
-        return key.read_bytes(), certificate.read_bytes()
+def _key_pair() -> tuple[Path, Path]:
+    """The files of a key and its certificate, the same for every test: making one takes seconds."""
+    key, certificate = process_folder() / "saml.key.pem", process_folder() / "saml.crt.pem"
+    write_saml_key(key, certificate, "keystead.test")
+    return key, certificate
 
 
 def provider_fact(id: str = "idp1", version: int = 1, **changes: Any) -> IdentityProviderPublished:

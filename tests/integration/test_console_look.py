@@ -73,7 +73,7 @@ def test_a_page_can_be_read_and_used_by_everybody(sample: ConsoleSample, page: P
 
 
 @pytest.mark.parametrize("width", [1200, NARROW])
-@pytest.mark.parametrize("name", ["list-audit", "list-waiting", "list-requests"])
+@pytest.mark.parametrize("name", ["list-audit", "list-issued", "list-waiting", "list-requests"])
 def test_a_list_fits_and_breaks_no_word_within(page: Page, origin: str, name: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(f"{origin}/{name}.html")

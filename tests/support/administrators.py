@@ -21,6 +21,11 @@ from keystead_enroll.usecases.admin.tokens import PREFIX
 from keystead_kit.secrets import new_id, token_digest
 
 MRAO = Grant(Role.MRAO)
+IDP_METADATA = (
+    '<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="https://idp.example/">'
+    '<IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"/></EntityDescriptor>'
+)
+"""What a first look takes for the metadata of an identity provider."""
 
 
 def administrator(app: EnrollApp, *grants: Grant, name: str = "Grace Hopper") -> Administrator:

@@ -10,9 +10,10 @@ from typing import Any, cast
 
 from tests.support.page_samples import ENROLL
 
+from keystead_contracts.base import AssuranceLevel
 from keystead_enroll.domain.administration import ActorKind, AuditEntry
 from keystead_enroll.domain.orders import OrderState
-from keystead_enroll.web.console import audit, request_decisions, requests
+from keystead_enroll.web.console import audit, certificates, request_decisions, requests
 from keystead_enroll.web.console.cells import Cell, code, copy, link, moment, several, tag, text
 from keystead_enroll.web.console.form_widgets import (
     ConfirmPage,
@@ -325,6 +326,24 @@ ASKED = [
         ("ada.lovelace@example.org", "", "www.physics.example.org", OrderState.FAILED),
     ]
 ]
+ISSUED_TO = [
+    ("marie.curie@lab.example.net", "Marie Skłodowska-Curie", "Managed laptops of all departments", "vendor"),
+    ("laptop-042.lab.example.net", "charles.babbage@engines.example.org", "Staff certificates", "claimed"),
+    ("www.physics.example.org", "", "Server", "software"),
+]
+
+
+def issued_row(told: tuple[str, str, str, str]) -> Row:
+    """A line of the list of certificates as it is, with long names."""
+    subject, owner, profile, level = told
+    facts = SimpleNamespace(
+        id=ID, subject=subject, owner=owner, profile_id=ID, organization_id=ID, assurance=AssuranceLevel(level),
+        machine=subject, issued_at=NOW, not_after=NOW + timedelta(days=365),
+    )  # fmt: skip
+    stored = SimpleNamespace(profile=lambda _: SimpleNamespace(name=profile), organization=STORED.organization)
+    return certificates.row_of(cast(Any, stored), cast(Any, facts), tag("warn", "Expires soon"))
+
+
 LISTS = [
     ConsoleSample("list-audit", replace(audit.PAGE, rows=tuple(map(audit.row_of, ENTRIES))), frame("audit")),
     ConsoleSample(
@@ -334,6 +353,9 @@ LISTS = [
             rows=tuple(requests.row_of(cast(Any, STORED), cast(Any, each)) for each in ASKED),
         ),
         frame("requests"),
+    ),
+    ConsoleSample(
+        "list-issued", replace(certificates.LIST, rows=tuple(map(issued_row, ISSUED_TO))), frame("certificates")
     ),
     ConsoleSample("list-certificates", CERTIFICATES, frame("certificates")),
     ConsoleSample("list-filtered", FILTERED, frame("certificates")),

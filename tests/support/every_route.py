@@ -14,6 +14,8 @@ from keystead_enroll.web.api.app import PREFIX, describe
 
 NEVER = ("HEAD", "OPTIONS", "TRACE", "PUT", "CONNECT")
 """Methods that no address of the API takes."""
+READS = ("/forms/{id}/trial",)
+"""Addresses that a POST changes nothing at: it carries what is asked about."""
 REFERENCE = re.compile(r"(?!client_id|secret_id)\w+_ids?|ids")
 """Fields that name other things."""
 

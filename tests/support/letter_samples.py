@@ -8,12 +8,15 @@ from tests.support.page_samples import NOW, ROOT
 
 from keystead_contracts.base import AssuranceLevel, CertificateType
 from keystead_contracts.events import (
+    ApprovalsWaiting,
     CertificateInstalled,
     CertificateIssued,
+    CertificateRevoked,
     EnrollmentFailed,
     LoginRequested,
     OrderApproved,
     OrderRejected,
+    WaitingRequest,
 )
 from keystead_contracts.people import AdministratorInvited, PersonInvited
 from keystead_notify.adapters.writing import Writer
@@ -27,6 +30,8 @@ Letter = (
     | EnrollmentFailed
     | OrderApproved
     | OrderRejected
+    | CertificateRevoked
+    | ApprovalsWaiting
     | AdministratorInvited
     | PersonInvited
 )
@@ -102,6 +107,42 @@ FACTS: dict[str, Letter] = {
         reason="Guests get their certificates from the library.",
         decided_at=NOW,
         portal_link="https://enroll.example.org/e/Zx8/orders/1",
+    ),
+    "certificate_revoked": CertificateRevoked(
+        email="ada.lovelace@example.org",
+        organization="Northwind University",
+        form_name="Staff certificates",
+        certificate_type=CertificateType.CLIENT,
+        subject="Ada Lovelace",
+        serial="3A7F19C2E4D05B8866A1F0C39D2E7B41",
+        machine="laptop-042",
+        reason="somebody else may have the key",
+        advice="Do not use it any more.",
+        revoked_at=NOW,
+        portal_link="https://enroll.example.org/e/Zx8/certificates/1",
+        help_link="https://help.example.org/certificates",
+    ),
+    "approvals_waiting": ApprovalsWaiting(
+        email="grace.hopper@example.org",
+        name="Grace Hopper",
+        waiting=12,
+        fresh=3,
+        requests=[
+            WaitingRequest(
+                wanted=wanted,
+                person=person,
+                organization="Northwind University",
+                form_name=form_name,
+                certificate_type=kind,
+                asked_at=NOW,
+            )
+            for wanted, person, form_name, kind in (
+                ("Ada Lovelace", "ada.lovelace@example.org", "Staff certificates", CertificateType.CLIENT),
+                ("www.example.org", "alan.turing@example.org", "Server certificates", CertificateType.SSL),
+            )
+        ],
+        told_at=NOW,
+        console_link="https://enroll.example.org/console/requests?q=state:awaiting_approval",
     ),
     "administrator_invited": AdministratorInvited(
         email="ada.lovelace@example.org",

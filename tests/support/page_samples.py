@@ -340,6 +340,16 @@ def administrator_pages() -> Iterator[Sample]:
     for left in (7, 1, 0):
         yield sample(f"renew-recovery-codes-{left}", "renew_recovery_codes", left=left, has_authenticator=True, **renew)
     yield sample("renew-recovery-codes-none", "renew_recovery_codes", left=0, has_authenticator=False, **renew)
+    account: dict[str, Any] = {
+        "has_password": True, "has_authenticator": False, "left": 0, "signed_out": False,
+        "password_url": f"{base}/password", "recovery_url": f"{base}/recovery-codes",
+        "authenticator_url": f"{base}/account/authenticator", "elsewhere_url": f"{base}/account/sign-out-elsewhere",
+        **person,
+    }  # fmt: skip
+    yield sample("my-account", "account", **account)
+    yield sample("my-account-wrong", "account", **account | {"errors": {"current": "This is not your password."}})
+    yield sample("my-account-authenticator", "account", **account | {"has_authenticator": True, "left": 9})
+    yield sample("my-account-elsewhere", "account", **account | {"has_password": False, "signed_out": True})
     choose: dict[str, Any] = {"action": f"{base}/invitation/t", "email": "grace@example.org", "least": 12}
     yield sample("choose-password", "choose_password", **choose)
     yield sample(
@@ -363,8 +373,8 @@ def request_pages() -> Iterator[Sample]:
         return Sample(name, ENROLL, template, base | context)
 
     accounts = [
-        {"id": "a1", "name": "Staff", "organization": "Northwind University", "department": None},
-        {"id": "a2", "name": "Physics laboratory", "organization": "Northwind University", "department": "Physics"},
+        {"id": "a1", "name": "Staff certificate", "place": "Northwind University"},
+        {"id": "a2", "name": "Laboratory certificate", "place": "Northwind University, Physics"},
     ]
     choose: dict[str, Any] = {"action": "/e/x/account", "accounts": accounts}
     yield sample("choose-account", "choose_account.html", values={}, errors={}, **choose)

@@ -171,8 +171,9 @@ def simplesamlphp(folder: Path) -> Iterator[IdentityProvider]:
     (folder / "config" / "authsources.php").write_text(f"<?php\n$config = {_php(sources)};\n")
     (folder / "metadata" / "saml20-sp-remote.php").write_text("<?php\n")
     provider.hosted()
+    cache = ("opcache.enable_cli=1", "opcache.revalidate_freq=0")  # a test's metadata count at once
     options = []
-    for setting in ("opcache.enable_cli=1", "display_errors=0", f"error_log={folder}/php.log"):
+    for setting in (*cache, "display_errors=0", f"error_log={folder}/php.log"):
         options += ["-d", setting]
     environment = os.environ | {"SIMPLESAMLPHP_CONFIG_DIR": f"{folder}/config"}
     with (folder / "server.log").open("wb") as log:

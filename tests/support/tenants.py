@@ -83,7 +83,7 @@ def tenant(app: EnrollApp, name: str) -> Tenant:
         api.create(
             "/forms",
             {"name": f"{name} {which}", "certificate_type": "client", "organization_ids": [organization],
-             "methods": ["email", "secret_id"]},
+             "methods": ["email", "secret_id", "idp"]},
         )
         for which in ("issuing", "approving")
     ]  # fmt: skip

@@ -59,11 +59,16 @@ def listens(port: int) -> bool:
 
 def answers(port: int, path: str) -> bool:
     """Whether a GET of `path` on `port` is answered with 200."""
+    return status_of(port, path) == 200
+
+
+def status_of(port: int, path: str) -> int | None:
+    """The status with which a GET of `path` on `port` is answered; None if it is not."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == 200
+        return connection.getresponse().status
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()

@@ -23,7 +23,7 @@ from keystead_kit.db import Database
 from keystead_local import proxy
 from keystead_local.chores import Chores
 from keystead_local.material import make_secrets, write_secret
-from keystead_local.net import LOOPBACK, answers, free_ports, has_ipv6, is_free, listens
+from keystead_local.net import LOOPBACK, answers, free_ports, has_ipv6, is_free, listens, status_of
 from keystead_local.once import Once
 from keystead_local.processes import POLL_SECONDS, Program, StartFailed, Supervisor
 
@@ -139,9 +139,10 @@ class Stack:
         return forms
 
     def _wait_until_published(self, uri: str) -> None:
-        """A form can be used once auth has taken in the fact that it was published."""
+        """auth knows a form once it has taken in the fact that it was published; whether anybody can sign in there yet
+        is another matter: an identity provider may be away, or is still to be set up."""
         deadline = time.monotonic() + PUBLISHED_SECONDS
-        while not answers(self.ports["auth-web"], f"/auth/sign-in/{uri}"):
+        while status_of(self.ports["auth-web"], f"/auth/sign-in/{uri}") in (None, 404):
             if time.monotonic() > deadline:
                 raise StartFailed("auth-worker", self.logs("auth-worker", 25))
             time.sleep(POLL_SECONDS)

@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from tests.integration.test_enroll_devices import register, signed_in
 from tests.support.administrators import master, officer
-from tests.support.enroll_app import ADA, BOB, EnrollApp, issued, problem_code
+from tests.support.enroll_app import ADA, BOB, EnrollApp, issued, problem_code, started
 
+from keystead_contracts.agent import Failed, Report
 from keystead_contracts.base import CertificateType
 from keystead_enroll.adapters import administration_tables as a
 from keystead_enroll.adapters import tables as t
 from keystead_enroll.domain.administration import Grant, Role
 from keystead_enroll.domain.orders import OrderState
+from keystead_enroll.usecases.issue_certificates import LEASE
 
 COMPROMISED = {"reason": "key_compromise", "note": "The laptop was stolen."}
 
@@ -107,8 +109,48 @@ def test_a_revocation_is_one_line_of_the_audit_log(app: EnrollApp) -> None:
     for _ in range(2):
         api("POST", f"/certificates/{made}/revocation", json=COMPROMISED)
     lines = audited(app, made)
-    assert [line.action for line in lines] == ["certificate.install", "certificate.revoke"]
+    assert [line.action for line in lines] == ["certificate.issue", "certificate.install", "certificate.revoke"]
     assert lines[-1].details == COMPROMISED
+
+
+def test_an_issuance_is_in_the_audit_log_of_its_organization(app: EnrollApp) -> None:
+    made = installed(app)
+    shown = master(app)("GET", f"/certificates/{made}").json()
+    line = audited(app, made)[0]
+    assert (line.action, line.actor_kind, line.organization_id) == (
+        "certificate.issue",
+        "system",
+        shown["organization_id"],
+    )
+    told = line.details
+    assert (told["asked for by"], told["account"], told["serial"]) == (ADA, "Staff", shown["serial"])
+    assert line.trace_id == app.order(told["request"]).trace_id
+
+
+def test_no_certificate_without_its_line_in_the_audit_log(app: EnrollApp) -> None:
+    _, order_id, agent, job = started(app)
+    agent.report(agent.csr_report(job))
+    rename(app, "audit_entries", "taken_away")
+    app.work()
+    assert app.certificates() == []
+    rename(app, "taken_away", "audit_entries")
+    app.clock.shift += 2 * LEASE
+    app.work()
+    assert len(app.certificates()) == 1 and app.order(order_id).state is OrderState.ISSUED
+
+
+def rename(app: EnrollApp, table: str, name: str) -> None:
+    """Calls a table otherwise."""
+    with app.enroll.database.write() as session:
+        session.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))
+
+
+def test_a_request_that_fails_is_in_the_audit_log(app: EnrollApp) -> None:
+    _, order_id, agent, job = started(app)
+    agent.report(Report(job_id=job.job_id, body=Failed(code="tpm_full", detail="No slot.")))
+    line = audited(app, order_id)[-1]
+    assert (line.action, line.actor_kind) == ("request.fail", "system")
+    assert line.details["reason"] == app.order(order_id).failure_reason.partition("\n")[0]
 
 
 def audited(app: EnrollApp, target_id: str) -> list[Any]:
@@ -193,3 +235,8 @@ def test_the_export_goes_on_after_a_page(app: EnrollApp, monkeypatch: pytest.Mon
     monkeypatch.setattr("keystead_enroll.usecases.admin.export_certificates.AT_ONCE", 2)
     rows = master(app)("GET", "/certificates/export.csv").text.splitlines()
     assert len(rows) == len(set(rows)) == 4
+
+
+def test_an_order_that_the_document_does_not_name_is_refused_an_empty_one_too(app: EnrollApp) -> None:
+    for order in ("", "colour", "-"):
+        assert master(app)("GET", "/certificates", params={"sort": order}).status_code == 422

@@ -10,10 +10,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.support.administrators import master, officer, take_fact
+from tests.support.administrators import IDP_METADATA, console, master, officer, take_fact
 from tests.support.enroll_app import EnrollApp
 
 from keystead_contracts.people import IdentityProviderChecked, IdentityProviderState
+from keystead_contracts.words import Sentences, Words, to_plain
 from keystead_enroll.domain.administration import Grant, Role
 from keystead_kit.secrets import new_id
 
@@ -63,7 +64,7 @@ def test_openid_connect_names_its_secret_and_tells_none(app: EnrollApp) -> None:
     ({"metadata_url": "http://idp.example/"}, "metadata_url"),
     ({"metadata_url": "https://user@idp.example/"}, "metadata_url"),
     ({"metadata_url": None}, "metadata_url"),
-    ({"metadata_xml": "<EntityDescriptor/>"}, "metadata_url"),
+    ({"metadata_xml": IDP_METADATA}, "metadata_url"),
     ({"metadata_url": None, "metadata_xml": "<!DOCTYPE a [<!ENTITY b 'c'>]><a/>"}, "metadata_xml"),
     ({"metadata_url": None, "metadata_xml": "<!doctype a><a/>"}, "metadata_xml"),
     ({"metadata_url": None, "metadata_xml": "x" * 262_145}, "metadata_xml"),
@@ -72,6 +73,7 @@ def test_openid_connect_names_its_secret_and_tells_none(app: EnrollApp) -> None:
     ({"metadata_certificate": WEAK}, "metadata_certificate"),
     ({"metadata_url": None, "metadata_xml": "<EntityDescriptor/>", "metadata_certificate": CERTIFICATE},
      "metadata_certificate"),
+    ({"metadata_url": None, "metadata_xml": "<html><body/></html>"}, "metadata_xml"),
     ({"client_id": "abc"}, "client_id"),
     ({"attributes": {"shoe_size": "x"}}, "attributes"),
     ({"organization_ids": ["nowhere"]}, "organization_ids"),
@@ -99,7 +101,8 @@ def test_a_mistake_in_an_openid_provider_is_told_beside_its_field(
 
 
 def test_metadata_of_256_kib_with_any_line_ends_is_taken(app: EnrollApp) -> None:
-    text = "<a>\r\n" + "x" * 262_100 + "</a>"
+    filler = "x" * (262_144 - len(IDP_METADATA) - 12)
+    text = IDP_METADATA.replace("><", f">\r\n<!-- {filler} --><", 1)
     made = master(app).create("/identity-providers", SAML | {"metadata_url": None, "metadata_xml": text})
     shown = master(app)("GET", f"/identity-providers/{made}").json()
     assert shown["metadata_xml"] == text.replace("\r\n", "\n")
@@ -141,6 +144,16 @@ def test_what_auth_says_is_shown(app: EnrollApp) -> None:
     hear(app, made, 1, entity_id="https://idp.example/", detail="It works.")
     shown = api("GET", f"/identity-providers/{made}").json()
     assert (shown["state"], shown["entity_id"], shown["state_detail"]) == ("ready", "https://idp.example/", "It works.")
+
+
+@pytest.mark.parametrize("state", ["failed", "ready"])
+def test_the_console_says_in_german_what_auth_found(app: EnrollApp, state: str) -> None:
+    made = master(app).create("/identity-providers", SAML)
+    found = Sentences(Words("What was read before is used on."), Words("The address answers {status}.", status=503))
+    hear(app, made, 1, state=state, detail=str(found), detail_words=to_plain(found))
+    page = console(app).get(f"/identity-providers/{made}", **{"accept-language": "de"}).text
+    assert "Was früher gelesen wurde, gilt weiter. Die Adresse antwortet mit 503." in page
+    assert str(found) not in page
 
 
 def test_what_auth_said_of_an_older_version_or_before_is_ignored(app: EnrollApp) -> None:

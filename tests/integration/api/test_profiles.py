@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
+from alembic import command
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from sqlalchemy import select
-from tests.support.administrators import Api, master, officer
-from tests.support.enroll_app import SETUP, EnrollApp, issued, problem_code
+from tests.support.administrators import Api, administrator, api_token, master, officer
+from tests.support.enroll_app import SETUP, EnrollApp, issued, migrate, problem_code
 
 from keystead_contracts.base import CertificateType
 from keystead_enroll.adapters.administration_tables import audit_entries
 from keystead_enroll.domain.administration import Grant, Role
+from keystead_enroll.domain.enrollment import LicenceTerms
 from keystead_enroll.domain.refusals import DeclarationInvalid
 
 PROFILE: dict[str, Any] = {
@@ -159,6 +162,50 @@ def test_licence_terms_sent_twice_are_published_once(app: EnrollApp) -> None:
     for _ in range(2):
         answer = api("POST", "/licences", json={"version": "2027", "text": "Be kind."}, headers=headers)
         assert (answer.status_code, answer.json()) == (201, {"version": "2027"})
+
+
+def current(app: EnrollApp) -> list[str]:
+    """The versions that persons are to accept."""
+    with app.enroll.transactions.read() as tx:
+        return [terms.version for terms in tx.licences() if terms.current]
+
+
+def test_of_two_versions_that_are_published_at_once_one_is_current(app: EnrollApp) -> None:
+    start, answers = threading.Barrier(2), []
+    token = api_token(app, administrator(app))
+
+    def publish(version: str) -> None:
+        start.wait()
+        answers.append(Api(app, token)("POST", "/licences", json={"version": version, "text": "Be kind."}).status_code)
+
+    threads = [threading.Thread(target=publish, args=(version,)) for version in ("2027-a", "2027-b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) in ([201, 201], [201, 409])
+    assert len(current(app)) == 1
+
+
+def test_the_database_takes_no_second_current_version(app: EnrollApp) -> None:
+    with app.enroll.transactions.write() as tx:
+        assert not tx.add_first(LicenceTerms("2027", "Be kind."))
+
+
+def test_of_two_current_versions_of_an_earlier_release_the_newer_stays(app: EnrollApp) -> None:
+    migrate(app, command.downgrade, "0006")
+    now = app.clock.now()
+    with app.enroll.transactions.write() as tx:
+        for version in ("2027-a", "2027-b"):
+            tx.add(LicenceTerms(version, "Be kind.", published_at=now))
+    migrate(app, command.upgrade, "head")
+    assert current(app) == ["2027-b"]
+
+
+def test_a_set_up_file_takes_an_earlier_version_back(app: EnrollApp) -> None:
+    for version in ("2027", "2025", "2027"):
+        app.apply({"licence": {"version": version, "text": "Be kind."}})
+        assert current(app) == [version]
 
 
 def test_licence_terms_are_a_master_s(app: EnrollApp) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.support.administrators import (
+    IDP_METADATA,
     Api,
     Console,
     administrator,
@@ -53,7 +54,7 @@ def test_an_administrator_is_made_with_roles_in_places(app: EnrollApp) -> None:
     visit, place = console(app), hospital(app)
     made = visit.follow(visit.send("/administrators/new", **ALAN, **roles(place, types=["ssl"])))
     assert "Organization administrator, Example Hospital" in made.text
-    assert "only ssl" in made.text
+    assert "only SSL certificates" in made.text
     (fact,) = app.facts("administrator_published")
     assert fact["invitation"] == 1
 
@@ -156,7 +157,8 @@ def test_an_identity_provider_is_set_up_changed_and_deleted(app: EnrollApp) -> N
 
 @pytest.mark.parametrize(("changes", "field"), [
     ({"metadata_url": "http://x.example/"}, "metadata_url"), ({"attributes": "mail"}, "attributes"),
-    ({"metadata_url": "", "metadata_xml": "<!DOCTYPE a><a/>"}, "metadata_xml"), ({"client_id": "x"}, "client_id"),
+    ({"metadata_url": "", "metadata_xml": "<!DOCTYPE a><a/>"}, "metadata_xml"),
+    ({"metadata_url": "", "metadata_xml": "Northwind sign-in"}, "metadata_xml"),
     ({"kind": ""}, "kind"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_provider_stands_beside_its_question(
@@ -174,10 +176,38 @@ def test_large_metadata_is_taken_as_a_file_and_shown_again_with_a_mistake(app: E
         "data": SAML | {"metadata_url": "", "form_token": visit.form_token},
         "headers": {"accept": "text/html", "origin": app.origin},
     }
-    files = {"metadata_file": ("idp.xml", b"<a>" + b"x" * 200_000 + b"</a>", "application/xml")}
+    large = IDP_METADATA.replace("><", f"><!-- {'x' * 200_000} --><", 1).encode()
+    files = {"metadata_file": ("idp.xml", large, "application/xml")}
     visit.follow(visit.client.post("/console/identity-providers/new", files=files, **sent))
     again = visit.client.post("/console/identity-providers/new", files=files, **sent)
     assert 'id="f-name-error"' in visit.mistakes(again)
+
+
+def test_a_provider_is_asked_for_its_protocol_first_and_then_for_what_that_needs(app: EnrollApp) -> None:
+    visit = console(app)
+    first = visit.get("/identity-providers/new").text
+    assert 'method="get"' in first
+    assert "metadata" not in first.partition("<main")[2]
+    saml = visit.get("/identity-providers/new?kind=saml").text
+    assert f"{app.origin}/auth/saml/metadata" in saml
+    assert 'name="client_id"' not in saml
+    oidc = visit.get("/identity-providers/new?kind=oidc").text
+    assert 'name="metadata_xml"' not in oidc
+
+
+def test_the_redirect_address_that_is_told_before_is_that_of_the_provider_that_is_made(app: EnrollApp) -> None:
+    visit = console(app)
+    page = visit.get("/identity-providers/new?kind=oidc").text
+    told = re.search(r"/auth/oidc/(\w{32})/callback", page)
+    assert told
+    oidc = {
+        "name": "Keycloak", "kind": "oidc", "issuer": "https://login.example", "client_id": "keystead",
+        "client_secret_name": "keycloak", "may": ["for_persons"], "active": "yes", **page_key(page),
+    }  # fmt: skip
+    wrong = visit.mistakes(visit.post("/identity-providers/new", **oidc | {"issuer": "login"}))
+    assert told[0] in wrong
+    visit.follow(visit.post("/identity-providers/new", **oidc | page_key(wrong)))
+    assert [provider["id"] for provider in master(app).items("/identity-providers")] == [told[1]]
 
 
 def test_only_masters_see_identity_providers(app: EnrollApp) -> None:

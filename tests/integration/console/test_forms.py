@@ -109,7 +109,7 @@ def test_rules_are_typed_one_by_one_and_kept(app: EnrollApp) -> None:
     account = api.items("/accounts", q=f"form_id:{made}")[0]
     assert account["idp_rules"] == [{"key": "groups", "match_type": "CONTAINS", "values": ["staff", "faculty"]}]
     assert "Faculty" in page
-    assert "groups CONTAINS staff, faculty" in visit.get(f"/accounts/{account['id']}").text
+    assert "groups contains one of: staff, faculty" in visit.get(f"/accounts/{account['id']}").text
     again = visit.get(f"/accounts/{account['id']}/change").text
     assert "staff\nfaculty</textarea>" in again
 
@@ -152,7 +152,7 @@ def test_what_is_outside_of_the_scope_does_not_exist(app: EnrollApp) -> None:
 
 def test_a_form_token_is_needed_for_every_deed(app: EnrollApp) -> None:
     visit, staff = console(app), form(app, "Staff")
-    for path in (f"/forms/{staff['id']}/uri-extension", f"/forms/{staff['id']}/withdraw", "/licence-terms/new"):
+    for path in (f"/forms/{staff['id']}/uri-extension", f"/forms/{staff['id']}/withdraw", "/licence-terms/publish"):
         assert visit.post(path, form_token="forged").status_code == 403
     assert form(app, "Staff") == staff
 
@@ -161,9 +161,30 @@ def test_licence_terms_are_published(app: EnrollApp) -> None:
     visit = console(app)
     wrong = visit.mistakes(visit.send("/licence-terms/new", version="2026-11", text="Be bad."))
     assert 'id="f-version-error"' in wrong
-    page = visit.follow(visit.send("/licence-terms/new", version="2027", text="Be kind.")).text
+    asked = visit.send("/licence-terms/new", version="2027", text="Be kind.")
+    assert "Be kind." in asked.text
+    assert "enrollment forms are offered now" in asked.text
+    assert "Be kind." not in visit.get("/licence-terms").text
+    page = visit.follow(visit.post("/licence-terms/publish", version="2027", text="Be kind.")).text
     assert "Be kind." in page
     assert "Be good." in page
+
+
+def test_licence_terms_are_gone_over_again_after_their_preview(app: EnrollApp) -> None:
+    visit = console(app)
+    visit.send("/licence-terms/new", version="2027", text="Be kind.")
+    again = visit.post("/licence-terms/publish", version="2027", text="Be kind.", again="1")
+    assert "Be kind.</textarea>" in again.text
+    assert "Superseded" not in visit.get("/licence-terms").text
+
+
+def test_a_preview_that_came_too_late_says_so_beside_the_version(app: EnrollApp) -> None:
+    visit = console(app)
+    visit.send("/licence-terms/new", version="2027", text="Be kind.")
+    visit.follow(visit.post("/licence-terms/publish", version="2027", text="Be kind."))
+    late = visit.post("/licence-terms/publish", version="2027", text="Be quick.")
+    assert late.status_code == 422
+    assert 'id="f-version-error"' in late.text
 
 
 def test_a_rule_that_is_left_empty_keeps_a_browser_from_nothing(app: EnrollApp) -> None:
@@ -235,3 +256,45 @@ def test_an_access_code_is_not_called_optional(app: EnrollApp) -> None:
     made = created("forms", visit.follow(visit.send("/forms/new", **BADGES)).text)
     (label,) = re.findall(r'<label for="f-access_code">(.*?)</label>', visit.get(f"/accounts/new?form={made}").text)
     assert "optional" not in label
+
+
+def test_all_mistakes_of_an_account_are_told_at_once(app: EnrollApp) -> None:
+    visit = console(app)
+    made = created("forms", visit.follow(visit.send("/forms/new", **BADGES)).text)
+    account = {
+        "form_id": made, "name": "x", "place": "", "profile_ids": [], "csr_method": "keystead_agent",
+        "approval": "automatic", "active": "yes", "authorization": "access_code", "access_code": "",
+    }  # fmt: skip
+    page = visit.mistakes(visit.send(f"/accounts/new?form={made}", **account))
+    for field in ("name", "place", "profile_ids", "access_code"):
+        assert f'id="f-{field}-error"' in page
+        assert f'<a href="#f-{field}">' in page
+    assert "4 things need another look" in page
+    rules = account | {
+        "authorization": "idp_mapping", "rule_key_0": "groups", "rule_values_0": "", "rule_key_1": "",
+        "rule_values_1": "staff",
+    }  # fmt: skip
+    page = visit.mistakes(visit.send(f"/accounts/new?form={made}", **rules))
+    for field in ("name", "place", "profile_ids", "rule_values_0", "rule_key_1"):
+        assert f'id="f-{field}-error"' in page
+
+
+def test_all_mistakes_of_a_profile_are_told_at_once(app: EnrollApp) -> None:
+    visit = console(app)
+    fields = {
+        "name": "Person", "certificate_type": "client", "subject": "CN={nonsense}", "policy_oids": "2.999.1",
+        "subject_alternative_names": "fax:{email}", "key_algorithms": [], "term_days": "0", "notice_days": "30",
+        "renewal_window_days": "30", "minimum_assurance": "claimed", "delegation": "listed", "organization_ids": [],
+        "extended_key_usages": [],
+    }  # fmt: skip
+    page = visit.mistakes(visit.send("/profiles/new", **fields))
+    for field in ("name", "subject", "subject_alternative_names", "key_algorithms", "term_days", "organization_ids"):
+        assert f'id="f-{field}-error"' in page
+    assert '<a href="#f-subject">Subject</a>: ' in page
+
+
+def test_looking_for_more_mistakes_changes_nothing(app: EnrollApp) -> None:
+    visit, staff = console(app), form(app, "Staff")
+    changed = {"name": "", "delegation": "all", "methods": ["email"], "help_text": "Ask the desk."}
+    assert 'id="f-name-error"' in visit.mistakes(visit.send(f"/forms/{staff['id']}/change", **changed))
+    assert form(app, "Staff") == staff

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import zlib
 from typing import Any
 
 from tests.support.administrators import Console, console, master, page_key
@@ -119,7 +121,8 @@ def test_a_check_of_a_file_tells_what_would_happen_and_changes_nothing(app: Enro
 
 
 def test_a_file_is_imported(app: EnrollApp) -> None:
-    assert "The file was imported." in upload(console(app), CSV).text
+    page = upload(console(app), CSV).text
+    assert "The file was imported: 1 person added or changed. Left out is line 3; why stands below." in page
     assert [person["email"] for person in master(app).items("/persons")] == ["ada@example.org"]
 
 
@@ -128,6 +131,35 @@ def test_a_file_that_cannot_be_read_is_told_beside_its_question(app: EnrollApp) 
         answer = upload(console(app), content)
         assert answer.status_code == 422
         assert 'id="f-file-error"' in answer.text
+
+
+def carried(page: str) -> str:
+    found = re.search(r'name="checked_file" value="([^"]+)"', page)
+    assert found, page
+    return found[1]
+
+
+def test_a_file_that_was_checked_is_imported_without_choosing_it_again(app: EnrollApp) -> None:
+    visit = console(app)
+    page = upload(visit, CSV, check="1").text
+    assert "Nothing was changed yet: 1 person would be added or changed. Left out is line 3" in page
+    assert master(app).items("/persons") == []
+    assert "The file was imported: 1 person" in visit.post("/persons/import", checked_file=carried(page)).text
+    assert [person["email"] for person in master(app).items("/persons")] == ["ada@example.org"]
+
+
+def test_a_checked_file_that_would_unpack_to_more_than_a_file_may_have_is_refused(app: EnrollApp) -> None:
+    visit = console(app)
+    visit.get("/persons/import")
+    for content in (zlib.compress(bytes(50 * 1024 * 1024)), b"no file"):
+        answer = visit.post("/persons/import", checked_file=base64.b64encode(content).decode())
+        assert answer.status_code == 422
+        assert 'id="f-file-error"' in answer.text
+
+
+def test_a_file_with_nothing_to_import_offers_no_import(app: EnrollApp) -> None:
+    page = upload(console(app), b"email,name,organization\nbob,Bob,Example Hospital\n", check="1").text
+    assert "checked_file" not in page
 
 
 def test_no_other_site_imports_a_file(app: EnrollApp) -> None:

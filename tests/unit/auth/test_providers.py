@@ -27,6 +27,8 @@ from keystead_auth.domain.sign_in import Form
 from keystead_auth.usecases.check_provider import Sources, check_provider
 from keystead_contracts.identity import SignInMethod
 from keystead_contracts.people import IdentityProviderKind, IdentityProviderState
+from keystead_contracts.words import Words, from_plain
+from keystead_kit.i18n import languages
 
 SAML = IdentityProviderKind.SAML
 FORM = Form("staff", 1, "Staff", "Northwind", (SignInMethod.IDP,), (), organization_ids=("a", "b"))
@@ -311,7 +313,7 @@ class Documents:
 
     def get(self, url: str) -> bytes:
         if self.document is None:
-            raise FetchFailed("The address answers 500.")
+            raise FetchFailed(Words("The address answers {status}.", status=500))
         return self.document
 
     def send(
@@ -367,6 +369,19 @@ def test_what_was_read_is_kept_when_the_provider_fails_until_it_ends(transaction
         states.append(check(transactions, None, clock).state)  # type: ignore[attr-defined]
     assert states == [IdentityProviderState.READY, IdentityProviderState.FAILED]
     assert transactions.store.provider_rows["idp"].material is not None
+
+
+def test_what_was_found_can_be_said_in_another_language(transactions: FakeTransactions) -> None:
+    clock = FakeClock()
+    check(transactions, metadata(), clock)
+    clock.pass_by(days=1)
+    transactions.store.due.append("idp")
+    told = check(transactions, None, clock)
+    found = from_plain(told.detail_words)  # type: ignore[attr-defined]
+    assert found == told.detail  # type: ignore[attr-defined]
+    assert found.told(languages()["de"].catalogue) == (
+        "Was früher gelesen wurde, gilt weiter. Die Adresse antwortet mit 500."
+    )
 
 
 def test_a_kind_that_this_server_lacks_is_told_as_failed(transactions: FakeTransactions) -> None:

@@ -156,6 +156,13 @@ def test_a_program_that_asks_an_unknown_address_is_told_where_they_are_described
     assert "/api/" not in client.get("/nothing").json()["advice"]
 
 
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/v1/nothing", "/api/v1/organizations/../nothing"])
+def test_a_program_gets_no_page_from_the_api_s_addresses(client: TestClient, path: str) -> None:
+    answer = client.get(path, headers=PAGE)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert "openapi.json" in answer.json()["advice"]
+
+
 @pytest.mark.parametrize(("path", "title", "again"), [
     ("/boom", "That did not work", True),
     ("/nothing", "There is nothing here", False),

@@ -36,6 +36,7 @@ from keystead_contracts.people import (
     IdentityProviderPublished,
     PersonPublished,
 )
+from keystead_contracts.words import Words
 from keystead_kit.bus import Bus
 from keystead_kit.clock import Clock, SystemClock
 from keystead_kit.db import Database
@@ -50,8 +51,8 @@ from keystead_kit.setting_types import Mode
 from keystead_kit.worker import Messenger
 
 SERVICE = tables.SERVICE
-NO_SAML_KEY = "This server has no SAML key: KEYSTEAD_AUTH_SAML_KEY_FILE and _CERTIFICATE_FILE are to be set."
-NO_XMLSEC = "This server lacks the program xmlsec1, which SAML needs."
+NO_SAML_KEY = Words("This server has no SAML key: KEYSTEAD_AUTH_SAML_KEY_FILE and _CERTIFICATE_FILE are to be set.")
+NO_XMLSEC = Words("This server lacks the program xmlsec1, which SAML needs.")
 _log = get_logger()
 
 
@@ -176,7 +177,7 @@ def saml(settings: AuthSettings) -> Saml | None:
 
 def unsupported(settings: AuthSettings) -> dict[IdentityProviderKind, str]:
     """Kind → why people cannot sign in through such an identity provider here."""
-    reasons = {}
+    reasons: dict[IdentityProviderKind, str] = {}
     if not settings.saml_keys:
         reasons[IdentityProviderKind.SAML] = NO_SAML_KEY
     elif find_xmlsec() is None:

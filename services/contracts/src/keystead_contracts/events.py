@@ -156,6 +156,52 @@ class OrderRejected(Message):
     language: LanguageTag = ""
 
 
+class CertificateRevoked(Message):
+    """enroll → notify: an administrator revoked a person's certificate; `reason` is in words, in the middle of a
+    sentence, and `advice` says what the person can do."""
+
+    type: Literal["certificate_revoked"] = "certificate_revoked"
+    email: EmailAddress
+    organization: str
+    form_name: str
+    certificate_type: CertificateType
+    subject: str
+    serial: str
+    machine: str = ""
+    reason: PlainText
+    advice: PlainText
+    revoked_at: AwareDatetime
+    portal_link: str
+    help_link: str | None = None
+    language: LanguageTag = ""
+
+
+class WaitingRequest(Message):
+    """A request that waits for approval: who asks for what, and where."""
+
+    wanted: str
+    person: str
+    organization: str
+    form_name: str
+    certificate_type: CertificateType
+    asked_at: AwareDatetime
+
+
+class ApprovalsWaiting(Message):
+    """enroll → notify: requests wait for an administrator to approve or decline them. `fresh` of the `waiting` were not
+    told to them before; `requests` are the first of these."""
+
+    type: Literal["approvals_waiting"] = "approvals_waiting"
+    email: EmailAddress
+    name: PlainText
+    waiting: int
+    fresh: int
+    requests: list[WaitingRequest]
+    told_at: AwareDatetime
+    console_link: str
+    language: LanguageTag = ""
+
+
 Fact = Annotated[
     FormPublished
     | LoginRequested
@@ -164,6 +210,8 @@ Fact = Annotated[
     | EnrollmentFailed
     | OrderApproved
     | OrderRejected
+    | CertificateRevoked
+    | ApprovalsWaiting
     | PersonPublished
     | PersonInvited
     | AdministratorPublished

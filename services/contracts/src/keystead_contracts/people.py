@@ -7,7 +7,7 @@ of the record) and lets people in by it.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -114,6 +114,8 @@ class IdentityProviderChecked(Message):
     checked_at: AwareDatetime
     entity_id: str = ""
     detail: PlainText = ""
+    detail_words: dict[str, Any] | None = None
+    """The same (`keystead_contracts.words.to_plain`), to be said in another language."""
     valid_until: AwareDatetime | None = None
     """The earliest end of its metadata and of its signing certificates."""
 

@@ -19,10 +19,12 @@ from keystead_enroll.adapters.store import SqlTransaction, SqlTransactions
 from keystead_enroll.metrics import ORDERS_DESERTED
 from keystead_enroll.ports import PasswordHasher, RateLimits
 from keystead_enroll.settings import EnrollSettings
+from keystead_enroll.usecases.admin.access_codes import AccessCodes
 from keystead_enroll.usecases.admin.identity_providers import take_judgement
 from keystead_enroll.usecases.end_deserted_orders import end_deserted_orders
 from keystead_enroll.usecases.enter_access_code import CodeLimits
 from keystead_enroll.usecases.issue_certificates import issue_certificates
+from keystead_enroll.usecases.tell_approvers import tell_approvers
 from keystead_kit.bus import Bus
 from keystead_kit.clock import Clock, SystemClock
 from keystead_kit.db import Database
@@ -47,6 +49,7 @@ class Enroll:
     linter: PkilintLinter
     limits: RateLimits
     code_limits: CodeLimits
+    access_codes: AccessCodes
     passwords: PasswordHasher
 
     def migrations(self) -> Migrations:
@@ -88,6 +91,11 @@ class Enroll:
         ORDERS_DESERTED.inc(ended)
         return ended
 
+    def tell_approvers(self) -> int:
+        """Duty: tells administrators what waits for their approval."""
+        pause = timedelta(minutes=self.settings.approval_letter_minutes)
+        return tell_approvers(self.transactions, self.clock, self.settings.public_origin, pause)
+
     def close(self) -> None:
         """Closes every connection."""
         self.bus.close()
@@ -100,22 +108,25 @@ def build(settings: EnrollSettings, clock: Clock | None = None) -> Enroll:
     database = Database(settings.database_url.get_secret_value())
     redis_url = settings.redis_url.get_secret_value()
     bus = Bus(tables.SERVICE, redis_url)
+    secrets = KeyedSecrets(
+        settings.access_code_key.get_secret_value().encode(),
+        settings.cookie_key.get_secret_value().encode(),
+        TokenSigner.from_file(settings.token_key_file),
+        settings.agent_token_seconds,
+    )
+    limits = RateLimiter(redis_url, tables.SERVICE)
     return Enroll(
         settings=settings,
         clock=clock,
         database=database,
         bus=bus,
         transactions=SqlTransactions(database, bus, clock),
-        secrets=KeyedSecrets(
-            settings.access_code_key.get_secret_value().encode(),
-            settings.cookie_key.get_secret_value().encode(),
-            TokenSigner.from_file(settings.token_key_file),
-            settings.agent_token_seconds,
-        ),
+        secrets=secrets,
         linter=PkilintLinter(),
-        limits=RateLimiter(redis_url, tables.SERVICE),
+        limits=limits,
         code_limits=CodeLimits(
             settings.access_code_limit_person, settings.access_code_limit_form, settings.access_code_limit_address
         ),
+        access_codes=AccessCodes(secrets, limits, settings.access_code_limit_administrator),
         passwords=Argon2Hasher(),
     )

@@ -182,8 +182,25 @@ class Transaction(Protocol):
 
     def administrator_by_email(self, email: str) -> Administrator | None: ...
 
+    def lock_administrator(self, administrator_id: str) -> None:
+        """Whatever else locks this administrator waits until this transaction ends."""
+        ...
+
     def active_masters(self) -> Sequence[Administrator]:
         """Those who may sign in and do everything, locked: nobody else takes one away before this transaction ends."""
+        ...
+
+    def claim_approvers(self, before: datetime) -> Sequence[Administrator]:
+        """Active administrators whom nobody has written since `before` that requests wait for approval, if there is one
+        of which they were never told, locked; those another worker holds are left out."""
+        ...
+
+    def untold_requests(self, administrator: Administrator, limit: int) -> Sequence[Order]:
+        """Requests that wait for approval, that this administrator may decide and was never told of, oldest first."""
+        ...
+
+    def note_told(self, administrator: Administrator, orders: Sequence[Order], now: datetime) -> None:
+        """Remembers that the administrator is told of these requests."""
         ...
 
     def identity_providers(self) -> Sequence[IdentityProvider]: ...

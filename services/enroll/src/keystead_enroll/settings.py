@@ -59,9 +59,15 @@ class EnrollSettings(_CaFolder, ServiceSettings):
     access_code_limit_person: RateLimit = "5/15 minutes"
     access_code_limit_form: RateLimit = "100/15 minutes"
     access_code_limit_address: RateLimit = "20/15 minutes"
+    access_code_limit_administrator: RateLimit = Field(
+        "5/hour", description="how often an administrator may choose codes that turn out to be in use"
+    )
     claim_limit_address: RateLimit = Field("60/minute", description="wrong links, tokens and signatures of an address")
     token_limit_address: RateLimit = Field("60/minute", description="invalid API tokens of an address")
     open_orders_limit: int = Field(20, ge=1, description="unfinished requests of one person with one account")
+    approval_letter_minutes: float = Field(
+        60, gt=0, description="the least time between two letters to an administrator on what waits for approval"
+    )
     keep_alive_seconds: float = Field(15.0, gt=0, le=60)
     stream_life_seconds: float = Field(600.0, gt=0, description="how long an agent's stream lives; jitter is added")
     most_streams: int = Field(10_000, ge=1, le=30_000, description="open event streams a web process holds")

@@ -1,4 +1,4 @@
-"""The worker of enroll: issues certificates, ends deserted orders and relays facts."""
+"""The worker of enroll: issues certificates, ends deserted orders, tells what waits for approval, relays facts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from keystead_kit.worker import Duty, run_worker
 
 PRUNE_EVERY_SECONDS = 300.0
 DESERTED_EVERY_SECONDS = 60.0
+APPROVALS_EVERY_SECONDS = 10.0
 
 
 def run(enroll: Enroll) -> None:
@@ -24,6 +25,7 @@ def run(enroll: Enroll) -> None:
     duties = {
         "issue": lambda: enroll.issue(ca, enroll.linter),
         "end_deserted": every(DESERTED_EVERY_SECONDS, enroll.end_deserted),
+        "tell_approvers": every(APPROVALS_EVERY_SECONDS, enroll.tell_approvers),
         "prune": every(PRUNE_EVERY_SECONDS, lambda: enroll.transactions.prune(enroll.clock.now())),
     }
     run_worker(enroll.settings, enroll.bus, enroll.messenger(), duties)

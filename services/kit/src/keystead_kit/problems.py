@@ -49,7 +49,11 @@ def no_frame(_request: Request) -> Mapping[str, Any]:
 
 def wants_page(request: Request) -> bool:
     """Whether the client is a browser that shows the answer to a person."""
-    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(API)
+    return "text/html" in request.headers.get("accept", "") and not _of_the_api(request.url.path)
+
+
+def _of_the_api(path: str) -> bool:
+    return f"{path}/".startswith(API)
 
 
 def problem_response(problem: ProblemException) -> JSONResponse:
@@ -99,7 +103,7 @@ def nothing_here(path: str) -> ProblemException:
         ProblemCode.NOT_FOUND,
         Words("There is nothing at this address."),
         Words("Check the address: {document} lists them all.", document=f"{API}openapi.json")
-        if path.startswith(API)
+        if _of_the_api(path)
         else Words("Check the address, or open the form's link again."),
     )
 

@@ -64,7 +64,9 @@ class HttpFetcher:
                 if answer.is_redirect:
                     raise FetchFailed(Words("The address leads on to another one. Give the one where it ends."))
                 if answer.status_code != 200:
-                    raise FetchFailed(f"The address answers {answer.status_code}.", answer.status_code)
+                    raise FetchFailed(
+                        Words("The address answers {status}.", status=answer.status_code), answer.status_code
+                    )
                 return _bounded(answer)
         except httpx.TimeoutException as error:
             raise FetchFailed(Words("The address does not answer in time.")) from error
@@ -111,5 +113,5 @@ def _bounded(answer: httpx.Response) -> bytes:
         if time.monotonic() > ends:
             raise FetchFailed(Words("The address does not answer in time."))
         if len(body) > MOST_OCTETS:
-            raise FetchFailed(f"The document has more than {MOST_OCTETS // 1024} KiB.")
+            raise FetchFailed(Words("The document has more than {most} KiB.", most=MOST_OCTETS // 1024))
     return bytes(body)

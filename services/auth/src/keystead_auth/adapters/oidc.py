@@ -17,6 +17,7 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from keystead_auth.domain.idp_errors import IdTokenWrong, KeyUnknown, SecretMissing
 from keystead_auth.domain.oidc import OidcEntity
+from keystead_contracts.words import Words
 
 SCOPES = "openid email profile"
 LEAST_RSA_BITS = 2048
@@ -32,7 +33,9 @@ class SecretFolder:
 
     def get(self, name: str) -> str:
         """See the port."""
-        missing = SecretMissing(f"The client secret {name[:64]!r} is not in the folder KEYSTEAD_AUTH_OIDC_SECRETS.")
+        missing = SecretMissing(
+            Words("The client secret “{name}” is not in the folder KEYSTEAD_AUTH_OIDC_SECRETS.", name=name[:64])
+        )
         if self._folder is None or not _SECRET_NAME.fullmatch(name):
             raise missing
         try:

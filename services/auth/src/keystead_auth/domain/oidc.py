@@ -74,7 +74,7 @@ def read_discovery(document: bytes, issuer: str, *, secure: bool) -> OidcEntity:
         raise DiscoveryRefused(Words("The provider calls itself otherwise than the issuer that is set here."))
     algorithms = tuple(name for name in ALGORITHMS if name in _texts(said, "id_token_signing_alg_values_supported"))
     if not algorithms:
-        raise DiscoveryRefused(f"The provider signs by none of {', '.join(ALGORITHMS)}.")
+        raise DiscoveryRefused(Words("The provider signs by none of {algorithms}.", algorithms=", ".join(ALGORITHMS)))
     if "code" not in _texts(said, "response_types_supported"):
         raise DiscoveryRefused(Words("The provider does not offer the authorization code flow."))
     challenges = _texts(said, "code_challenge_methods_supported")
@@ -188,7 +188,7 @@ def _address(said: Mapping[str, Any], name: str, secure: bool) -> str:
     except ValueError:
         good = None
     if not good:
-        raise DiscoveryRefused(f"The provider's {name} is no https address.")
+        raise DiscoveryRefused(Words("The provider's {field} is no https address.", field=name))
     return str(value)
 
 

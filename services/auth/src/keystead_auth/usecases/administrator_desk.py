@@ -53,15 +53,16 @@ def after_password(
     """What comes after the right password: the code, an authenticator to set up, or the console. Each has a token that
     nobody knew before."""
     if administrator.totp_secret is not None:
-        return _half(desk, tx, administrator, Step.CODE, now)
+        return half_session(desk, tx, administrator, Step.CODE, now)
     if desk.rules.second_factor_required:
-        return _half(desk, tx, administrator, Step.AUTHENTICATOR, now)
+        return half_session(desk, tx, administrator, Step.AUTHENTICATOR, now)
     return begin_session(desk, tx, administrator, AdministratorMethod.PASSWORD, second_factor=False, now=now)
 
 
-def _half(
+def half_session(
     desk: AdministratorDesk, tx: Transaction, administrator: Administrator, step: Step, now: datetime
 ) -> HalfSignedIn:
+    """What somebody holds who gave the password and has this step before them."""
     token = desk.randomness.new_token()
     secret = desk.codes.new_secret(administrator.id) if step is Step.AUTHENTICATOR else None
     tx.half_sessions.add(HalfSession(token_digest(token), administrator.id, step, now + HALF_SESSION_LIFETIME, secret))

@@ -13,12 +13,14 @@ from keystead_auth.domain.saml.metadata import base64_of_pem, read_metadata
 from keystead_auth.ports import ClientSecrets, Fetcher, Randomness, SignatureVerifier, Transactions
 from keystead_contracts.people import IdentityProviderChecked, IdentityProviderKind, IdentityProviderState
 from keystead_contracts.refusals import Refusal
-from keystead_contracts.words import Words
+from keystead_contracts.words import Sentences, Words, to_plain
 from keystead_kit.clock import Clock
 
 ENROLL = "enroll"
 CLAIMED = timedelta(minutes=5)
 AGAIN_AFTER_FAILURE = timedelta(minutes=15)
+
+USED_ON = Words("What was read before is used on.")
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def _failed(provider: IdentityProvider, detail: str, now: datetime) -> IdentityP
     if not provider.ready(now):
         return _told(provider, now, IdentityProviderState.FAILED, detail)
     return _told(
-        provider, now, IdentityProviderState.READY, f"What was read before is used on. {detail}",
+        provider, now, IdentityProviderState.READY, Sentences(USED_ON, detail),
         entity_id=str((provider.material or {}).get("entity_id", "")), ends=provider.usable_until,
     )  # fmt: skip
 
@@ -153,5 +155,6 @@ def _told(
         checked_at=now,
         entity_id=entity_id,
         detail=detail,
+        detail_words=words if isinstance(words := to_plain(detail), dict) else None,
         valid_until=ends,
     )

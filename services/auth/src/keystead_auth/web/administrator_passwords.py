@@ -107,7 +107,7 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
         return answers.form_page(
             request, "administrators/password.html", form=None, action=PASSWORD, least=LEAST_CHARACTERS,
             errors=draft.errors, has_password=AdministratorMethod.PASSWORD in administrator.methods,
-            console_url=HOME, **_frame(administrator),
+            console_url=HOME, **frame_of(administrator),
         )  # fmt: skip
 
     @routes.post("/password")
@@ -150,7 +150,7 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
         return answers.form_page(
             request, "administrators/renew_recovery_codes.html", form=None, action=RECOVERY, left=left,
             has_authenticator=administrator.totp_secret is not None, console_url=HOME, errors=draft.errors,
-            **_frame(administrator),
+            **frame_of(administrator),
         )  # fmt: skip
 
     @routes.post("/recovery-codes")
@@ -170,6 +170,7 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
     return routes
 
 
-def _frame(administrator: Administrator) -> dict[str, Any]:
+def frame_of(administrator: Administrator) -> dict[str, Any]:
+    """Who is signed in, for the head of the page."""
     person = {"email": administrator.email, "name": administrator.name}
     return {"person": person, "sign_out_url": f"{PREFIX}/sign-out"}

@@ -11,6 +11,7 @@ from keystead_auth.domain.administrator_errors import InvitationInvalid
 from keystead_auth.domain.errors import LinkInvalid, TooManyAttempts
 from keystead_auth.domain.idp_errors import AnswerRefused
 from keystead_auth.web import (
+    administrator_account,
     administrator_passwords,
     administrators,
     confirm,
@@ -63,6 +64,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(secret_id.router(parts, answers))
     app.include_router(administrators.router(parts, answers))
     app.include_router(administrator_passwords.router(parts, answers))
+    app.include_router(administrator_account.router(parts, answers))
 
     @app.exception_handler(LinkInvalid)
     def link_refused(request: Request, refusal: LinkInvalid) -> Response:

@@ -6,27 +6,37 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import ColumnElement, Select, delete, exists, insert, literal, not_, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, class_mapper
 
 from keystead_enroll.adapters import administration_tables as a
 from keystead_enroll.adapters import figures, listing
-from keystead_enroll.adapters.listed import contains
+from keystead_enroll.adapters import tables as t
+from keystead_enroll.adapters.listed import LISTED, contains
 from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Role, Scope
 from keystead_enroll.domain.administration_refusals import KeyReused
 from keystead_enroll.domain.figures import Figures
 from keystead_enroll.domain.identity_providers import IdentityProvider
+from keystead_enroll.domain.lists import ORDERS
+from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.persons import Person
 from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Search
 from keystead_kit.clock import Clock
 
 T = TypeVar("T")
+_WAITING = t.orders.c.state == OrderState.AWAITING_APPROVAL
 
 
 def locked(query: Select[T]) -> Select[T]:
     """`query` with its rows locked and read anew, even if this transaction has read them before."""
     return query.with_for_update().execution_options(populate_existing=True)
+
+
+def _untold(administrator_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Of orders: that the administrator was not told of it."""
+    n = a.approval_notices.c
+    return not_(exists().where(n.administrator_id == administrator_id, n.order_id == t.orders.c.id))
 
 
 class AdministrationQueries:
@@ -80,10 +90,31 @@ class AdministrationQueries:
     def administrator_by_email(self, email: str) -> Administrator | None:
         return self.session.scalar(select(Administrator).where(a.administrators.c.email == email))
 
+    def lock_administrator(self, administrator_id: str) -> None:
+        query = select(a.administrators.c.id).where(a.administrators.c.id == administrator_id)
+        self.session.execute(query.with_for_update())
+
     def active_masters(self) -> Sequence[Administrator]:
         master = contains(a.administrators.c.grants, f'"role": "{Role.MRAO}"')
         query = select(Administrator).where(a.administrators.c.active.is_(True), master)
         return self.session.scalars(locked(query.order_by(a.administrators.c.id))).all()
+
+    def claim_approvers(self, before: datetime) -> Sequence[Administrator]:
+        c = a.administrators.c
+        due = or_(c.approvals_told_at.is_(None), c.approvals_told_at <= before)
+        query = (
+            select(Administrator).where(c.active.is_(True), due, exists().where(_WAITING, _untold(c.id))).order_by(c.id)
+        )
+        return self.session.scalars(query.with_for_update(skip_locked=True)).all()
+
+    def untold_requests(self, administrator: Administrator, limit: int) -> Sequence[Order]:
+        theirs = LISTED[ORDERS.name].scope(administrator.scope)
+        query = select(Order).where(_WAITING, theirs, _untold(literal(administrator.id)))
+        return self.session.scalars(query.order_by(t.orders.c.state_at, t.orders.c.id).limit(limit)).all()
+
+    def note_told(self, administrator: Administrator, orders: Sequence[Order], now: datetime) -> None:
+        rows = [{"administrator_id": administrator.id, "order_id": order.id, "at": now} for order in orders]
+        self.session.execute(insert(a.approval_notices), rows)
 
     def identity_providers(self) -> Sequence[IdentityProvider]:
         return self.session.scalars(select(IdentityProvider).order_by(a.identity_providers.c.name)).all()

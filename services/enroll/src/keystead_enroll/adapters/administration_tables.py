@@ -50,6 +50,7 @@ identity_providers = Table(
     Column("created_at", UtcDateTime),
     Column("state", EnumText(IdentityProviderState)),
     Column("state_detail", Text, nullable=False),
+    Column("state_words", JSON(none_as_null=True)),
     Column("entity_id", Text, nullable=False),
     Column("valid_until", UtcDateTime),
     Column("checked_at", UtcDateTime),
@@ -67,7 +68,17 @@ administrators = Table(
     Column("invitation", Integer, nullable=False),
     Column("created_at", UtcDateTime),
     Column("last_seen_at", UtcDateTime),
+    Column("approvals_told_at", UtcDateTime),
+    Column("language", String(35), nullable=False, server_default=""),
 )
+approval_notices = Table(
+    "approval_notices",
+    metadata,
+    Column("administrator_id", ForeignKey("administrators.id"), primary_key=True),
+    Column("order_id", ForeignKey("orders.id"), primary_key=True, index=True),
+    Column("at", UtcDateTime, nullable=False),
+)
+"""Of which waiting requests an administrator was written, until they wait no longer."""
 api_tokens = Table(
     "api_tokens",
     metadata,

@@ -345,11 +345,14 @@ class SqlTransactions:
             yield SqlTransaction(session, self._clock)
 
     def prune(self, now: datetime) -> int:
-        """Forgets sessions that are over, burned identity tokens past their life, and old inbox ids."""
+        """Forgets sessions that are over, burned identity tokens past their life, whom it was told that requests wait
+        which no longer do, and old inbox ids."""
         with self._database.write() as session:
             session.execute(delete(t.sessions).where(t.sessions.c.expires_at < now))
             session.execute(delete(t.burned).where(t.burned.c.at < now - timedelta(hours=1)))
             session.execute(delete(a.console_sessions).where(a.console_sessions.c.expires_at < now))
             session.execute(delete(a.idempotency_keys).where(a.idempotency_keys.c.at < now - IDEMPOTENCY_KEPT))
+            waiting = select(t.orders.c.id).where(t.orders.c.state == OrderState.AWAITING_APPROVAL)
+            session.execute(delete(a.approval_notices).where(a.approval_notices.c.order_id.not_in(waiting)))
             t.inbox.prune(session, now)
         return 0

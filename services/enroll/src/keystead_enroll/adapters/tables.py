@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import registry, relationship
 
@@ -136,6 +137,8 @@ registration_tokens = Table(
     Column("expires_at", UtcDateTime),
     UniqueConstraint("organization_id", "name"),
 )
+_CURRENT = text("current")
+"""One version is current at most, whatever happens at once."""
 licences = Table(
     "licence_terms",
     metadata,
@@ -143,6 +146,7 @@ licences = Table(
     Column("text", Text, nullable=False),
     Column("current", Boolean, nullable=False),
     Column("published_at", UtcDateTime),
+    Index("ix_licence_terms_current", "current", unique=True, postgresql_where=_CURRENT, sqlite_where=_CURRENT),
 )
 sessions = Table(
     "portal_sessions",

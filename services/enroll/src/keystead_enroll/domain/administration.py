@@ -164,6 +164,10 @@ def local_actor(name: str) -> Actor:
     return Actor(ActorKind.SYSTEM, "local", name, Scope((Grant(Role.MRAO),)))
 
 
+THE_SERVICE = Actor(ActorKind.SYSTEM, "enroll", "Keystead", NOTHING)
+"""What nobody does by hand: issue, end what came to nothing."""
+
+
 @dataclass(eq=False)
 class Administrator:
     """Somebody who may sign in to the console."""
@@ -179,6 +183,10 @@ class Administrator:
     invitation: int = 0
     created_at: datetime | None = None
     last_seen_at: datetime | None = None
+    approvals_told_at: datetime | None = None
+    """When they were last written to that requests wait for them."""
+    language: str = ""
+    """In which they last opened the console (BCP 47), and are written to."""
 
     @property
     def scope(self) -> Scope:

@@ -17,6 +17,7 @@ from keystead_enroll.domain.enrollment import Authorization, CsrGenerationMethod
 from keystead_enroll.domain.idp_mapping import MatchType
 from keystead_enroll.domain.inputs import AccessCode, AccountName, Input, Name, WebAddress, at_odds, words_of
 from keystead_enroll.domain.name_templates import NameTemplate
+from keystead_enroll.domain.people_inputs import Email, PersonName
 
 
 def _once(values: list[str]) -> list[str]:
@@ -193,3 +194,29 @@ class LicenceInput(Input):
 
     version: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100_000)]
+
+
+class TrialInput(Input):
+    """Somebody who might come to a form: how they would sign in, what an identity provider would say of them
+    (`attributes`: field → values), and what they would type into a request."""
+
+    method: SignInMethod
+    email: Email
+    name: PersonName | None = None
+    identity_provider_id: Id | None = None
+    attributes: dict[str, Annotated[list[Group], Field(max_length=100)]] = Field(
+        default_factory=dict, max_length=len(ATTRIBUTES)
+    )
+    device_name: str = Field("", max_length=256)
+    serial_number: str = Field("", max_length=256)
+    dns_names: str = Field("", max_length=4096)
+
+    @field_validator("attributes")
+    @classmethod
+    def _known(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        strange = next((name for name in value if name not in ATTRIBUTES), None)
+        if strange is not None:
+            raise ValueError(
+                Words("has “{name}”; the fields are {names}", name=strange[:64], names=", ".join(ATTRIBUTES))
+            )
+        return value

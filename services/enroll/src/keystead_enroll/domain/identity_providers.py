@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from keystead_contracts.people import IdentityProviderKind, IdentityProviderState
+from keystead_contracts.words import Words, from_plain
 
 
 @dataclass(eq=False)
@@ -33,9 +34,17 @@ class IdentityProvider:
     state: IdentityProviderState | None = None
     """What auth last said of it; None until it has looked."""
     state_detail: str = ""
+    state_words: dict[str, object] | None = None
+    """The same (`keystead_contracts.words.to_plain`), to be said in another language."""
     entity_id: str = ""
     valid_until: datetime | None = None
     checked_at: datetime | None = None
+
+    @property
+    def why(self) -> str:
+        """What auth has to say of its state, for whoever reads it in their language."""
+        told: str = from_plain(self.state_words) if self.state_words else Words(self.state_detail)
+        return told
 
     def signs_in_for(self, organization_ids: Collection[str]) -> bool:
         """Whether people of one of these organizations, of any where there are none, can sign in through it to enroll:

@@ -17,6 +17,7 @@ from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 from keystead_enroll.domain.inputs import GrantInput, Input, Name, at_odds, one_line, words_of
 from keystead_enroll.domain.names import check_email, check_upn
+from keystead_enroll.domain.saml_metadata import check_metadata
 
 LEAST_SECRET_ID, MOST_SECRET_ID = 8, 128
 MOST_METADATA = 262_144
@@ -75,6 +76,7 @@ Metadata = Annotated[
     str,
     StringConstraints(min_length=1, max_length=MOST_METADATA),
     AfterValidator(_without_doctype),
+    AfterValidator(_accepted(check_metadata)),
 ]
 SigningCertificate = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=MOST_CERTIFICATE), AfterValidator(_signing_certificate)

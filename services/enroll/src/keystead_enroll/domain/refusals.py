@@ -139,6 +139,14 @@ class TooManyAttempts(Refusal):
         self.retry_after = retry_after
 
 
+class AccessCodesTriedTooOften(TooManyAttempts):
+    """An administrator chose codes that others have too often. Whether this one is in use is not said."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(Words("You chose access codes that were in use already too often."), retry_after)
+        self.fields = {"access_code": Sentences(self.detail, self.advice)}
+
+
 class RequestRefused(Refusal):
     """A certificate request has mistakes. `fields`: field name → what is wrong with it."""
 

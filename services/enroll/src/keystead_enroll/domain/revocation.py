@@ -28,6 +28,11 @@ class RevocationReason(StrEnum):
         return _WORDS[self]
 
     @property
+    def advice(self) -> Words:
+        """What the owner of the certificate does now."""
+        return _ADVICE[self]
+
+    @property
     def label(self) -> str:
         """The reason as an answer to "Why?"."""
         return _LABELS[self]
@@ -48,6 +53,18 @@ _WORDS = {
     RevocationReason.SUPERSEDED: Words("another certificate has taken its place"),
     RevocationReason.CESSATION_OF_OPERATION: Words("it is no longer needed"),
     RevocationReason.PRIVILEGE_WITHDRAWN: Words("its owner may no longer have it"),
+}
+_ASK_AGAIN = Words("Ask for a new certificate if you need one.")
+_ADVICE = {
+    RevocationReason.UNSPECIFIED: _ASK_AGAIN,
+    RevocationReason.KEY_COMPROMISE: Words(
+        "If the computer is lost or was stolen, tell your administrator. "
+        "On a computer that you trust, ask for a new one."
+    ),
+    RevocationReason.AFFILIATION_CHANGED: Words("Ask for a new certificate, which will have the right names."),
+    RevocationReason.SUPERSEDED: Words("Use the other certificate. You need not do anything else."),
+    RevocationReason.CESSATION_OF_OPERATION: _ASK_AGAIN,
+    RevocationReason.PRIVILEGE_WITHDRAWN: Words("If you think that you should have it, ask your administrator."),
 }
 OWNERS_REASONS = (
     RevocationReason.SUPERSEDED,

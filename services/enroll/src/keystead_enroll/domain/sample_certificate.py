@@ -64,6 +64,18 @@ def sample_mistakes(
     _check_policies(profile, told)
     if names is None or told:
         return told
+    return mistakes_with(profile, names, lint, now, random_bytes)
+
+
+def mistakes_with(
+    profile: CertificateProfile,
+    names: CertificateNames,
+    lint: Lint,
+    now: datetime,
+    random_bytes: Callable[[int], bytes],
+) -> dict[str, str]:
+    """As `sample_mistakes`, of certificates with these names."""
+    told: dict[str, str] = {}
     for sample in _samples(profile, names, now, random_bytes):
         for finding in lint(der(sample)):
             if finding.refuses:

@@ -12,8 +12,8 @@ from keystead_enroll.domain.lists import ORDERS
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import OrderClosed, OrderUnknown
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
-from keystead_enroll.usecases.admin.common import Target, note, person_actor, reach
-from keystead_enroll.usecases.end_order import take_back, tell_person
+from keystead_enroll.usecases.admin.common import note, person_actor, reach
+from keystead_enroll.usecases.end_order import order_target, take_back, tell_person
 from keystead_enroll.usecases.links import add_link, proceed
 from keystead_enroll.usecases.visit import Visit, find_visit
 
@@ -88,12 +88,6 @@ def _cancel(tx: Transaction, order: Order, now: datetime, note: str, reason: str
         raise OrderClosed(Words("The request has ended already, or its certificate is installed."))
     order.advance(OrderState.CANCELLED, now, note)
     take_back(tx, order, now, reason)
-
-
-def order_target(order: Order) -> Target:
-    """The order in the audit log."""
-    name = f"{order.wanted_name}, {order.person_email}"
-    return Target(order.id, name, order.organization_id, order.department_id, order.certificate_type)
 
 
 def _order_in_reach(tx: Transaction, actor: Actor, order_id: str) -> Order:

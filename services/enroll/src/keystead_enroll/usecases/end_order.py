@@ -6,10 +6,12 @@ from datetime import datetime
 
 from keystead_contracts.agent import Remove
 from keystead_contracts.events import EnrollmentFailed
+from keystead_enroll.domain.administration import THE_SERVICE
 from keystead_enroll.domain.jobs import JobState
 from keystead_enroll.domain.orders import Device, Order
 from keystead_enroll.domain.revocation import RevocationReason
 from keystead_enroll.ports import Transaction
+from keystead_enroll.usecases.admin.common import Target, note
 from keystead_enroll.usecases.jobs import add_job
 from keystead_kit.i18n import translate
 
@@ -32,8 +34,15 @@ def fail_order(
     `said`: the agent's own words, which the order's page quotes and the letter leaves out.
     """
     order.fail(code, reason, advice, now, said)
+    note(tx, THE_SERVICE, now, "request.fail", order_target(order), {"reason": reason})
     take_back(tx, order, now, reason)
     tell_person(tx, order, reason, advice, now, origin)
+
+
+def order_target(order: Order) -> Target:
+    """The order in the audit log."""
+    name = f"{order.wanted_name}, {order.person_email}"
+    return Target(order.id, name, order.organization_id, order.department_id, order.certificate_type)
 
 
 def take_back(tx: Transaction, order: Order, now: datetime, reason: str) -> None:

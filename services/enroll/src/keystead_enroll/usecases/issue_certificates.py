@@ -20,6 +20,7 @@ from keystead_contracts.events import CertificateIssued
 from keystead_contracts.problems import ProblemCode
 from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
+from keystead_enroll.domain.administration import THE_SERVICE
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent, renewal_time
 from keystead_enroll.domain.certificates import (
     der,
@@ -37,8 +38,10 @@ from keystead_enroll.domain.lint import refuse_findings
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.ports import Clock, Issuer, Linter, Transaction, Transactions
+from keystead_enroll.usecases.admin.common import note
 from keystead_enroll.usecases.end_order import fail_order
 from keystead_enroll.usecases.jobs import add_job
+from keystead_enroll.usecases.revoke_certificate import certificate_target
 from keystead_kit.logs import get_logger
 from keystead_kit.secrets import new_id
 from keystead_kit.trace import tracing
@@ -161,6 +164,7 @@ def _store(tx: Transaction, order_id: str, result: bytes | Refusal, issuer: Issu
         certificate = _record(tx, order, result, issuer, now)
         tx.add(certificate)
         order.advance(OrderState.ISSUED, now)
+        note(tx, THE_SERVICE, now, "certificate.issue", certificate_target(certificate), _asked(tx, order, certificate))
         if order.over:
             tx.record(_issued(tx, order, certificate, now, origin), destination="notify", trace_id=order.trace_id)
         else:
@@ -204,6 +208,18 @@ def _record(tx: Transaction, order: Order, signed: bytes, issuer: Issuer, now: d
         machine=order.machine,
         reasons=list(reasons),
     )
+
+
+def _asked(tx: Transaction, order: Order, certificate: Certificate) -> dict[str, object]:
+    """Who asked for the certificate and how, for the audit log."""
+    account = tx.account(order.account_id)
+    return {
+        "asked for by": order.person_email,
+        "request": order.id,
+        "form": tx.form(order.form_id).name,
+        "account": account.name if account else "",
+        "serial": certificate.serial,
+    }
 
 
 def _issued(tx: Transaction, order: Order, certificate: Certificate, now: datetime, origin: str) -> CertificateIssued:

@@ -42,6 +42,12 @@ def renewal_answers(tx: Transaction, visit: Visit, certificate_id: str) -> dict[
     }
 
 
+def account_of(tx: Transaction, visit: Visit, certificate_id: str) -> str:
+    """The id of the account by which the visitor's certificate was asked for. Raises CertificateUnknown."""
+    order = tx.order(own_certificate(tx, visit, certificate_id).order_id)
+    return order.account_id if order else ""
+
+
 def revoke_own_certificate(
     transactions: Transactions,
     clock: Clock,

@@ -28,7 +28,7 @@ from keystead_enroll.domain.provided_csr import KEY_IN_USE, evidence_of_provided
 from keystead_enroll.domain.refusals import RequestRefused, SessionExpired, TooManyOpenOrders
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import note, person_actor
-from keystead_enroll.usecases.change_order import order_target
+from keystead_enroll.usecases.end_order import order_target
 from keystead_enroll.usecases.links import add_link, proceed
 from keystead_enroll.usecases.visit import Visit, find_visit
 from keystead_kit.secrets import new_id, token_digest
@@ -215,6 +215,14 @@ def _choice(typed: str, allowed: list[KeyAlgorithm] | list[int], name: str, mist
         return typed
     mistakes.add(name, Words("Choose one of these."))
     return str(allowed[0])
+
+
+def names_for(
+    visit: Visit, profile: CertificateProfile, answers: RequestAnswers
+) -> tuple[CertificateNames | None, dict[str, str]]:
+    """The names that these answers would put into a certificate, and what is wrong with them, field by field."""
+    mistakes = _Mistakes()
+    return _names(visit, profile, answers, mistakes), mistakes.fields
 
 
 def _names(

@@ -96,15 +96,16 @@ def find_visit(tx: Transaction, clock: Clock, uri_extension: str, token: str | N
         raise SessionExpired(Words("You are not signed in, or were away for a long time."))
     if session.method not in form.methods:
         raise SessionExpired(Words("This form does not let people sign in that way any more."))
-    visitor = _visitor(tx, session)
-    ways = open_ways(visitor, form.certificate_type, [_way(tx, account) for account in tx.accounts(form.id)])
+    visitor = visitor_of(tx, session)
+    ways = open_ways(visitor, form.certificate_type, [way_of(tx, account) for account in tx.accounts(form.id)])
     chosen = next((way for way in ways if way.account.id == session.account_id), None)
     if chosen is None and len(ways) == 1:
         chosen = ways[0]
     return Visit(session, form, ways, chosen, visitor.persons)
 
 
-def _visitor(tx: Transaction, session: PortalSession) -> Visitor:
+def visitor_of(tx: Transaction, session: PortalSession) -> Visitor:
+    """Who comes with the session."""
     method = SignInMethod(session.method)
     if method is SignInMethod.SECRET_ID:
         found = [tx.get(Person, person_id) for person_id in session.persons]
@@ -122,7 +123,8 @@ def _visitor(tx: Transaction, session: PortalSession) -> Visitor:
     )
 
 
-def _way(tx: Transaction, account: WebFormAccount) -> Way:
+def way_of(tx: Transaction, account: WebFormAccount) -> Way:
+    """The way through the form that the account is."""
     profiles = (tx.profile(profile_id) for profile_id in account.profile_ids)
     return Way(
         account,

@@ -36,6 +36,8 @@ LARGER_BODIES = {
     "/console/persons/import": person_import.MOST_OCTETS + MOST_BODY_BYTES,
     "/api/v1/identity-providers": 1024 * 1024,
     "/console/identity-providers": 1024 * 1024,
+    "/api/v1/licences": 1024 * 1024,
+    "/console/licence-terms": 1024 * 1024,
 }
 """The addresses that take files, and the most octets that come there; deploy/local/nginx.conf.template has the same."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 import jwt
 from fastapi import APIRouter, Form, Request, Response
@@ -23,15 +24,18 @@ from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.choose_account import choose_account
 from keystead_enroll.usecases.enter_access_code import enter_access_code, tries_left
 from keystead_enroll.usecases.open_visit import VISIT_HOURS, open_visit
+from keystead_enroll.usecases.own_certificates import account_of
 from keystead_enroll.usecases.visit import Visit, find_visit
 from keystead_enroll.web.context import IDENTITY, SESSION, FormToken, WebContext
 from keystead_enroll.web.problems import as_problem
-from keystead_enroll.web.views import base, form_view, unfinished, visit_view
+from keystead_enroll.web.views import account_views, base, form_view, unfinished, visit_view
 from keystead_kit.drafts import Draft
 from keystead_kit.http import client_address
 from keystead_kit.ratelimit import network_of
 from keystead_kit.secrets import token_digest
 from keystead_kit.trace import current_trace_id
+
+Renew = Annotated[str, Form(max_length=32)]
 
 
 def router(context: WebContext) -> APIRouter:
@@ -52,7 +56,7 @@ def router(context: WebContext) -> APIRouter:
                 return RedirectResponse(f"/auth/sign-in/{uri}", 303)
             except NoAccount as refusal:
                 return _no_account(request, tx, uri, refusal)
-            return RedirectResponse(next_page(tx, visit), 303)
+            return RedirectResponse(_first_page(tx, visit), 303)
 
     def _sign_in(request: Request, raw: str, uri: str) -> Response:
         response: Response
@@ -121,48 +125,43 @@ def router(context: WebContext) -> APIRouter:
         return response
 
     @pages.get("/account")
-    def account(request: Request, uri: str) -> Response:
+    def account(request: Request, uri: str, renew: str = "") -> Response:
         with enroll.transactions.read() as tx:
             visit = find_visit(tx, enroll.clock, uri, context.session_token(request))
-            return _account_page(request, visit, context.drafts.get(request))
-
-    def _account_page(request: Request, visit: Visit, draft: Draft) -> Response:
-        choices = [
-            {
-                "id": way.account.id,
-                "name": way.account.name,
-                "organization": way.organization.name,
-                "department": way.department.name if way.department else None,
-            }
-            for way in visit.ways
-        ]
+            used = account_of(tx, visit, renew) if renew else ""
+        draft = context.drafts.get(request)
         return context.render(
             request, "choose_account.html", **visit_view(visit),
-            action=f"{base(visit.form)}/account", accounts=choices, values=draft.values, errors=draft.errors,
+            action=f"{base(visit.form)}/account", accounts=account_views(visit.ways),
+            values={"account": used, "renew": renew} | draft.values, errors=draft.errors,
         )  # fmt: skip
 
     @pages.post("/account")
     def choose(
-        request: Request, uri: str, form_token: FormToken = "", account: Annotated[str, Form(max_length=64)] = ""
+        request: Request,
+        uri: str,
+        form_token: FormToken = "",
+        account: Annotated[str, Form(max_length=64)] = "",
+        renew: Renew = "",
     ) -> Response:
         guard.check(request, form_token)
         try:
             choose_account(enroll.transactions, enroll.clock, uri, context.session_token(request), account)
         except RequestRefused as refusal:
-            return context.drafts.send_back(request, Draft(errors=refusal.fields))
-        return context.taken(request, f"/e/{uri}")
+            return context.drafts.send_back(request, Draft({"renew": renew}, refusal.fields))
+        return context.taken(request, request_url(f"/e/{uri}", renew))
 
     @pages.get("/code")
-    def code_page(request: Request, uri: str) -> Response:
+    def code_page(request: Request, uri: str, renew: str = "") -> Response:
         with enroll.transactions.read() as tx:
             visit = find_visit(tx, enroll.clock, uri, context.session_token(request))
             if not visit.locked:
-                return RedirectResponse(next_page(tx, visit), 303)
+                return RedirectResponse(next_page(visit, renew) if renew else _first_page(tx, visit), 303)
         draft = context.drafts.get(request)
         return context.render(
             request, "access_code.html", **visit_view(visit),
-            action=f"{base(visit.form)}/code", account={"name": visit.account.name if visit.account else ""},
-            values=draft.values, errors=draft.errors,
+            action=f"{base(visit.form)}/code", account=_opened_by_code(visit),
+            values={"renew": renew} | draft.values, errors=draft.errors,
             attempts_left=tries_left(enroll.limits, enroll.code_limits, visit),
         )  # fmt: skip
 
@@ -172,6 +171,7 @@ def router(context: WebContext) -> APIRouter:
         uri: str,
         form_token: FormToken = "",
         access_code: Annotated[str, Form(max_length=255)] = "",
+        renew: Renew = "",
     ) -> Response:
         guard.check(request, form_token)
         try:
@@ -182,20 +182,35 @@ def router(context: WebContext) -> APIRouter:
             )  # fmt: skip
         except AccessCodeWrong as refusal:
             errors: dict[str, str] = {"access_code": Sentences(refusal.detail, refusal.advice)}
-            return context.drafts.send_back(request, Draft({"access_code": access_code}, errors))
-        return context.taken(request, f"/e/{uri}")
+            return context.drafts.send_back(request, Draft({"access_code": access_code, "renew": renew}, errors))
+        return context.taken(request, request_url(f"/e/{uri}", renew))
 
     return pages
 
 
-def next_page(tx: Transaction, visit: Visit) -> str:
-    """Where a signed-in person goes from the form's address."""
-    here = base(visit.form)
-    if visit.account is None:
-        return f"{here}/account"
-    if visit.locked:
-        return f"{here}/code"
+def _first_page(tx: Transaction, visit: Visit) -> str:
+    """Where a signed-in person goes from the form's address: who has something here sees it, without being asked for
+    what only a new request needs."""
     email = visit.session.email
     if tx.certificates_of(visit.form.id, email) or unfinished(tx.orders_of(visit.form.id, email)):
-        return f"{here}/certificates"
-    return f"{here}/request"
+        return f"{base(visit.form)}/certificates"
+    return next_page(visit)
+
+
+def next_page(visit: Visit, renew: str = "") -> str:
+    """What a person does next to ask for a certificate; `renew` is the id of the one to ask for again."""
+    here = base(visit.form)
+    if visit.account is None:
+        return request_url(here, renew, "account")
+    return request_url(here, renew, "code" if visit.locked else "request")
+
+
+def request_url(here: str, renew: str, step: str = "request") -> str:
+    """A page on the way to a request, which remembers what is to be renewed."""
+    return f"{here}/{step}?{urlencode({'renew': renew})}" if renew else f"{here}/{step}"
+
+
+def _opened_by_code(visit: Visit) -> dict[str, str]:
+    """What the access code is for, in the words of the choice; the form's name where there was none."""
+    chosen = next(view for view in account_views(visit.ways) if visit.account and view["id"] == visit.account.id)
+    return {"name": chosen["name"] if len(visit.ways) > 1 else visit.form.name}

@@ -51,7 +51,7 @@ def router(context: WebContext) -> APIRouter:
                 for some in (unfinished(orders), fruitless(orders)[:MOST_EARLIER])
             )
         return context.render(
-            request, "certificates.html", **visit_view(visit), add_url=f"{base(visit.form)}/request",
+            request, "certificates.html", **visit_view(visit), add_url=_add_url(visit),
             certificates=rows, orders=under_way, earlier=earlier, notice=None,
         )  # fmt: skip
 
@@ -128,6 +128,11 @@ def router(context: WebContext) -> APIRouter:
 
 def _address(visit: Visit, certificate: Certificate) -> str:
     return f"{base(visit.form)}/certificates/{certificate.id}"
+
+
+def _add_url(visit: Visit) -> str:
+    """Where a new request begins: with the choice of what for, where there is one."""
+    return f"{base(visit.form)}/{'account' if len(visit.ways) > 1 else 'request'}"
 
 
 def _renew_url(visit: Visit, certificate: Certificate) -> str:

@@ -42,7 +42,7 @@ def router(context: WebContext) -> APIRouter:
         with enroll.transactions.read() as tx:
             visit = find_visit(tx, enroll.clock, uri, context.session_token(request))
             if visit.account is None or visit.locked:
-                return RedirectResponse(next_page(tx, visit), 303)
+                return RedirectResponse(next_page(visit, renew), 303)
             draft = context.drafts.get(request)
             asked = renewal_answers(tx, visit, renew) if renew else {"profile": profile}
             return _request_page(request, tx, visit, draft.values or asked, draft.errors)

@@ -10,6 +10,7 @@ from typing import Any
 from keystead_contracts.agent import EnrollLink, KeyProvider
 from keystead_contracts.words import Words
 from keystead_enroll.domain.certificate_record import Certificate, certificate_state
+from keystead_enroll.domain.eligibility import OpenWay
 from keystead_enroll.domain.enrollment import CertificateProfile, EnrollmentForm, Organization
 from keystead_enroll.domain.orders import Claim, Device, Order, OrderState
 from keystead_enroll.domain.revocation import RevocationReason
@@ -42,6 +43,24 @@ def visit_view(visit: Visit) -> Context:
 def base(form: EnrollmentForm) -> str:
     """The path of the form's pages."""
     return f"/e/{form.uri_extension}"
+
+
+def account_views(ways: Sequence[OpenWay]) -> list[Context]:
+    """The accounts to choose from, called by what one gets there and where one belongs. Their own names are for
+    administrators, and are shown where nothing else tells two apart."""
+    views: list[Context] = [
+        {
+            "id": way.account.id,
+            "name": ", ".join(profile.name for profile in way.profiles),
+            "place": ", ".join([way.organization.name, *([way.department.name] if way.department else [])]),
+        }
+        for way in ways
+    ]
+    alike = Counter((view["name"], view["place"]) for view in views)
+    for view, way in zip(views, ways, strict=True):
+        if alike[view["name"], view["place"]] > 1:
+            view["name"] = way.account.name
+    return views
 
 
 def profile_view(profile: CertificateProfile) -> Context:

@@ -11,8 +11,10 @@ from enum import StrEnum
 from typing import Any
 
 from keystead_contracts.events import (
+    ApprovalsWaiting,
     CertificateInstalled,
     CertificateIssued,
+    CertificateRevoked,
     EnrollmentFailed,
     Fact,
     LoginRequested,
@@ -28,6 +30,8 @@ LetterFact = (
     | EnrollmentFailed
     | OrderApproved
     | OrderRejected
+    | CertificateRevoked
+    | ApprovalsWaiting
     | AdministratorInvited
     | PersonInvited
 )

@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 from keystead_contracts.base import AssuranceLevel, CertificateType
 from keystead_contracts.events import (
+    ApprovalsWaiting,
     CertificateInstalled,
     CertificateIssued,
+    CertificateRevoked,
     EnrollmentFailed,
     LoginRequested,
     OrderApproved,
     OrderRejected,
+    WaitingRequest,
 )
 from keystead_contracts.people import AdministratorInvited, PersonInvited
 from keystead_notify.domain.letter import LetterFact
@@ -97,6 +100,42 @@ def samples(origin: str) -> dict[str, LetterFact]:
             decided_at=_WHEN,
             portal_link=f"{origin}/e/sample",
             help_link=_HELP,
+        ),
+        CertificateRevoked(
+            email="ada@example.org",
+            organization="Northwind University",
+            form_name="Staff certificates",
+            certificate_type=CertificateType.CLIENT,
+            subject="Ada Lovelace",
+            serial="5f3a90c4e1b7d2886a01",
+            machine="ada-laptop",
+            reason="another certificate has taken its place",
+            advice="Ask for a new certificate if you need one.",
+            revoked_at=_WHEN,
+            portal_link=f"{origin}/e/sample",
+            help_link=_HELP,
+        ),
+        ApprovalsWaiting(
+            email="grace@example.org",
+            name="Grace Hopper",
+            waiting=3,
+            fresh=2,
+            requests=[
+                WaitingRequest(
+                    wanted=wanted,
+                    person=person,
+                    organization="Northwind University",
+                    form_name=form,
+                    certificate_type=kind,
+                    asked_at=_WHEN,
+                )
+                for wanted, person, form, kind in (
+                    ("Ada Lovelace", "ada@example.org", "Staff certificates", CertificateType.CLIENT),
+                    ("www.example.org", "alan@example.org", "Server certificates", CertificateType.SSL),
+                )
+            ],
+            told_at=_WHEN,
+            console_link=f"{origin}/console/requests?q=state:awaiting_approval",
         ),
         AdministratorInvited(
             email="ada@example.org",

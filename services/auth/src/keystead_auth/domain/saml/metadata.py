@@ -75,7 +75,9 @@ def read_metadata(document: bytes, now: datetime, *, secure: bool, signed_by: Si
         root = read(document, METADATA)
         return _read(root if signed_by is None else _signed(root, signed_by), now, secure)
     except DocumentRefused as refusal:
-        raise MetadataRefused(f"The metadata cannot be read ({refusal.reason.replace('_', ' ')}).") from refusal
+        raise MetadataRefused(
+            Words("The metadata cannot be read ({reason}).", reason=refusal.reason.replace("_", " "))
+        ) from refusal
 
 
 def _signed(root: Element, signed_by: SignedBy) -> Element:
@@ -159,7 +161,7 @@ def _certificates(descriptor: Element) -> dict[str, datetime]:
     if not found:
         raise MetadataRefused(Words("The metadata has no signing certificate."))
     if len(found) > MOST_CERTIFICATES:
-        raise MetadataRefused(f"The metadata has more than {MOST_CERTIFICATES} signing certificates.")
+        raise MetadataRefused(Words("The metadata has more than {most} signing certificates.", most=MOST_CERTIFICATES))
     return found
 
 
@@ -183,7 +185,10 @@ def _certificate_end(text: str) -> datetime:
     )
     if not strong:
         raise MetadataRefused(
-            f"A signing key in the metadata is too weak; RSA with {LEAST_RSA_BITS} bits or a NIST curve is needed."
+            Words(
+                "A signing key in the metadata is too weak; RSA with {bits} bits or a NIST curve is needed.",
+                bits=LEAST_RSA_BITS,
+            )
         )
     return certificate.not_valid_after_utc
 

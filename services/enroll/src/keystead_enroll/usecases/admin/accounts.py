@@ -25,6 +25,7 @@ from keystead_enroll.domain.enrollment_rules import account_mistakes
 from keystead_enroll.domain.lists import ACCOUNTS, DEPARTMENTS, FORMS, ORGANIZATIONS, PROFILES
 from keystead_enroll.domain.refusals import AccessCodeInUse
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
+from keystead_enroll.usecases.admin.access_codes import AccessCodes, choose_code
 from keystead_enroll.usecases.admin.common import Once, Target, note, reach
 from keystead_enroll.usecases.publish_forms import publish_form
 from keystead_kit.secrets import new_id
@@ -36,17 +37,18 @@ CODE_MISSING = Words("Give the access code that the account is to ask for.")
 def create_account(
     transactions: Transactions,
     clock: Clock,
-    secrets: Secrets,
+    codes: AccessCodes,
     actor: Actor,
     wanted: AccountInput,
     once: Once | None = None,
 ) -> str:
-    """Stores an account of a form and answers its id. Raises ThingUnknown, NotAllowed, InputRefused,
-    AccessCodeInUse."""
+    """Stores an account of a form and answers its id. Raises ThingUnknown, NotAllowed, InputRefused, AccessCodeInUse,
+    AccessCodesTriedTooOften."""
     now = clock.now()
-    with transactions.write() as tx:
+
+    def create(tx: Transaction) -> str:
         form = reach(tx, FORMS, actor, wanted.form_id, Words("enrollment form"))
-        stored = _stored(tx, secrets, actor, form, wanted, None)
+        stored = _stored(tx, codes.secrets, actor, form, wanted, None)
         fresh = WebFormAccount(id=new_id(), form_id=form.id, **stored, created_at=now)
         earlier = tx.earlier(actor.id, once.key, once.request_digest, fresh.id, now) if once else None
         if earlier:
@@ -57,19 +59,24 @@ def create_account(
             raise AccessCodeInUse
         note(tx, actor, now, "account.create", _target(form, fresh), _told(wanted))
         publish_form(tx, form)
-    return fresh.id
+        return fresh.id
+
+    return choose_code(transactions, codes, actor, now, wanted, create)
 
 
 def change_account(
-    transactions: Transactions, clock: Clock, secrets: Secrets, actor: Actor, account_id: str, wanted: AccountInput
+    transactions: Transactions, clock: Clock, codes: AccessCodes, actor: Actor, account_id: str, wanted: AccountInput
 ) -> None:
-    """Makes the account as `wanted`. Raises ThingUnknown, NotAllowed, InputRefused, AccessCodeInUse."""
-    with transactions.write() as tx:
+    """Makes the account as `wanted`. Raises ThingUnknown, NotAllowed, InputRefused, AccessCodeInUse,
+    AccessCodesTriedTooOften."""
+    now = clock.now()
+
+    def change(tx: Transaction) -> None:
         account = reach(tx, ACCOUNTS, actor, account_id, Words("account"))
         form = tx.form(account.form_id)
         if wanted.form_id != form.id:
             raise InputRefused({"form_id": Words("An account stays in its form.")})
-        stored = _stored(tx, secrets, actor, form, wanted, account)
+        stored = _stored(tx, codes.secrets, actor, form, wanted, account)
         _refuse_taken(tx, account, wanted.name, stored["access_code_digest"])
         changed = {name: value for name, value in stored.items() if getattr(account, name) != value}
         if not changed:
@@ -80,8 +87,10 @@ def change_account(
         told = {name: value for name, value in changed.items() if name != "access_code_digest"}
         if "access_code_digest" in changed:
             told["has_access_code"] = account.access_code_digest is not None
-        note(tx, actor, clock.now(), "account.change", _target(form, account), told)
+        note(tx, actor, now, "account.change", _target(form, account), told)
         publish_form(tx, form)
+
+    choose_code(transactions, codes, actor, now, wanted, change)
 
 
 def delete_account(transactions: Transactions, clock: Clock, actor: Actor, account_id: str) -> None:
@@ -108,11 +117,14 @@ def _stored(
     account: WebFormAccount | None,
 ) -> dict[str, Any]:
     """What is stored of `wanted`. Raises NotAllowed, InputRefused."""
-    organization, department = _place(tx, actor, form, wanted)
     before = account.profile_ids if account else []
     profiles = [_profile(tx, actor, profile_id, before) for profile_id in wanted.profile_ids]
     found = [profile for profile in profiles if profile is not None]
-    mistakes = account_mistakes(form, organization, department, found, wanted.authorization, before)
+    try:
+        organization, department = _place(tx, actor, form, wanted)
+        mistakes = account_mistakes(form, organization, department, found, wanted.authorization, before)
+    except InputRefused as refusal:
+        mistakes = refusal.fields
     if len(found) < len(profiles):
         mistakes["profile_ids"] = Words("There is no such certificate profile.")
     digest = secrets.access_code_digest(wanted.access_code) if wanted.access_code else None

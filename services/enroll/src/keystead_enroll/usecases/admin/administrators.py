@@ -12,9 +12,7 @@ from keystead_contracts.people import AdministratorMethod, AdministratorPublishe
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import (
     Actor,
-    ActorKind,
     Administrator,
-    ApiToken,
     Grant,
     Role,
     Scope,
@@ -24,7 +22,7 @@ from keystead_enroll.domain.enrollment import Department, Organization
 from keystead_enroll.domain.lists import ADMINISTRATORS
 from keystead_enroll.domain.people_inputs import AdministratorInput
 from keystead_enroll.ports import Clock, Transaction, Transactions
-from keystead_enroll.usecases.admin.common import Once, Target, note, put, reach
+from keystead_enroll.usecases.admin.common import Once, Target, administrator_of, note, put, reach
 from keystead_kit.secrets import new_id
 
 KIND = Words("administrator")
@@ -74,7 +72,7 @@ def change_administrator(
         _may_manage(actor, administrator)
         plain = [grant.to_plain() for grant in grants]
         regranted = set(grants) != set(_read(administrator.grants))
-        if administrator.id == _own_id(tx, actor):
+        if administrator.id == administrator_of(tx, actor):
             if regranted:
                 raise NotAllowed(
                     Words("Nobody changes what they may do themselves."), Words("Ask another administrator.")
@@ -204,12 +202,6 @@ def _check_grants(tx: Transaction, actor: Actor, grants: Sequence[Grant]) -> Non
         department = tx.get(Department, grant.department_id) if grant.department_id else None
         if grant.department_id and (department is None or department.organization_id != grant.organization_id):
             raise InputRefused({"grants": Words("There is no such department of the organization.")})
-
-
-def _own_id(tx: Transaction, actor: Actor) -> str:
-    """The administrator who asks, also through a token."""
-    token = tx.get(ApiToken, actor.id) if actor.kind is ActorKind.TOKEN else None
-    return token.administrator_id if token else actor.id
 
 
 def _target(administrator: Administrator) -> Target:

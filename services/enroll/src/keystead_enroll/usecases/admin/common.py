@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from keystead_contracts.base import CertificateType
 from keystead_contracts.words import Words
-from keystead_enroll.domain.administration import NOTHING, Actor, ActorKind, AuditEntry
+from keystead_enroll.domain.administration import NOTHING, Actor, ActorKind, ApiToken, AuditEntry
 from keystead_enroll.domain.administration_refusals import NotAllowed, ThingUnknown
 from keystead_enroll.domain.search import ListDefinition
 from keystead_enroll.ports import Transaction
@@ -49,6 +49,12 @@ def reach(tx: Transaction, definition: ListDefinition[T], actor: Actor, entity_i
     if found is None:
         raise ThingUnknown(kind)
     return found
+
+
+def administrator_of(tx: Transaction, actor: Actor) -> str:
+    """The id of the administrator who asks, also through a token."""
+    token = tx.get(ApiToken, actor.id) if actor.kind is ActorKind.TOKEN else None
+    return token.administrator_id if token else actor.id
 
 
 def masters_only(actor: Actor, what: str) -> None:

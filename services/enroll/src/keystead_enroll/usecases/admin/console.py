@@ -27,8 +27,11 @@ class Visitor:
     actor: Actor
 
 
-def open_console(transactions: Transactions, clock: Clock, claims: AdministratorClaims, address: str) -> str:
-    """Starts a session for the verified `claims` and answers its token (256 bits, only its hash is stored).
+def open_console(
+    transactions: Transactions, clock: Clock, claims: AdministratorClaims, address: str, language: str = ""
+) -> str:
+    """Starts a session for the verified `claims` and answers its token (256 bits, only its hash is stored). `language`
+    is what the administrator is written to in from now on.
 
     Raises IdentityRefused if the token was used before or its administrator is not active here (any more).
     """
@@ -51,7 +54,7 @@ def open_console(transactions: Transactions, clock: Clock, claims: Administrator
                 address=address[:64],
             )
         )
-        administrator.last_seen_at = now
+        administrator.last_seen_at, administrator.language = now, language
         actor = _actor(administrator, address)
         note(tx, actor, now, "console.sign-in", Target(administrator.id, administrator.name), {"method": claims.method})
     return token

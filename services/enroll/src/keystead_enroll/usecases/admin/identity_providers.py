@@ -23,12 +23,19 @@ DESCRIBED = (
 
 
 def create_identity_provider(
-    transactions: Transactions, clock: Clock, actor: Actor, wanted: IdentityProviderInput, once: Once | None = None
+    transactions: Transactions,
+    clock: Clock,
+    actor: Actor,
+    wanted: IdentityProviderInput,
+    once: Once | None = None,
+    *,
+    provider_id: str = "",
 ) -> str:
-    """Stores an identity provider and answers its id. Raises NotAllowed, InputRefused."""
+    """Stores an identity provider and answers its id: `provider_id`, where that was told to somebody before. Raises
+    NotAllowed, InputRefused."""
     masters_only(actor, Words("set up identity providers"))
     now = clock.now()
-    fresh = IdentityProvider(new_id(), **wanted.model_dump(), created_at=now)
+    fresh = IdentityProvider(provider_id or new_id(), **wanted.model_dump(), created_at=now)
     with transactions.write() as tx:
         earlier = tx.earlier(actor.id, once.key, once.request_digest, fresh.id, now) if once else None
         if earlier:
@@ -77,7 +84,7 @@ def settle(tx: Transaction, provider: IdentityProvider, changed: dict[str, objec
         return
     provider.version += 1
     if any(name in changed for name in DESCRIBED):
-        provider.state, provider.state_detail, provider.entity_id = None, "", ""
+        provider.state, provider.state_detail, provider.state_words, provider.entity_id = None, "", None, ""
         provider.valid_until = provider.checked_at = None
     publish(tx, provider)
 
@@ -117,6 +124,7 @@ def take_judgement(tx: Transaction, fact: IdentityProviderChecked) -> None:
         {
             "state": fact.state,
             "state_detail": fact.detail,
+            "state_words": fact.detail_words,
             "entity_id": fact.entity_id,
             "valid_until": fact.valid_until,
             "checked_at": fact.checked_at,

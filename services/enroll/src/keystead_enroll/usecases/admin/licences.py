@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
-from keystead_enroll.domain.administration_refusals import InputRefused
+from keystead_enroll.domain.administration_refusals import InputRefused, StillInUse
 from keystead_enroll.domain.enrollment import LicenceTerms
 from keystead_enroll.domain.enrollment_inputs import LicenceInput
 from keystead_enroll.ports import Clock, Transactions
 from keystead_enroll.usecases.admin.common import Once, Target, masters_only, note
 
-VERSION_TAKEN = "There is this version already, and what persons accepted does not change. Give it a new one."
+VERSION_TAKEN = Words("There is this version already, and what persons accepted does not change. Give it a new one.")
 
 
 def list_licences(transactions: Transactions, actor: Actor) -> list[LicenceTerms]:
@@ -23,7 +23,8 @@ def list_licences(transactions: Transactions, actor: Actor) -> list[LicenceTerms
 def publish_licence(
     transactions: Transactions, clock: Clock, actor: Actor, wanted: LicenceInput, once: Once | None = None
 ) -> str:
-    """Makes this the version that persons accept from now on; answers it. Raises NotAllowed, InputRefused."""
+    """Makes this the version that persons accept from now on; answers it. Raises NotAllowed, InputRefused, and
+    StillInUse if another one became that at the same moment."""
     masters_only(actor, Words("publish licence terms"))
     now = clock.now()
     with transactions.write() as tx:
@@ -37,6 +38,11 @@ def publish_licence(
             before.current = False
         tx.flush()
         if not tx.add_first(LicenceTerms(wanted.version, wanted.text, published_at=now)):
-            raise InputRefused({"version": VERSION_TAKEN})
+            if tx.licence_version(wanted.version) is not None:
+                raise InputRefused({"version": VERSION_TAKEN})
+            raise StillInUse(
+                Words("Another version was published at this moment."),
+                Words("Look at it, and publish yours if it should still take its place."),
+            )
         note(tx, actor, now, "licence.publish", Target(wanted.version, wanted.version))
     return wanted.version

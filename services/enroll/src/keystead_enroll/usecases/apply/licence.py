@@ -22,6 +22,7 @@ def apply_licence(work: Work, declaration: Declaration) -> None:
         return
     if current is not None and current.version != wanted.version:
         current.current = False
+        work.tx.flush()  # before another one is
         work.tell(Change.WITHDRAWN, f"licence “{current.version}”")
     fresh = LicenceTerms(wanted.version, wanted.text, published_at=work.now)
     work.put(f"licence “{wanted.version}”", known, fresh, ("current",))

@@ -23,6 +23,7 @@ from keystead_enroll.web.api import (
     profiles,
     requests,
     tokens,
+    trials,
 )
 from keystead_enroll.web.api.tools import ApiTools
 
@@ -31,6 +32,7 @@ ROUTERS = (
     organizations.router,
     profiles.router,
     forms.router,
+    trials.router,
     licences.router,
     persons.router,
     administrators.router,

@@ -169,12 +169,12 @@ def router(tools: ApiTools) -> APIRouter:
         operation_id="revoke_certificate",
         summary="Revoke one certificate",
         description=f"For the same reason again it answers the same. A registered device is told to remove what it "
-        f"installed. {_LATER}",
+        f"installed, and the owner gets a letter. {_LATER}",
         responses=PROBLEMS,
         **common,
     )
     def revoke(actor: Asker, id: str, body: RevocationInput) -> CertificateOut:
-        revoke_certificate(transactions, clock, actor, id, body)
+        revoke_certificate(transactions, clock, tools.enroll.settings.public_origin, actor, id, body)
         with transactions.read() as tx:
             return shown(tx, actor, reach(tx, CERTIFICATES, actor, id, "certificate"))
 

@@ -109,8 +109,8 @@ def router(tools: ApiTools) -> APIRouter:
             shown=AccountOut,
             given=AccountInput,
             show=lambda _tx, _actor, account: AccountOut.model_validate(account),
-            create=lambda tx, clock, *rest: accounts.create_account(tx, clock, tools.enroll.secrets, *rest),
-            change=lambda tx, clock, *rest: accounts.change_account(tx, clock, tools.enroll.secrets, *rest),
+            create=lambda tx, clock, *rest: accounts.create_account(tx, clock, tools.enroll.access_codes, *rest),
+            change=lambda tx, clock, *rest: accounts.change_account(tx, clock, tools.enroll.access_codes, *rest),
             delete=accounts.delete_account,
         ),
     )

@@ -100,14 +100,17 @@ class ApiTools:
             q: Annotated[
                 str, Query(max_length=LONGEST_SEARCH, description=f"Words, and `field:value` of: {fields}.")
             ] = "",
-            sort: Annotated[str, Query(description="Descending with `-`.", json_schema_extra={"enum": orders})] = "",
+            sort: Annotated[
+                str | None, Query(description="Descending with `-`.", json_schema_extra={"enum": orders})
+            ] = None,
             limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = USUAL_ROWS,
             after: Annotated[str | None, Query(max_length=2048, description="`next` of the page before.")] = None,
         ) -> PageWanted:
-            if sort and sort not in orders:
+            if sort is not None and sort not in orders:
                 raise SearchInvalid(f"The list cannot be sorted by “{sort}”.", f"It can by: {', '.join(orders)}.")
             search = parse_search(q, definition.fields, clock.now())
-            return PageWanted(search, sort.removeprefix("-"), sort.startswith("-"), limit, after)
+            order = sort or ""
+            return PageWanted(search, order.removeprefix("-"), order.startswith("-"), limit, after)
 
         return of
 

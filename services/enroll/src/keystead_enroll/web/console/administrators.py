@@ -26,7 +26,7 @@ from keystead_enroll.web.console.lists import Listing
 from keystead_enroll.web.console.mistakes import checked
 from keystead_enroll.web.console.navigation import HOME
 from keystead_enroll.web.console.places import (
-    at_roles,
+    AT_ROLES,
     given_roles,
     role_cell,
     role_count,
@@ -86,8 +86,10 @@ def router(tools: ConsoleTools) -> APIRouter:
             detail=_detail,
             new=_new,
             change=_change,
-            create_verb=at_roles(verbs.create_administrator),
-            change_verb=at_roles(verbs.change_administrator),
+            create_verb=verbs.create_administrator,
+            change_verb=verbs.change_administrator,
+            sound={"name": "-", "email": "any@example.org", "methods": ["password"], "grants": [{"role": "mrao"}]},
+            beside=AT_ROLES,
         ),
     )
 

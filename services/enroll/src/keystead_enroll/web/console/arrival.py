@@ -18,6 +18,7 @@ from keystead_enroll.usecases.admin.console import LIFETIME, close_console, open
 from keystead_enroll.web.console.navigation import HOME
 from keystead_enroll.web.console.tools import CONSOLE, ConsoleTools, Posted
 from keystead_kit.http import client_address
+from keystead_kit.i18n import language
 from keystead_kit.trace import current_trace_id
 
 IDENTITY = "administrator"
@@ -41,7 +42,7 @@ def router(tools: ConsoleTools) -> APIRouter:
         try:
             verified = context.identities.verify(raw or "", issuer=IDENTITY_ISSUER, audience=ADMINISTRATOR_AUDIENCE)
             claims = AdministratorClaims.model_validate(verified)
-            token = open_console(tools.transactions, tools.clock, claims, client_address(request))
+            token = open_console(tools.transactions, tools.clock, claims, client_address(request), language().tag)
         except (jwt.InvalidTokenError, ValidationError, IdentityRefused):
             response = _not_signed_in(request)
         else:

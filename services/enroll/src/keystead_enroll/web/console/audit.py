@@ -16,6 +16,7 @@ from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin.common import reach
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.web.api.audit import EXPORTED, exported
+from keystead_enroll.web.console.audit_words import ACTIONS
 from keystead_enroll.web.console.cells import code, link, moment, text
 from keystead_enroll.web.console.history import entry_of
 from keystead_enroll.web.console.lists import Listing, list_page
@@ -83,7 +84,7 @@ def row_of(entry: AuditEntry) -> Row:
         f"{BASE}/{entry.id}",
         (
             moment(entry.at, "stacked"),
-            text(entry.action),
+            text(ACTIONS.get(entry.action, "") or entry.action, entry.action),
             text(entry.target),
             text(entry.actor, Words("{kind}, {address}", kind=kind, address=entry.address) if entry.address else kind),
         ),
@@ -94,7 +95,7 @@ def _detail(tx: Transaction, actor: Actor, entry: AuditEntry) -> DetailPage:
     changes = entry_of(tx, actor, entry).changes
     others = link(Words("All that was done to it"), f"{BASE}?q=target_id:{entry.target_id}")
     return DetailPage(
-        title=entry.action,
+        title=ACTIONS.get(entry.action, "") or entry.action,
         subtitle=entry.target,
         crumbs=(Crumb(Words("Audit"), BASE),),
         sections=(
@@ -102,6 +103,7 @@ def _detail(tx: Transaction, actor: Actor, entry: AuditEntry) -> DetailPage:
                 Words("What was done"),
                 facts=(
                     Fact(Words("When"), moment(entry.at, "datetime", relative=True)),
+                    Fact(Words("What, in searches"), code(f"action:{entry.action}")),
                     Fact(Words("Who"), text(entry.actor, ACTOR_WORDS[entry.actor_kind])),
                     Fact(Words("From"), code(entry.address)),
                     Fact(Words("To what"), text(entry.target)),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 from typing import Literal
+
+from keystead_contracts.words import Words
 
 Tone = Literal["good", "warn", "bad", "calm"]
 Pairs = tuple[tuple[str, str], ...]
@@ -66,3 +69,8 @@ def several(cells: Sequence[Cell | str]) -> Cell:
 def copy(value: str, name: str) -> Cell:
     """Text to take along, with a button that copies it. `name` says what it is: "address of the form"."""
     return Cell("copy", value, name)
+
+
+def listed(words: Iterable[str]) -> str:
+    """Several words in one text, each in the reader's language."""
+    return reduce(lambda some, more: Words("{some}, {more}", some=some, more=more), words)

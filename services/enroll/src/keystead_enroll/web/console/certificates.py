@@ -86,19 +86,7 @@ def router(tools: ConsoleTools) -> APIRouter:
         return reach(tx, CERTIFICATES, visitor.actor, id, Words("certificate"))
 
     def row(tx: Transaction, certificate: Certificate) -> Row:
-        profile = tx.profile(certificate.profile_id)
-        return Row(
-            f"{BASE}/{certificate.id}",
-            (
-                text(certificate.subject, certificate.owner if certificate.owner != certificate.subject else ""),
-                state_tag(certificate, tools),
-                text(profile.name if profile else "", tx.organization(certificate.organization_id).name),
-                tag(*LEVELS[certificate.assurance]),
-                text(certificate.machine),
-                moment(certificate.issued_at),
-                moment(certificate.not_after, relative=True),
-            ),
-        )
+        return row_of(tx, certificate, state_tag(certificate, tools))
 
     def detail(tx: Transaction, actor: Actor, certificate: Certificate, _request: Request) -> DetailPage:
         return _detail(tx, actor, certificate, state_tag(certificate, tools))
@@ -136,7 +124,7 @@ def router(tools: ConsoleTools) -> APIRouter:
             wanted = checked(RevocationInput, {"reason": posted.text("reason"), "note": posted.text("note")})
         except InputRefused as refusal:
             return tools.again(request, posted, refusal, lambda draft: ask_page(request, visitor, id, draft))
-        revoke_certificate(transactions, clock, visitor.actor, id, wanted)
+        revoke_certificate(transactions, clock, tools.enroll.settings.public_origin, visitor.actor, id, wanted)
         return tools.done(request, f"{BASE}/{id}", "revoked")
 
     add_pages(
@@ -147,7 +135,7 @@ def router(tools: ConsoleTools) -> APIRouter:
             nav=NAV,
             kind=Words("certificate"),
             definition=CERTIFICATES,
-            listing=lambda _visitor: Listing(CERTIFICATES, _LIST, row, BASE, exports=True),
+            listing=lambda _visitor: Listing(CERTIFICATES, LIST, row, BASE, exports=True),
             detail=detail,
         ),
     )
@@ -159,15 +147,28 @@ def state_tag(certificate: Certificate, tools: ConsoleTools) -> Cell:
     return tag(*STATES[certificate_state(certificate, tools.clock.now())])
 
 
-_LIST = ListPage(
+def row_of(tx: Transaction, certificate: Certificate, state: Cell) -> Row:
+    """A line of the list."""
+    profile = tx.profile(certificate.profile_id)
+    return Row(
+        f"{BASE}/{certificate.id}",
+        (
+            text(certificate.subject, certificate.owner if certificate.owner != certificate.subject else ""),
+            text(profile.name if profile else "", tx.organization(certificate.organization_id).name),
+            tag(*LEVELS[certificate.assurance], certificate.machine),
+            moment(certificate.issued_at),
+            several([moment(certificate.not_after), state]),
+        ),
+    )
+
+
+LIST = ListPage(
     title=Words("Certificates"),
     intro=Words("All that were issued in the places that are yours, newest first."),
     columns=(
         Column("subject", Words("For")),
-        Column("state", Words("State"), narrow=True),
         Column("profile", Words("Profile")),
-        Column("assurance", Words("Private key"), narrow=True),
-        Column("machine", Words("Computer")),
+        Column("assurance", Words("Private key")),
         Column("issued", Words("Issued"), narrow=True),
         Column("expires", Words("Valid until"), narrow=True),
     ),

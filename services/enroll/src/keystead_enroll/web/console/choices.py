@@ -10,11 +10,13 @@ from keystead_contracts.identity import SignInMethod
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.enrollment import Authorization, CsrGenerationMethod, Organization
+from keystead_enroll.domain.idp_mapping import MatchType
 from keystead_enroll.domain.lists import ORGANIZATIONS
 from keystead_enroll.domain.search import MOST_ROWS, ListDefinition, PageWanted, Search
 from keystead_enroll.ports import Transaction
 from keystead_enroll.web.console.cells import Cell, several, tag, text
 from keystead_enroll.web.console.form_widgets import FormField, Option
+from keystead_enroll.web.console.mistakes import Wrong
 from keystead_enroll.web.console.tools import Posted
 from keystead_kit.drafts import Draft
 
@@ -32,9 +34,13 @@ METHODS: Mapping[SignInMethod, str] = {
     SignInMethod.SECRET_ID: Words("Secret ID"),
 }
 AUTHORIZATIONS: Mapping[Authorization, str] = {
-    Authorization.NONE: Words("None"),
+    Authorization.NONE: Words("Nothing more"),
     Authorization.ACCESS_CODE: Words("Access code"),
     Authorization.IDP_MAPPING: Words("Identity provider mapping"),
+}
+MATCHES: Mapping[MatchType, str] = {
+    MatchType.MATCHES: Words("is one of"),
+    MatchType.CONTAINS: Words("contains one of"),
 }
 CSR_METHODS: Mapping[CsrGenerationMethod, str] = {
     CsrGenerationMethod.AGENT: Words("Keystead Agent"),
@@ -46,6 +52,13 @@ ASSURANCES: Mapping[AssuranceLevel, str] = {
     AssuranceLevel.ATTESTED: Words("The TPM attests the key"),
     AssuranceLevel.LISTED: Words("The TPM attests the key and is on the organization's list"),
     AssuranceLevel.VENDOR: Words("The TPM attests the key and its maker vouches for it"),
+}
+USAGES: Mapping[str, str] = {
+    "clientAuth": Words("Sign in to servers (TLS)"),
+    "emailProtection": Words("Sign e-mail (S/MIME)"),
+    "smartcardLogon": Words("Sign in to Windows"),
+    "documentSigning": Words("Sign documents"),
+    "serverAuth": Words("Be a server (TLS)"),
 }
 KEYS: Mapping[KeyAlgorithm, str] = {
     KeyAlgorithm.EC_P256: "ECDSA P-256",
@@ -59,6 +72,17 @@ KEYS: Mapping[KeyAlgorithm, str] = {
 def options(words: Mapping[T, str]) -> tuple[Option, ...]:
     """All of an enumeration."""
     return tuple(Option(str(value), label) for value, label in words.items())
+
+
+def rule_words(rule: Mapping[str, object]) -> str:
+    """A rule over what an identity provider says."""
+    values = rule["values"]
+    return Words(
+        "{attribute} {compared}: {values}",
+        attribute=str(rule["key"]),
+        compared=MATCHES[MatchType(str(rule["match_type"]))],
+        values=", ".join(values) if isinstance(values, list) else str(values),
+    )
 
 
 def state_of(active: bool) -> Cell:
@@ -113,16 +137,11 @@ def delegated_values(organization_ids: Sequence[str]) -> dict[str, str | Sequenc
     return {"delegation": LISTED if organization_ids else ALL, "organization_ids": organization_ids}
 
 
-def delegation_of(posted: Posted) -> list[str]:
-    """The organizations that were chosen; none for all."""
-    return [] if posted.text("delegation") == ALL else posted.many("organization_ids")
-
-
-def delegation_mistake(posted: Posted) -> dict[str, str]:
-    """What is wrong with the choice: nothing checked would mean everybody."""
-    if posted.text("delegation") == ALL or posted.many("organization_ids"):
-        return {}
-    return {"organization_ids": Words("Check at least one organization.")}
+def delegation_of(posted: Posted) -> list[str] | Wrong:
+    """The organizations that were chosen; none for all. Nothing checked is wrong: it would mean everybody."""
+    if posted.text("delegation") == ALL:
+        return []
+    return posted.many("organization_ids") or Wrong({"organization_ids": Words("Check at least one organization.")})
 
 
 def delegation_cell(tx: Transaction, actor: Actor, organization_ids: Sequence[str]) -> Cell:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from keystead_contracts.identity import SignInMethod
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.enrollment import EnrollmentForm, WebFormAccount
 from keystead_enroll.ports import Transaction
+from keystead_enroll.usecases.admin.try_form import providers_of
 from keystead_enroll.web.console.navigation import HOME
 from keystead_enroll.web.console.widgets import Action, Notice
 
@@ -20,18 +21,12 @@ def notices_of(
     if not form.active:
         return (Notice(Words("Its address leads nowhere while it is withdrawn."), "warn"),)
     kept_out = []
-    whose = _whose(tx, form)
-    if form.methods == [SignInMethod.IDP] and not any(each.signs_in_for(whose) for each in tx.identity_providers()):
+    if form.methods == [SignInMethod.IDP] and not providers_of(tx, form):
         kept_out.append(_nobody_vouches(actor))
     if not accounts and not tx.accounts(form.id):
         add = Action(Words("Add an account"), f"{HOME}/accounts/new?form={form.id}")
         kept_out.append(Notice(Words("Nobody can use it yet: add an account."), "warn", action=add))
     return tuple(kept_out)
-
-
-def _whose(tx: Transaction, form: EnrollmentForm) -> Collection[str]:
-    """Whose people come through the form: those of its accounts, without any those whom it is delegated to."""
-    return {account.organization_id for account in tx.accounts(form.id) if account.active} or form.organization_ids
 
 
 def _nobody_vouches(actor: Actor) -> Notice:

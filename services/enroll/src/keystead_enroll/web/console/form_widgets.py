@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from keystead_enroll.web.console.cells import Cell, Pairs
-from keystead_enroll.web.console.widgets import Action, Crumb, Tab
+from keystead_enroll.web.console.widgets import Action, Crumb, Fact, Tab
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,26 @@ class FormField:
 
 @dataclass(frozen=True)
 class Fieldset:
-    """Questions that belong together."""
+    """Questions that belong together, below what is to be known before (`facts`)."""
 
     fields: tuple[FormField, ...]
     legend: str = ""
     intro: str = ""
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Something that is wrong, and the question that it stands beside, if it is about one."""
+
+    sentence: str
+    field: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True)
 class FormPage:
-    """`console/form.html`: POST to `action`.
+    """`console/form.html`: POST to `action`; GET where nothing is done yet.
 
     `values`: what was typed, or what is stored, by field name; of `checks` the values that are checked. `errors`: field
     name → sentence; "form" stands for the form as a whole. `danger` leads to the page that removes the thing.
@@ -88,6 +98,15 @@ class FormPage:
     crumbs: tuple[Crumb, ...] = ()
     tabs: tuple[Tab, ...] = ()
     danger: Action | None = None
+    method: Literal["post", "get"] = "post"
+
+    @property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """What is wrong, in the order of the questions."""
+        asked = [each for fieldset in self.fieldsets for each in fieldset.fields if each.kind != "hidden"]
+        here = [Mistake(self.errors[each.name], each.name, each.label) for each in asked if each.name in self.errors]
+        named = {mistake.field for mistake in here}
+        return (*here, *(Mistake(why) for name, why in self.errors.items() if name not in named))
 
     @property
     def multipart(self) -> bool:
@@ -118,3 +137,7 @@ class ConfirmPage:
     errors: Mapping[str, str] = field(default_factory=dict)
     crumbs: tuple[Crumb, ...] = ()
     danger: bool = True
+    shown: str = ""
+    """A text to read before: line breaks are kept."""
+    buttons: tuple[FieldButton, ...] = ()
+    """Beside the verb's: they send the same to where they say."""

@@ -9,12 +9,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from keystead_contracts.base import CertificateType
-from keystead_contracts.identity import SignInMethod
 from keystead_contracts.words import Words
-from keystead_enroll.domain.administration import Actor, Role
-from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed
-from keystead_enroll.domain.enrollment import EnrollmentForm
+from keystead_enroll.domain.administration import Actor
+from keystead_enroll.domain.enrollment import EnrollmentForm, WebFormAccount
 from keystead_enroll.domain.enrollment_inputs import FormInput
 from keystead_enroll.domain.lists import ACCOUNTS, FORMS
 from keystead_enroll.domain.search import Comparison, Criterion, Search
@@ -22,23 +19,19 @@ from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin import forms as verbs
 from keystead_enroll.usecases.admin.common import reach
 from keystead_enroll.usecases.admin.console import Visitor
+from keystead_enroll.web.console import form_questions as questions
 from keystead_enroll.web.console.accounts import account_columns, account_row
 from keystead_enroll.web.console.cells import copy, link, moment, several, text
 from keystead_enroll.web.console.choices import (
     METHODS,
     TYPES,
-    delegated_values,
     delegation_cell,
-    delegation_fields,
-    delegation_mistake,
-    delegation_of,
     every,
-    kept,
-    options,
     state_of,
 )
 from keystead_enroll.web.console.form_notices import notices_of
-from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage
+from keystead_enroll.web.console.form_questions import BASE, TOP
+from keystead_enroll.web.console.form_trial import TAB, add_trial_pages
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
 from keystead_enroll.web.console.navigation import HOME
@@ -47,7 +40,6 @@ from keystead_enroll.web.console.tools import ConsoleTools, Posted
 from keystead_enroll.web.console.widgets import (
     Action,
     Column,
-    Crumb,
     DetailPage,
     Empty,
     Fact,
@@ -58,19 +50,29 @@ from keystead_enroll.web.console.widgets import (
     Tab,
     Table,
 )
-from keystead_kit.drafts import Draft
 
 NAV = "forms"
-BASE = f"{HOME}/forms"
 ADDRESS = Words("address of the form")
-_TOP = Crumb(Words("Enrollment forms"), BASE)
 _TABS = (
     ("", Words("Details")),
     ("configuration", Words("Configuration")),
     ("accounts", Words("Accounts")),
     ("preview", Words("Preview")),
+    (TAB, Words("Test run")),
 )
-_CHECKS = ("methods", "organization_ids")
+
+
+def tabs_of(form: EnrollmentForm, current: str, accounts: Sequence[WebFormAccount]) -> tuple[Tab, ...]:
+    """The form's pages."""
+    own = f"{BASE}/{form.id}"
+    return tuple(
+        Tab(label, f"{own}/{key}" if key else own, key == current, len(accounts) if key == "accounts" else None)
+        for key, label in _TABS
+    )
+
+
+def _seen(tx: Transaction, actor: Actor, form: EnrollmentForm) -> list[WebFormAccount]:
+    return every(tx, actor, ACCOUNTS, Search((), (Criterion("form_id", Comparison.IS, form.id),)))
 
 
 class _Pages:
@@ -84,8 +86,7 @@ class _Pages:
     def detail(self, tx: Transaction, actor: Actor, form: EnrollmentForm, tab: str) -> DetailPage:
         """One of the form's tabs."""
         own = f"{BASE}/{form.id}"
-        within = Search((), (Criterion("form_id", Comparison.IS, form.id),))
-        accounts = every(tx, actor, ACCOUNTS, within)
+        accounts = _seen(tx, actor, form)
         manages = verbs.may_manage(actor, form.organization_ids, form.certificate_type)
         sections: Mapping[str, tuple[Section, ...]] = {
             "": self._details(tx, actor, form, manages),
@@ -98,11 +99,8 @@ class _Pages:
             title=form.name,
             subtitle=Words("{type} certificates", type=TYPES[form.certificate_type]),
             tag=state_of(form.active),
-            crumbs=(_TOP,),
-            tabs=tuple(
-                Tab(label, f"{own}/{key}" if key else own, key == tab, len(accounts) if key == "accounts" else None)
-                for key, label in _TABS
-            ),
+            crumbs=(TOP,),
+            tabs=tabs_of(form, tab, accounts),
             actions=actions,
             notices=notices_of(tx, actor, form, accounts),
             sections=sections[tab],
@@ -165,15 +163,16 @@ def router(tools: ConsoleTools) -> APIRouter:
             kind=Words("enrollment form"),
             definition=FORMS,
             given=FormInput,
-            values=_values,
+            values=questions.form_values,
             listing=lambda visitor: _listing(visitor, made),
             detail=lambda tx, actor, form, _request: made.detail(tx, actor, form, ""),
-            new=_new,
-            change=_change,
-            delete=_delete,
+            new=questions.new_form,
+            change=questions.change_form,
+            delete=questions.delete_form,
             create_verb=verbs.create_form,
             change_verb=verbs.change_form,
             delete_verb=verbs.delete_form,
+            sound=questions.SOUND,
         ),
     )
 
@@ -184,13 +183,14 @@ def router(tools: ConsoleTools) -> APIRouter:
                 page = made.detail(tx, visitor.actor, reached(tx, visitor, id), tab)
             return tools.render(request, visitor, page, NAV)
 
-    for tab, _ in _TABS[1:]:
+    for tab, _ in _TABS[1:-1]:
         add_tab(tab)
+    add_trial_pages(pages, tools, reached, lambda tx, visitor, form: tabs_of(form, TAB, _seen(tx, visitor.actor, form)))
 
     @pages.get(f"{BASE}/{{id}}/uri-extension")
     def ask_to_generate(request: Request, visitor: Here, id: str) -> Response:
         with tools.transactions.read() as tx:
-            page = _generate(visitor.actor, reached(tx, visitor, id))
+            page = questions.generate(visitor.actor, reached(tx, visitor, id))
         return tools.render(request, visitor, page, NAV)
 
     @pages.post(f"{BASE}/{{id}}/uri-extension")
@@ -201,7 +201,7 @@ def router(tools: ConsoleTools) -> APIRouter:
     @pages.get(f"{BASE}/{{id}}/withdraw")
     def ask_to_withdraw(request: Request, visitor: Here, id: str) -> Response:
         with tools.transactions.read() as tx:
-            page = _withdraw(visitor.actor, reached(tx, visitor, id))
+            page = questions.withdraw(visitor.actor, reached(tx, visitor, id))
         return tools.render(request, visitor, page, NAV)
 
     def switch(request: Request, visitor: Visitor, id: str, active: bool) -> Response:
@@ -224,13 +224,9 @@ def router(tools: ConsoleTools) -> APIRouter:
     return pages
 
 
-def _may_create(actor: Actor) -> bool:
-    return actor.scope.everything or any(grant.role is Role.RAO for grant in actor.scope.grants)
-
-
 def _listing(visitor: Visitor, made: _Pages) -> Listing[EnrollmentForm]:
     create = Action(Words("New enrollment form"), f"{BASE}/new", "primary")
-    mine = create if _may_create(visitor.actor) else None
+    mine = create if questions.may_create(visitor.actor) else None
     return Listing(
         FORMS,
         ListPage(
@@ -295,152 +291,3 @@ def _switch(form: EnrollmentForm) -> Action:
     if form.active:
         return Action(Words("Withdraw"), f"{own}/withdraw", "danger")
     return Action(Words("Offer again"), f"{own}/offer", method="post")
-
-
-def _manages(actor: Actor, form: EnrollmentForm) -> None:
-    if not verbs.may_manage(actor, form.organization_ids, form.certificate_type):
-        raise NotAllowed(Words("This form is not yours to change."))
-
-
-def _fieldsets(tx: Transaction, actor: Actor, form: EnrollmentForm | None) -> tuple[Fieldset, ...]:
-    client = form is None or form.certificate_type is CertificateType.CLIENT
-    methods = {method: words for method, words in METHODS.items() if client or method is not SignInMethod.SECRET_ID}
-    details = [FormField("name", Words("Name"), more={"maxlength": 128, "autocomplete": "off"})]
-    if form is None:
-        details.append(FormField("certificate_type", Words("Type"), "radios", options=options(TYPES)))
-    details += delegation_fields(tx, actor, form.organization_ids if form else ())
-    return (
-        Fieldset(
-            tuple(details),
-            Words("Details"),
-            Words("The address is generated when you create the form.") if form is None else "",
-        ),
-        Fieldset(
-            (
-                FormField(
-                    "methods",
-                    Words("Authentication types"),
-                    "checks",
-                    options=options(methods),
-                    hint=Words("Secret ID is for client forms only.") if form is None else "",
-                ),
-                FormField("help_text", Words("Help text"), "textarea", required=False, more={"maxlength": 2048}),
-                FormField(
-                    "help_link",
-                    Words("Help link"),
-                    "url",
-                    required=False,
-                    hint=Words("An address that begins with `https://` or `http://`."),
-                ),
-            ),
-            Words("Configuration"),
-        ),
-    )
-
-
-def _new(tx: Transaction, actor: Actor, draft: Draft, _request: Request) -> FormPage:
-    if not _may_create(actor):
-        raise NotAllowed(Words("Only administrators of whole organizations create forms."))
-    usual: dict[str, str | Sequence[str]] = {"certificate_type": "client", "methods": ["email"], "delegation": "listed"}
-    return FormPage(
-        title=Words("New enrollment form"),
-        action=f"{BASE}/new",
-        fieldsets=_fieldsets(tx, actor, None),
-        submit=Words("Create the form"),
-        cancel_url=BASE,
-        values=kept(draft, usual, _CHECKS),
-        errors=draft.errors,
-        crumbs=(_TOP,),
-    )
-
-
-def _change(tx: Transaction, actor: Actor, form: EnrollmentForm, draft: Draft) -> FormPage:
-    _manages(actor, form)
-    own = f"{BASE}/{form.id}"
-    return FormPage(
-        title=Words("Change the enrollment form"),
-        subtitle=form.name,
-        action=f"{own}/change",
-        fieldsets=_fieldsets(tx, actor, form),
-        submit=Words("Save"),
-        cancel_url=own,
-        values=kept(draft, _stored(form), _CHECKS),
-        errors=draft.errors,
-        crumbs=(_TOP, Crumb(form.name, own)),
-        danger=Action(Words("Delete this form"), f"{own}/delete", "danger"),
-    )
-
-
-def _confirm(actor: Actor, form: EnrollmentForm, verb: str, path: str, question: str, *effects: str) -> ConfirmPage:
-    _manages(actor, form)
-    own = f"{BASE}/{form.id}"
-    return ConfirmPage(
-        title=verb,
-        verb=verb,
-        action=f"{own}/{path}",
-        cancel_url=own,
-        question=question,
-        consequences=effects,
-        crumbs=(_TOP, Crumb(form.name, own)),
-    )
-
-
-def _generate(actor: Actor, form: EnrollmentForm) -> ConfirmPage:
-    return _confirm(
-        actor,
-        form,
-        Words("Generate a new address"),
-        "uri-extension",
-        Words("Give “{name}” a new address?", name=form.name),
-        Words("The address that people have now leads nowhere from then on."),
-        Words("Certificates and requests stay."),
-    )
-
-
-def _withdraw(actor: Actor, form: EnrollmentForm) -> ConfirmPage:
-    return _confirm(
-        actor,
-        form,
-        Words("Withdraw this form"),
-        "withdraw",
-        Words("Withdraw “{name}”?", name=form.name),
-        Words("Its address leads nowhere until you offer it again."),
-        Words("Certificates stay valid."),
-    )
-
-
-def _delete(_tx: Transaction, actor: Actor, form: EnrollmentForm) -> ConfirmPage:
-    return _confirm(
-        actor,
-        form,
-        Words("Delete this form"),
-        "delete",
-        Words("Delete “{name}”?", name=form.name),
-        Words("It can only be deleted while nothing refers to it."),
-        Words("This cannot be undone."),
-    )
-
-
-def _values(posted: Posted, form: EnrollmentForm | None) -> Mapping[str, object]:
-    mistakes = delegation_mistake(posted)
-    if mistakes:
-        raise InputRefused(mistakes)
-    return {
-        "name": posted.text("name"),
-        "certificate_type": form.certificate_type.value if form else posted.text("certificate_type"),
-        "methods": posted.many("methods"),
-        "help_text": posted.text("help_text").replace("\r\n", "\n"),
-        "help_link": posted.optional("help_link"),
-        "organization_ids": delegation_of(posted),
-        "active": form.active if form else True,
-    }
-
-
-def _stored(form: EnrollmentForm) -> dict[str, str | Sequence[str]]:
-    return {
-        "name": form.name,
-        "methods": [method.value for method in form.methods],
-        "help_text": form.help_text,
-        "help_link": form.help_link or "",
-        **delegated_values(form.organization_ids),
-    }

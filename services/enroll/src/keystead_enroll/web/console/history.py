@@ -8,9 +8,20 @@ from typing import Any
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor, AuditEntry, Grant
 from keystead_enroll.domain.lists import AUDIT, DEPARTMENTS, FORMS, ORGANIZATIONS, PROFILES
+from keystead_enroll.domain.revocation import RevocationReason
 from keystead_enroll.domain.search import Comparison, Criterion, ListDefinition, PageWanted, Search
 from keystead_enroll.ports import Transaction
-from keystead_enroll.web.console.choices import ASSURANCES, AUTHORIZATIONS, CSR_METHODS, KEYS, METHODS, TYPES
+from keystead_enroll.web.console.audit_words import field_words
+from keystead_enroll.web.console.cells import listed
+from keystead_enroll.web.console.choices import (
+    ASSURANCES,
+    AUTHORIZATIONS,
+    CSR_METHODS,
+    KEYS,
+    METHODS,
+    TYPES,
+    rule_words,
+)
 from keystead_enroll.web.console.places import role_cell
 from keystead_enroll.web.console.widgets import TimelineEntry
 
@@ -27,7 +38,10 @@ _VERBS = {
     "reject": Words("Declined"),
     "cancel": Words("Cancelled"),
     "remove": Words("Removed"),
+    "issue": Words("Issued"),
     "install": Words("Installed"),
+    "code-in-use": Words("Access code in use already"),
+    "fail": Words("Came to nothing"),
 }
 
 _REFERENCES: Mapping[str, ListDefinition[Any]] = {
@@ -41,6 +55,7 @@ _ENUMERATIONS: tuple[Mapping[Any, str], ...] = (ASSURANCES, AUTHORIZATIONS, CSR_
 _SHOWN: Mapping[str, str] = {
     "builtin": Words("Built-in CA"),
     "password": Words("Password and one-time code"),
+    **{reason.value: reason.words for reason in RevocationReason},
     **{str(value): words for each in _ENUMERATIONS for value, words in each.items()},
 }
 """Values that are names in the program, and the words for them."""
@@ -52,8 +67,10 @@ _NAMED = frozenset(
         "connector",
         "csr_method",
         "key_algorithms",
+        "method",
         "methods",
         "minimum_assurance",
+        "reason",
     }
 )
 """Fields that hold such values."""
@@ -85,17 +102,20 @@ def entry_of(tx: Transaction, actor: Actor, entry: AuditEntry) -> TimelineEntry:
 
 
 def _change(tx: Transaction, actor: Actor, name: str, value: object) -> tuple[str, str]:
+    told = field_words(name)
     if name == "grants" and isinstance(value, list):
-        return name, "; ".join(_role(tx, actor, Grant.from_plain(each)) for each in value)
+        return told, "; ".join(_role(tx, actor, Grant.from_plain(each)) for each in value)
+    if name == "idp_rules" and isinstance(value, list):
+        return told, listed(rule_words(rule) for rule in value) if value else ""
     if name in _NAMED:
         values = value if isinstance(value, list) else [value]
-        return name.replace("_", " "), _shown([_SHOWN.get(str(each), each) for each in values])
+        return told, listed(_SHOWN.get(str(each), str(each)) for each in values) if values else ""
     definition = _REFERENCES.get(name.removesuffix("s"))
     if definition is None:
-        return name.replace("_", " "), _shown(value)
+        return told, _shown(value)
     ids = value if isinstance(value, list) else [value] if value else []
     names = [getattr(tx.in_reach(definition, actor.scope, str(each)), "name", Words("not shown")) for each in ids]
-    return name.removesuffix("s").removesuffix("_id").replace("_", " "), _shown(names)
+    return told, listed(names) if names else ""
 
 
 def _role(tx: Transaction, actor: Actor, grant: Grant) -> str:

@@ -4,6 +4,7 @@ This module evaluates its annotations when pages are added, because some name wh
 import annotations` here.
 """
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -12,12 +13,13 @@ from keystead_contracts.words import Words
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.enrollment import LicenceTerms
 from keystead_enroll.domain.enrollment_inputs import LicenceInput
+from keystead_enroll.ports import Transactions
 from keystead_enroll.usecases.admin import licences as verbs
 from keystead_enroll.usecases.admin.common import masters_only
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.web.console.cells import moment, tag
-from keystead_enroll.web.console.form_widgets import Fieldset, FormField, FormPage
-from keystead_enroll.web.console.mistakes import checked
+from keystead_enroll.web.console.form_widgets import ConfirmPage, FieldButton, Fieldset, FormField, FormPage
+from keystead_enroll.web.console.mistakes import Rehearsal, done_or_told
 from keystead_enroll.web.console.navigation import HOME
 from keystead_enroll.web.console.tools import ConsoleTools, Posted
 from keystead_enroll.web.console.widgets import Action, Crumb, DetailPage, Fact, Section
@@ -48,19 +50,67 @@ def router(tools: ConsoleTools) -> APIRouter:
         return new_page(request, visitor, tools.draft(request))
 
     @pages.post(f"{BASE}/new")
-    def publish(request: Request, visitor: Here, posted: Sent) -> Response:
-        values = {"version": posted.text("version"), "text": posted.text("text").replace("\r\n", "\n")}
+    def look_at(request: Request, visitor: Here, posted: Sent) -> Response:
         try:
-            verbs.publish_licence(tools.transactions, tools.clock, visitor.actor, checked(LicenceInput, values))
+            wanted = _told(posted, lambda wanted: _publish(Rehearsal(tools.transactions), visitor, wanted))
         except InputRefused as refusal:
             return tools.again(request, posted, refusal, lambda draft: new_page(request, visitor, draft))
+        with tools.transactions.read() as tx:
+            offered = sum(form.active for form in tx.forms())
+            page = _preview(wanted, tx.licence(), offered)
+        return tools.render(request, visitor, page, NAV)
+
+    @pages.post(f"{BASE}/publish")
+    def publish(request: Request, visitor: Here, posted: Sent) -> Response:
+        if posted.flag("again"):
+            return new_page(request, visitor, posted.draft({}))
+        try:
+            _told(posted, lambda wanted: _publish(tools.transactions, visitor, wanted))
+        except InputRefused as refusal:
+            return new_page(request, visitor, posted.draft(refusal.fields), 422)
         return tools.done(request, BASE, "published")
 
-    def new_page(request: Request, visitor: Visitor, draft: Draft) -> Response:
+    def _publish(where: Transactions, visitor: Visitor, wanted: LicenceInput) -> LicenceInput:
+        verbs.publish_licence(where, tools.clock, visitor.actor, wanted)
+        return wanted
+
+    def new_page(request: Request, visitor: Visitor, draft: Draft, status: int = 200) -> Response:
         masters_only(visitor.actor, Words("publish licence terms"))
-        return tools.render(request, visitor, _new(draft), NAV)
+        return tools.render(request, visitor, _new(draft), NAV, status=status)
 
     return pages
+
+
+def _told(posted: Posted, verb: Callable[[LicenceInput], LicenceInput]) -> LicenceInput:
+    values = {"version": posted.text("version"), "text": posted.text("text").replace("\r\n", "\n")}
+    return done_or_told(LicenceInput, values, verb, verb, sound={"text": "-"}, beside={})
+
+
+def _preview(wanted: LicenceInput, now: LicenceTerms | None, offered: int) -> ConfirmPage:
+    effects = [
+        Words.plural(
+            "Whoever asks for a certificate accepts it from then on: {n} enrollment form is offered now.",
+            "Whoever asks for a certificate accepts it from then on: {n} enrollment forms are offered now.",
+            offered,
+        ),
+        Words("Requests and certificates that are there already keep the version that was accepted with them."),
+    ]
+    if now is not None:
+        effects.append(Words("Version {version} is superseded; you can still read it here.", version=now.version))
+    effects.append(Words("It cannot be changed any more: what is wrong in it is put right by another version."))
+    return ConfirmPage(
+        title=Words("Publish version {version}", version=wanted.version),
+        verb=Words("Publish this version"),
+        action=f"{BASE}/publish",
+        cancel_url=BASE,
+        question=Words("People will read this text:"),
+        shown=wanted.text,
+        consequences=tuple(effects),
+        hidden=(("version", wanted.version), ("text", wanted.text)),
+        buttons=(FieldButton("again", Words("Change the text")),),
+        crumbs=(_TOP, Crumb(Words("New version"), f"{BASE}/new")),
+        danger=False,
+    )
 
 
 def _overview(found: list[LicenceTerms]) -> DetailPage:
@@ -92,7 +142,7 @@ def _new(draft: Draft) -> FormPage:
         title=Words("New version of the licence terms"),
         action=f"{BASE}/new",
         fieldsets=(Fieldset(_FIELDS),),
-        submit=Words("Publish this version"),
+        submit=Words("Go on to the preview"),
         cancel_url=BASE,
         values=draft.values,
         errors=draft.errors,

@@ -13,6 +13,7 @@ from keystead_enroll.domain.administration_refusals import CursorInvalid, Search
 from keystead_enroll.domain.search import USUAL_ROWS, ListDefinition, Page, PageWanted, Search, parse_search
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin.console import Visitor
+from keystead_enroll.web.console.columns import COOKIE, hidden_columns, with_columns
 from keystead_enroll.web.console.tools import ConsoleTools
 from keystead_enroll.web.console.widgets import Chip, Column, ListPage, PageSize, Row, SearchBox, SearchField
 
@@ -55,7 +56,10 @@ def list_page(tools: ConsoleTools, request: Request, visitor: Visitor, listing: 
         plain = {key: value for key, value in kept.items() if value}
         return f"{listing.path}?{urlencode(plain)}" if plain else listing.path
 
-    return replace(
+    remembered = tools.context.cookies.get(request, COOKIE)
+    hidden = hidden_columns(request, remembered, definition.name, listing.page.columns)
+    kept = tuple((key, value) for key, value in (("q", text), ("sort", sort), ("limit", size)) if value)
+    page = replace(
         listing.page,
         columns=tuple(_column(column, definition, name, descending, url) for column in listing.page.columns),
         rows=tuple(rows),
@@ -65,7 +69,7 @@ def list_page(tools: ConsoleTools, request: Request, visitor: Visitor, listing: 
             text=text,
             fields=tuple(SearchField(n, f"{n}:{f.example}", f.meaning) for n, f in definition.fields.items()),
             chips=_chips(search, text, url),
-            hidden=tuple((key, value) for key, value in (("sort", sort), ("limit", size)) if value),
+            hidden=tuple((key, value) for key, value in kept if key != "q"),
             clear_url=url(q=""),
             error=error,
         ),
@@ -74,6 +78,7 @@ def list_page(tools: ConsoleTools, request: Request, visitor: Visitor, listing: 
         page_sizes=tuple(PageSize(each, url(limit=str(each)), each == limit) for each in SIZES),
         export_url=f"{listing.path}/export.csv?{urlencode({'q': text})}" if listing.exports else "",
     )
+    return with_columns(page, hidden, listing.path, kept, request, remembered, definition.name)
 
 
 def _read(

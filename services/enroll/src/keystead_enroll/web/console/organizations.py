@@ -21,7 +21,7 @@ from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, Form
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
 from keystead_enroll.web.console.navigation import HOME
-from keystead_enroll.web.console.resources import Place, add_pages
+from keystead_enroll.web.console.resources import Place, Standing, add_pages, asked_once, change_page, new_page
 from keystead_enroll.web.console.tools import ConsoleTools, Posted
 from keystead_enroll.web.console.widgets import (
     Action,
@@ -71,6 +71,7 @@ _FIELDS = (
         hint=Words("The value of schacHomeOrganization that stands for it."),
     ),
 )
+_SOUND: Mapping[str, object] = {"name": "-", "email_domains": [], "dns_domains": [], "home_organization": None}
 _INHERITS = Words("Without domains of its own it has those of the organization.")
 
 
@@ -95,6 +96,7 @@ def router(tools: ConsoleTools) -> APIRouter:
             create_verb=verbs.create_organization,
             change_verb=verbs.change_organization,
             delete_verb=verbs.delete_organization,
+            sound=_SOUND,
         ),
     )
     add_pages(
@@ -113,6 +115,7 @@ def router(tools: ConsoleTools) -> APIRouter:
             create_verb=verbs.create_department,
             change_verb=verbs.change_department,
             delete_verb=verbs.delete_department,
+            sound=_SOUND,
             home=lambda department: f"{BASE}/{department.organization_id}",
         ),
     )
@@ -178,94 +181,75 @@ def _detail(tx: Transaction, actor: Actor, organization: Organization, _request:
 
 def _new(_tx: Transaction, actor: Actor, draft: Draft, _request: Request) -> FormPage:
     masters_only(actor, Words("create organizations"))
-    return FormPage(
-        title=Words("New organization"),
-        action=f"{BASE}/new",
-        fieldsets=(Fieldset(_FIELDS),),
-        submit=Words("Create the organization"),
-        cancel_url=BASE,
-        values=draft.values,
-        errors=draft.errors,
-        crumbs=(_TOP,),
+    return new_page(
+        Words("New organization"),
+        BASE,
+        (Fieldset(_FIELDS),),
+        Words("Create the organization"),
+        draft.values,
+        draft,
+        (_TOP,),
     )
 
 
 def _change(_tx: Transaction, actor: Actor, organization: Organization, draft: Draft) -> FormPage:
     masters_only(actor, Words("change an organization's name and domains"))
-    own = f"{BASE}/{organization.id}"
-    return FormPage(
-        title=Words("Change the organization"),
-        subtitle=organization.name,
-        action=f"{own}/change",
-        fieldsets=(Fieldset(_FIELDS),),
-        submit=Words("Save"),
-        cancel_url=own,
-        values=draft.values or _stored(organization),
-        errors=draft.errors,
-        crumbs=(_TOP, Crumb(organization.name, own)),
-        danger=Action(Words("Delete this organization"), f"{own}/delete", "danger"),
+    return change_page(
+        _standing(organization),
+        Words("Change the organization"),
+        (Fieldset(_FIELDS),),
+        draft.values or _stored(organization),
+        draft,
+        delete=Words("Delete this organization"),
     )
 
 
 def _delete(_tx: Transaction, actor: Actor, organization: Organization) -> ConfirmPage:
     masters_only(actor, Words("delete organizations"))
-    own = f"{BASE}/{organization.id}"
-    return _confirm(
-        Words("Delete this organization"), organization.name, own, own, (_TOP, Crumb(organization.name, own))
-    )
+    return asked_once(_standing(organization), Words("Delete this organization"))
+
+
+def _standing(organization: Organization) -> Standing:
+    return Standing(f"{BASE}/{organization.id}", organization.name, (_TOP,))
 
 
 def _new_department(tx: Transaction, actor: Actor, draft: Draft, request: Request) -> FormPage:
     above_id = draft.values.get("organization_id") or request.query_params.get("organization", "")
-    organization = reach(tx, ORGANIZATIONS, actor, above_id, Words("organization"))
-    own = f"{BASE}/{organization.id}"
-    return FormPage(
-        title=Words("New department"),
-        subtitle=organization.name,
-        action=f"{DEPARTMENT_BASE}/new",
-        fieldsets=(Fieldset((FormField("organization_id", "", "hidden"), *_FIELDS), intro=_INHERITS),),
-        submit=Words("Create the department"),
-        cancel_url=own,
-        values={**draft.values, "organization_id": organization.id},
-        errors=draft.errors,
-        crumbs=(_TOP, Crumb(organization.name, own)),
+    above = _standing(reach(tx, ORGANIZATIONS, actor, above_id, Words("organization")))
+    return new_page(
+        Words("New department"),
+        DEPARTMENT_BASE,
+        (Fieldset((FormField("organization_id", "", "hidden"), *_FIELDS), intro=_INHERITS),),
+        Words("Create the department"),
+        {**draft.values, "organization_id": above_id},
+        draft,
+        above.crumbs,
+        subtitle=above.name,
+        back=above.own,
     )
 
 
 def _change_department(tx: Transaction, _actor: Actor, department: Department, draft: Draft) -> FormPage:
-    organization = tx.organization(department.organization_id)
-    own, above = f"{DEPARTMENT_BASE}/{department.id}", f"{BASE}/{organization.id}"
-    return FormPage(
-        title=Words("Change the department"),
-        subtitle=f"{department.name}, {organization.name}",
-        action=f"{own}/change",
-        fieldsets=(Fieldset(_FIELDS, intro=_INHERITS),),
-        submit=Words("Save"),
-        cancel_url=above,
-        values=draft.values or _stored(department),
-        errors=draft.errors,
-        crumbs=(_TOP, Crumb(organization.name, above)),
-        danger=Action(Words("Delete this department"), f"{own}/delete", "danger"),
+    above = tx.organization(department.organization_id)
+    return change_page(
+        _within(above, department, f"{BASE}/{above.id}"),
+        Words("Change the department"),
+        (Fieldset(_FIELDS, intro=_INHERITS),),
+        draft.values or _stored(department),
+        draft,
+        delete=Words("Delete this department"),
+        subtitle=f"{department.name}, {above.name}",
     )
 
 
 def _delete_department(tx: Transaction, _actor: Actor, department: Department) -> ConfirmPage:
-    organization = tx.organization(department.organization_id)
-    own = f"{DEPARTMENT_BASE}/{department.id}"
-    crumbs = (_TOP, Crumb(organization.name, f"{BASE}/{organization.id}"))
-    return _confirm(Words("Delete this department"), department.name, own, f"{own}/change", crumbs)
+    above = tx.organization(department.organization_id)
+    back = f"{DEPARTMENT_BASE}/{department.id}/change"
+    return asked_once(_within(above, department, back), Words("Delete this department"))
 
 
-def _confirm(verb: str, name: str, own: str, back: str, crumbs: tuple[Crumb, ...]) -> ConfirmPage:
-    return ConfirmPage(
-        title=verb,
-        verb=verb,
-        action=f"{own}/delete",
-        cancel_url=back,
-        question=Words("Delete “{name}”?", name=name),
-        consequences=(Words("It can only be deleted while nothing refers to it."), Words("This cannot be undone.")),
-        crumbs=crumbs,
-    )
+def _within(above: Organization, department: Department, back: str) -> Standing:
+    return Standing(f"{DEPARTMENT_BASE}/{department.id}", department.name, _standing(above).crumbs, back)
 
 
 def _place_values(posted: Posted) -> dict[str, object]:

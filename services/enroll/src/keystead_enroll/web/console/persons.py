@@ -20,8 +20,9 @@ from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, Form
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
 from keystead_enroll.web.console.navigation import HOME
-from keystead_enroll.web.console.places import PLACE, at_place, place_ids, place_name, place_options, place_value
-from keystead_enroll.web.console.resources import Place, add_pages
+from keystead_enroll.web.console.person_import import add_import_pages
+from keystead_enroll.web.console.places import AT_PLACE, PLACE, place_ids, place_name, place_options, place_value
+from keystead_enroll.web.console.resources import Place, Standing, add_pages, asked_once, change_page, new_page
 from keystead_enroll.web.console.tools import ConsoleTools, Posted
 from keystead_enroll.web.console.widgets import Action, Column, Crumb, DetailPage, Empty, Fact, ListPage, Row, Section
 from keystead_kit.drafts import Draft
@@ -42,6 +43,7 @@ def router(tools: ConsoleTools) -> APIRouter:
     pages = APIRouter(include_in_schema=False)
     passwords = tools.enroll.passwords
     persons_more.add_list_pages(pages, tools)
+    add_import_pages(pages, tools)
     add_pages(
         pages,
         tools,
@@ -57,9 +59,11 @@ def router(tools: ConsoleTools) -> APIRouter:
             new=_new,
             change=_change,
             delete=_delete,
-            create_verb=at_place(partial(verbs.create_person, passwords=passwords)),
-            change_verb=at_place(partial(verbs.change_person, passwords=passwords)),
+            create_verb=partial(verbs.create_person, passwords=passwords),
+            change_verb=partial(verbs.change_person, passwords=passwords),
             delete_verb=verbs.delete_person,
+            sound={"name": "-", "email": "any@example.org", "upn": None, "organization_id": "", "department_id": None},
+            beside=AT_PLACE,
         ),
     )
     persons_more.add_person_pages(pages, tools)
@@ -165,54 +169,46 @@ def _fields(tx: Transaction, actor: Actor, *, stays_in: str = "") -> tuple[FormF
 
 
 def _new(tx: Transaction, actor: Actor, draft: Draft, _request: Request) -> FormPage:
-    return FormPage(
-        title=Words("New person"),
-        action=f"{BASE}/new",
-        fieldsets=(Fieldset(_fields(tx, actor)),),
-        submit=Words("Add the person"),
-        cancel_url=BASE,
-        values=draft.values,
-        errors=draft.errors,
-        crumbs=(TOP,),
+    return new_page(
+        Words("New person"),
+        BASE,
+        (Fieldset(_fields(tx, actor)),),
+        Words("Add the person"),
+        draft.values,
+        draft,
+        (TOP,),
     )
 
 
 def _change(tx: Transaction, actor: Actor, person: Person, draft: Draft) -> FormPage:
-    own = f"{BASE}/{person.id}"
     stored = {
         "name": person.name,
         "email": person.email,
         "upn": person.upn or "",
         PLACE: place_value(person.organization_id, person.department_id),
     }
-    return FormPage(
-        title=Words("Change the person"),
-        subtitle=person.name,
-        action=f"{own}/change",
-        fieldsets=(Fieldset(_fields(tx, actor, stays_in=person.organization_id)),),
-        submit=Words("Save"),
-        cancel_url=own,
-        values=draft.values or stored,
-        errors=draft.errors,
-        crumbs=(TOP, Crumb(person.name, own)),
-        danger=Action(Words("Delete this person"), f"{own}/delete", "danger"),
+    return change_page(
+        _standing(person),
+        Words("Change the person"),
+        (Fieldset(_fields(tx, actor, stays_in=person.organization_id)),),
+        draft.values or stored,
+        draft,
+        delete=Words("Delete this person"),
     )
 
 
 def _delete(_tx: Transaction, _actor: Actor, person: Person) -> ConfirmPage:
-    own = f"{BASE}/{person.id}"
-    return ConfirmPage(
-        title=Words("Delete this person"),
-        verb=Words("Delete this person"),
-        action=f"{own}/delete",
-        cancel_url=own,
+    return asked_once(
+        _standing(person),
+        Words("Delete this person"),
+        Words("They can no longer sign in with their Secret ID."),
+        Words("Certificates that they have stay valid."),
         question=Words("Delete {name} <{email}>?", name=person.name, email=person.email),
-        consequences=(
-            Words("They can no longer sign in with their Secret ID."),
-            Words("Certificates that they have stay valid."),
-        ),
-        crumbs=(TOP, Crumb(person.name, own)),
     )
+
+
+def _standing(person: Person) -> Standing:
+    return Standing(f"{BASE}/{person.id}", person.name, (TOP,))
 
 
 def _values(posted: Posted, _person: Person | None) -> dict[str, object]:

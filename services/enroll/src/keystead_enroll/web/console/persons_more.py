@@ -1,18 +1,15 @@
-"""What can be done with persons besides: import, export, Secret IDs, invitations.
+"""What can be done with persons besides: export, Secret IDs, invitations.
 
 This module evaluates its annotations when pages are added, because they name what is at hand: no `from __future__
 import annotations` here.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from keystead_contracts.words import Words
-from keystead_enroll.csv_text import CsvRefused
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.lists import FORMS, PERSONS
@@ -22,70 +19,34 @@ from keystead_enroll.domain.search import PageWanted, parse_search
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin import persons as verbs
 from keystead_enroll.usecases.admin.console import Visitor
-from keystead_enroll.usecases.admin.person_import import MOST_OCTETS, Imported, import_persons
 from keystead_enroll.web.api.persons import EXPORTED, exported
 from keystead_enroll.web.console.cells import text
-from keystead_enroll.web.console.form_widgets import ConfirmPage, FieldButton, Fieldset, FormField, FormPage, Option
+from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage, Option
 from keystead_enroll.web.console.mistakes import checked
 from keystead_enroll.web.console.navigation import HOME
 from keystead_enroll.web.console.once import PAGE_KEY, once_of, page_key, shown_once
 from keystead_enroll.web.console.tools import ConsoleTools, Posted
 from keystead_enroll.web.console.widgets import (
     Action,
-    Column,
     Crumb,
     DetailPage,
-    Fact,
     Notice,
-    Row,
-    Section,
-    Table,
 )
 from keystead_enroll.web.csv_download import csv_of_list
 from keystead_kit.drafts import Draft
 
 NAV, BASE = "persons", f"{HOME}/persons"
 TOP = Crumb(Words("Persons"), BASE)
-_SHOWN_MISTAKES = 200
-NO_ERRORS: Mapping[str, str] = MappingProxyType({})
 
 
 def add_list_pages(pages: APIRouter, tools: ConsoleTools) -> None:
     """The pages about all persons; they come before those about one."""
     Here = Annotated[Visitor, Depends(tools.visitor)]
-    Sent = Annotated[Posted, Depends(tools.posted)]
 
     @pages.get(f"{BASE}/export.csv")
     def export(visitor: Here, q: str = "") -> Response:
         wanted = PageWanted(parse_search(q, PERSONS.fields, tools.clock.now()))
         return csv_of_list(tools.transactions, PERSONS, visitor.actor, wanted, EXPORTED, exported)
-
-    @pages.get(f"{BASE}/import")
-    def show_import(request: Request, visitor: Here) -> Response:
-        return tools.render(request, visitor, _import_page(), NAV)
-
-    @pages.post(f"{BASE}/import")
-    def take_import(request: Request, visitor: Here, posted: Sent) -> Response:
-        content = posted.files.get("file", b"")
-        try:
-            if not content:
-                raise InputRefused({"file": Words("Choose a file.")})
-            if len(content) > MOST_OCTETS:
-                raise InputRefused({"file": Words("The file has more than 5 MiB. Split it.")})
-            done = import_persons(
-                tools.transactions,
-                tools.clock,
-                visitor.actor,
-                content,
-                passwords=tools.enroll.passwords,
-                dry_run=posted.flag("check"),
-            )
-        except CsvRefused as refusal:
-            page = _import_page({"file": Words("{what} {now}", what=refusal.detail, now=refusal.advice)})
-            return tools.render(request, visitor, page, NAV, status=422)
-        except InputRefused as refusal:
-            return tools.render(request, visitor, _import_page(refusal.fields), NAV, status=422)
-        return tools.render(request, visitor, _imported_page(done), NAV)
 
 
 def add_person_pages(pages: APIRouter, tools: ConsoleTools) -> None:
@@ -210,75 +171,3 @@ def _nowhere_to_invite(person: Person) -> DetailPage:
         actions=(Action(Words("Back"), own),),
         notices=(Notice(told, "warn", action=Action(Words("Enrollment forms"), f"{HOME}/forms")),),
     )
-
-
-def _import_page(errors: Mapping[str, str] = NO_ERRORS) -> FormPage:
-    return FormPage(
-        title=Words("Import persons"),
-        action=f"{BASE}/import",
-        intro=(
-            Words(
-                "A CSV file in UTF-8, with a first line that names its columns, in any order: email, name, "
-                "organization, and if you like department, upn, secret_id. Who is there already is changed, nobody is "
-                "deleted. A column that is not in the file, and an empty Secret ID, leave things as they are."
-            )
-        ),
-        fieldsets=(
-            Fieldset(
-                (
-                    FormField(
-                        "file",
-                        Words("File"),
-                        "file",
-                        hint=Words("At most 5 MiB and 10,000 rows. Check it first to see what would happen."),
-                        more={"accept": ".csv,text/csv"},
-                        button=FieldButton("check", Words("Check only")),
-                    ),
-                )
-            ),
-        ),
-        submit=Words("Import"),
-        cancel_url=BASE,
-        errors=errors,
-        crumbs=(TOP,),
-    )
-
-
-def _imported_page(done: Imported) -> DetailPage:
-    """What was done, or would be."""
-    own = f"{BASE}/import"
-    again = Action(
-        Words("Import it: choose the file again") if done.dry_run else Words("Import another file"), own, "primary"
-    )
-    counts = tuple(
-        Fact(label, text(number))
-        for label, number in (
-            (Words("Added"), done.created),
-            (Words("Changed"), done.changed),
-            (Words("As they are already"), done.unchanged),
-            (Words("Left out"), done.refused),
-        )
-    )
-    good = Words("Nothing was changed: this is what would happen.") if done.dry_run else Words("The file was imported.")
-    notice = Notice(good, "warn" if done.refused else "good")
-    return DetailPage(
-        title=Words("Check of the file") if done.dry_run else Words("Import of the file"),
-        crumbs=(TOP, Crumb(Words("Import persons"), own)),
-        actions=(again, Action(Words("All persons"), BASE)),
-        notices=(notice,),
-        sections=(Section(Words("Rows"), facts=counts), *_mistakes(done)),
-    )
-
-
-def _mistakes(done: Imported) -> tuple[Section, ...]:
-    if not done.mistakes:
-        return ()
-    shown = done.mistakes[:_SHOWN_MISTAKES]
-    rows = tuple(Row("", (text(each.line), text(each.field or Words("the row")), text(each.reason))) for each in shown)
-    columns = (
-        Column("line", Words("Line"), narrow=True),
-        Column("field", Words("Column"), narrow=True),
-        Column("reason", Words("Reason")),
-    )
-    more = "" if len(shown) == len(done.mistakes) else Words("The first {number} of them.", number=_SHOWN_MISTAKES)
-    return (Section(Words("What is wrong with those that were left out"), table=Table(columns, rows), intro=more),)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import wraps
-from typing import ParamSpec, TypeVar
 
 from keystead_contracts.base import CertificateType
 from keystead_contracts.words import Words
@@ -12,13 +10,16 @@ from keystead_enroll.domain.administration import Actor, Grant, Role
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.enrollment import Department, Organization
 from keystead_enroll.ports import Transaction
-from keystead_enroll.web.console.cells import Cell, several, text
+from keystead_enroll.web.console.cells import Cell, listed, several, text
 from keystead_enroll.web.console.form_widgets import FieldButton, Fieldset, FormField, Option
+from keystead_enroll.web.console.mistakes import Wrong
 from keystead_enroll.web.console.tools import Posted
 
-P = ParamSpec("P")
-R = TypeVar("R")
 PLACE = "place"
+AT_PLACE: Mapping[str, str] = {"organization_id": PLACE, "department_id": PLACE}
+"""Mistakes about organization and department stand beside the one question about both."""
+AT_ROLES: Mapping[str, str] = {"grants": "grant-0"}
+"""Mistakes about roles stand beside the first question about them."""
 MASTER = "mrao"
 MOST_ROLES = 100
 TYPE_WORDS = {
@@ -71,20 +72,6 @@ def place_name(tx: Transaction, organization_id: str, department_id: str | None)
     return f"{name}, {tx.department(department_id).name}" if department_id else name
 
 
-def at_place(verb: Callable[P, R]) -> Callable[P, R]:
-    """`verb` whose mistakes about organization and department stand beside the one question about both."""
-
-    @wraps(verb)
-    def placed(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return verb(*args, **kwargs)
-        except InputRefused as refusal:
-            ids = ("organization_id", "department_id")
-            raise InputRefused({PLACE if name in ids else name: why for name, why in refusal.fields.items()}) from None
-
-    return placed
-
-
 # Roles
 
 
@@ -97,10 +84,11 @@ def _role(tx: Transaction, grant: Grant) -> Cell:
     organization = tx.get(Organization, grant.organization_id) if grant.organization_id else None
     department = tx.get(Department, grant.department_id) if grant.department_id else None
     place = "".join(f", {each.name}" for each in (organization, department) if each)
-    types = "" if len(grant.certificate_types) == len(CertificateType) else ", ".join(sorted(grant.certificate_types))
+    some = len(grant.certificate_types) < len(CertificateType)
+    types = listed(TYPE_WORDS[kind] for kind in CertificateType if kind in grant.certificate_types)
     return text(
         Words("{role}{place}", role=ROLE_WORDS[grant.role], place=place),
-        Words("only {types}", types=types) if types else "",
+        Words("only {types}", types=types) if some else "",
     )
 
 
@@ -170,23 +158,24 @@ def typed_roles(values: Mapping[str, str], count: int) -> dict[str, str | Sequen
     return answers
 
 
-def given_roles(posted: Posted, *, needed: bool = True) -> list[dict[str, object]]:
-    """The roles of a form that was sent, as `GrantInput` has them. Raises InputRefused, without a mistake where only
+def given_roles(posted: Posted, *, needed: bool = True) -> list[dict[str, object]] | Wrong:
+    """The roles of a form that was sent, as `GrantInput` has them. Raises InputRefused, without a mistake, where only
     one more role was asked for."""
     if posted.text("more_roles"):
         raise InputRefused({})
     roles: list[dict[str, object]] = []
+    lacking: dict[str, str] = {}
     for number in range(role_count({"roles": posted.text("roles")}, ())):
         place, types = posted.text(f"grant-{number}"), posted.many(f"grant-{number}-types")
         if not place:
             continue
         if not types:
-            raise InputRefused({f"grant-{number}-types": Words("Choose at least one kind of certificate.")})
+            lacking[f"grant-{number}-types"] = Words("Choose at least one kind of certificate.")
         where = {} if place == MASTER else place_ids(place)
         roles.append({"role": _role_of(place), "certificate_types": types, **where})
     if needed and not roles:
-        raise InputRefused({"grant-0": Words("Choose a place.")})
-    return roles
+        lacking["grant-0"] = Words("Choose a place.")
+    return Wrong(lacking) if lacking else roles
 
 
 def _role_of(place: str) -> str:
@@ -196,18 +185,3 @@ def _role_of(place: str) -> str:
 def _grant(organization_id: str, department_id: str | None, types: Iterable[CertificateType]) -> Grant:
     role = Role.DRAO if department_id else Role.RAO
     return Grant(role, organization_id, department_id, frozenset(types))
-
-
-def at_roles(verb: Callable[P, R]) -> Callable[P, R]:
-    """`verb` whose mistakes about roles stand beside the first question about them."""
-
-    @wraps(verb)
-    def answered(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return verb(*args, **kwargs)
-        except InputRefused as refusal:
-            raise InputRefused(
-                {"grant-0" if name == "grants" else name: why for name, why in refusal.fields.items()}
-            ) from None
-
-    return answered

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request
 from keystead_contracts.base import CertificateType
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
-from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.certificates import ALLOWED_EXTENDED_KEY_USAGES, DEFAULT_EXTENDED_KEY_USAGES
 from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.enrollment_inputs import ProfileInput
@@ -24,10 +23,10 @@ from keystead_enroll.web.console.choices import (
     ASSURANCES,
     KEYS,
     TYPES,
+    USAGES,
     delegated_values,
     delegation_cell,
     delegation_fields,
-    delegation_mistake,
     delegation_of,
     kept,
     options,
@@ -37,7 +36,7 @@ from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, Form
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
 from keystead_enroll.web.console.navigation import HOME
-from keystead_enroll.web.console.resources import Place, add_pages
+from keystead_enroll.web.console.resources import Place, Standing, add_pages, asked_once, change_page, new_page
 from keystead_enroll.web.console.tools import ConsoleTools, Posted
 from keystead_enroll.web.console.widgets import (
     Action,
@@ -56,6 +55,11 @@ NAV = "profiles"
 BASE = f"{HOME}/profiles"
 _TOP = Crumb(Words("Certificate profiles"), BASE)
 _CHECKS = ("key_algorithms", "extended_key_usages", "organization_ids")
+_SOUND: Mapping[str, object] = {
+    "name": "-", "description": "", "subject": "CN=any", "subject_alternative_names": [], "extended_key_usages": [],
+    "policy_oids": [], "key_algorithms": ["ec-p256"], "minimum_assurance": "claimed", "term_days": [365],
+    "renewal_window_days": 30, "notice_days": [], "organization_ids": [], "idp_groups": [], "device_name_pattern": "",
+}  # fmt: skip
 
 
 def router(tools: ConsoleTools) -> APIRouter:
@@ -80,6 +84,7 @@ def router(tools: ConsoleTools) -> APIRouter:
             create_verb=lambda transactions, clock, *rest: verbs.create_profile(transactions, clock, linter, *rest),
             change_verb=lambda transactions, clock, *rest: verbs.change_profile(transactions, clock, linter, *rest),
             delete_verb=verbs.delete_profile,
+            sound=_SOUND,
         ),
     )
     return pages
@@ -134,7 +139,7 @@ def _detail(tx: Transaction, actor: Actor, profile: CertificateProfile, _request
                 Fact(Words("CA connector"), text(Words("Built-in CA"))),
                 Fact(Words("Subject"), code(profile.subject)),
                 Fact(Words("Alternative names"), several([code(san) for san in profile.subject_alternative_names])),
-                Fact(Words("Extended key usages"), several([code(usage) for usage in usages])),
+                Fact(Words("Extended key usages"), several([text(USAGES.get(each, each), each) for each in usages])),
                 Fact(Words("Certificate policies"), several([code(oid) for oid in profile.policy_oids])),
             ),
         ),
@@ -194,7 +199,7 @@ def _fieldsets(tx: Transaction, actor: Actor, profile: CertificateProfile | None
                 ),
                 FormField(
                     "extended_key_usages", Words("Extended key usages"), "checks", required=False,
-                    options=tuple(Option(usage, usage) for usage in usages),
+                    options=tuple(Option(usage, USAGES.get(usage, usage), usage) for usage in usages),
                     hint=Words("Without any, those that are usual for the certificate type."),
                 ),
                 FormField(
@@ -254,53 +259,39 @@ def _new(tx: Transaction, actor: Actor, draft: Draft, _request: Request) -> Form
         "notice_days": "30, 14, 7, 1", "term_days": "365", "key_algorithms": ["ec-p256"],
         "subject": "CN={name|email}, O={organization}", "subject_alternative_names": "email:{email}",
     }  # fmt: skip
-    return FormPage(
-        title=Words("New certificate profile"),
-        action=f"{BASE}/new",
-        fieldsets=_fieldsets(tx, actor, None),
-        submit=Words("Create the profile"),
-        cancel_url=BASE,
-        values=kept(draft, usual | delegated_values(()), _CHECKS),
-        errors=draft.errors,
-        crumbs=(_TOP,),
+    return new_page(
+        Words("New certificate profile"),
+        BASE,
+        _fieldsets(tx, actor, None),
+        Words("Create the profile"),
+        kept(draft, usual | delegated_values(()), _CHECKS),
+        draft,
+        (_TOP,),
     )
 
 
 def _change(tx: Transaction, actor: Actor, profile: CertificateProfile, draft: Draft) -> FormPage:
     masters_only(actor, verbs.MASTERS_WORK)
-    own = f"{BASE}/{profile.id}"
-    return FormPage(
-        title=Words("Change the certificate profile"),
-        subtitle=profile.name,
-        action=f"{own}/change",
-        fieldsets=_fieldsets(tx, actor, profile),
-        submit=Words("Save"),
-        cancel_url=own,
-        values=kept(draft, _stored(profile), _CHECKS),
-        errors=draft.errors,
-        crumbs=(_TOP, Crumb(profile.name, own)),
-        danger=Action(Words("Delete this profile"), f"{own}/delete", "danger"),
+    return change_page(
+        _standing(profile),
+        Words("Change the certificate profile"),
+        _fieldsets(tx, actor, profile),
+        kept(draft, _stored(profile), _CHECKS),
+        draft,
+        delete=Words("Delete this profile"),
     )
 
 
 def _delete(_tx: Transaction, actor: Actor, profile: CertificateProfile) -> ConfirmPage:
     masters_only(actor, verbs.MASTERS_WORK)
-    own = f"{BASE}/{profile.id}"
-    return ConfirmPage(
-        title=Words("Delete this profile"),
-        verb=Words("Delete this profile"),
-        action=f"{own}/delete",
-        cancel_url=own,
-        question=Words("Delete “{name}”?", name=profile.name),
-        consequences=(Words("It can only be deleted while nothing refers to it."), Words("This cannot be undone.")),
-        crumbs=(_TOP, Crumb(profile.name, own)),
-    )
+    return asked_once(_standing(profile), Words("Delete this profile"))
+
+
+def _standing(profile: CertificateProfile) -> Standing:
+    return Standing(f"{BASE}/{profile.id}", profile.name, (_TOP,))
 
 
 def _values(posted: Posted, profile: CertificateProfile | None) -> Mapping[str, object]:
-    mistakes = delegation_mistake(posted)
-    if mistakes:
-        raise InputRefused(mistakes)
     kind = profile.certificate_type.value if profile else posted.text("certificate_type")
     return {
         "name": posted.text("name"),

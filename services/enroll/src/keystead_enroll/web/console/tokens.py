@@ -22,11 +22,11 @@ from keystead_enroll.web.console.cells import link, moment, text
 from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing, list_page
-from keystead_enroll.web.console.mistakes import checked
+from keystead_enroll.web.console.mistakes import Rehearsal, done_or_told
 from keystead_enroll.web.console.navigation import HOME
 from keystead_enroll.web.console.once import PAGE_KEY, once_of, page_key, shown_once
 from keystead_enroll.web.console.places import (
-    at_roles,
+    AT_ROLES,
     given_roles,
     role_cell,
     role_count,
@@ -110,14 +110,25 @@ def router(tools: ConsoleTools) -> APIRouter:
                 "days": posted.text("days"),
                 "grants": given_roles(posted, needed=False),
             }
-            wanted = checked(TokenInput, values)
             once = once_of(request, posted)
-            made = at_roles(verbs.create_token)(tools.transactions, tools.clock, visitor.actor, wanted, once)
+            made = done_or_told(
+                TokenInput,
+                values,
+                lambda wanted: verbs.create_token(tools.transactions, tools.clock, visitor.actor, wanted, once),
+                lambda wanted: verbs.create_token(Rehearsal(tools.transactions), tools.clock, visitor.actor, wanted),
+                sound={"name": "-", "days": 1},
+                beside=AT_ROLES,
+            )
         except InputRefused as refusal:
             return tools.again(request, posted, refusal, lambda draft: new_page(request, visitor, draft))
         advice = Words("Keep it like a password. A program sends it as `Authorization: Bearer ksa_…`.")
         page = shown_once(
-            Words("The token “{name}”", name=wanted.name), made.secret, Words("API token"), advice, TOKENS, (TOP,)
+            Words("The token “{name}”", name=posted.text("name").strip()),
+            made.secret,
+            Words("API token"),
+            advice,
+            TOKENS,
+            (TOP,),
         )
         response = tools.render(request, visitor, page, NAV)
         tools.context.drafts.forget(request, response)

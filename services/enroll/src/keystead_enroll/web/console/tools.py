@@ -15,8 +15,9 @@ from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Role, Scope
 from keystead_enroll.domain.administration_refusals import ConsoleClosed, InputRefused
 from keystead_enroll.usecases.admin.console import Visitor, visitor_of
+from keystead_enroll.web.console.columns import COOKIE, KEPT_SECONDS
 from keystead_enroll.web.console.navigation import navigation
-from keystead_enroll.web.console.widgets import LAYOUT, Frame, Notice
+from keystead_enroll.web.console.widgets import LAYOUT, Frame, ListPage, Notice
 from keystead_enroll.web.context import WebContext
 from keystead_kit.drafts import Draft
 from keystead_kit.http import client_address
@@ -126,6 +127,8 @@ class ConsoleTools:
             page.template, status=status, form_token=form_token, page=page, frame=frame
         )
         self.context.guard.remember(request, response, visit)
+        if isinstance(page, ListPage) and page.remembered is not None:
+            self.context.cookies.put(response, COOKIE, page.remembered, KEPT_SECONDS)
         return response
 
     def frame(self, request: Request, visitor: Visitor, nav: str, notice: Notice | None = None) -> Frame:
@@ -137,7 +140,7 @@ class ConsoleTools:
             email=visitor.administrator.email,
             name=visitor.administrator.name,
             role=role_words(visitor.actor.scope),
-            account_url="/auth/administrators/password",
+            account_url="/auth/administrators/account",
             notice=notice or (Notice(done, "warn" if done is DONE["unchosen"] else "good") if done else None),
         )
 

@@ -232,6 +232,8 @@ class ListPage:
     page_sizes: tuple[PageSize, ...] = ()
     export_url: str = ""
     picker: ColumnPicker | None = None
+    remembered: str | None = None
+    """What the browser is to remember of the columns from now on; None for what it does."""
     bulk: Bulk | None = None
 
 
