@@ -57,7 +57,8 @@ class Computer:
 
     def registry(self, key: str) -> str:
         """What is below a key; empty if it is not there."""
-        return self.wine.attempt(["reg.exe", "query", key, "/s"]).stdout
+        done = self.wine.attempt(["reg.exe", "query", key, "/s"])
+        return done.stdout if done.returncode == 0 else ""
 
     def stored(self, store: str) -> str:
         """The SHA-256 of each certificate of a store, as Python's own reader of Windows' stores sees them."""
