@@ -7,15 +7,19 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.support.person import Person
 
 from keystead_agent import __version__
+from keystead_agent.errors import ExitCode
+from keystead_agent.windows._comctl32 import IDNO, IDYES
+from keystead_agent.windows.dialog import TITLE
 from keystead_local.stack import Stack
 from keystead_local.up import REGISTRATION_TOKEN
 from keystead_windows import runtime
@@ -38,6 +42,7 @@ memory = win32process.GetProcessMemoryInfo(process)["WorkingSetSize"]
 print(json.dumps({"state": found["CurrentState"], "memory": memory}))
 """
 RUNNING = 4
+DESK = Path(__file__).with_name("desk.py")
 STORED = "import ssl, hashlib; print([hashlib.sha256(c).hexdigest() for c, *_ in ssl.enum_certificates('{}')])"
 
 
@@ -52,8 +57,20 @@ class Computer:
     def msiexec(self, *arguments: str | Path) -> None:
         self.wine.run(["msiexec.exe", *arguments, "/qn", "/l*v", r"C:\msi.log"])
 
-    def agent(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.wine.attempt([self.folder / "keystead-agent.exe", *arguments])
+    def agent(self, *arguments: str, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return self.wine.attempt([self.folder / "keystead-agent.exe", *arguments], variables)
+
+    def click(self, link: str, button: int = IDYES, times: int = 1) -> list[int]:
+        """What the programs end with that the scheme's command starts for `link`, when a person presses `button` in
+        each of their windows."""
+        done = self.wine.run([PYTHON / "python.exe", DESK, str(button), TITLE, str(times), link], limit=300)
+        codes: list[int] = json.loads(done)
+        return codes
+
+    def listed(self) -> list[str]:
+        """The serial number of each certificate that the agent shows."""
+        shown = json.loads(self.agent("list", "--no-test", "--json").stdout)
+        return sorted(each["serial_number"].lower() for each in shown)
 
     def registry(self, key: str) -> str:
         """What is below a key; empty if it is not there."""
@@ -82,18 +99,55 @@ def computer(wine: Wine, installer: Path, stack: Stack) -> Iterator[Computer]:
         windows.msiexec("/x", installer)
 
 
-@pytest.fixture(scope="module")
-def enrolled(computer: Computer, stack: Stack) -> Iterator[dict[str, bytes]]:
-    """The files that the person's page offers once the link's work is done."""
-    form = next(url for name, url in stack.forms.items() if "Staff" in name).rsplit("/", 1)[1]
-    with Person(stack.origin, stack.mailbox_url, "ada@example.org", timeout=120) as person:
+class Applicant:
+    """A person with a browser, signed in to the staff's form."""
+
+    def __init__(self, person: Person, form: str) -> None:
+        self.person, self.form = person, form
         person.sign_in(form)
         person.give_access_code(form, CODE)
-        person.submit(form, key_algorithm="rsa-2048")
-        done = computer.agent("enroll", "--yes", person.link())
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert person.wait_until_over()["state"] == "installed"
-        yield person.certificate_files()
+
+    def first_link(self) -> str:
+        self.person.submit(self.form, key_algorithm="rsa-2048")
+        return self.person.link()
+
+    def renewal_link(self) -> str:
+        """The link of a new request, made by *Renew* on the page of the newest certificate."""
+        browser = self.person.browser
+        listed = browser.get(f"/e/{self.form}/certificates")
+        own = next(link for link in listed.links if re.search(r"/certificates/\w+$", link))
+        renew = next(link for link in browser.get(own).links if "/request?renew=" in link)
+        done = browser.submit(browser.get(renew).form_with("key_algorithm"), target="link", licence="on")
+        assert "/orders/" in done.url, done.text[:300]
+        self.person.order_path = httpx.URL(done.url).path
+        return self.person.link()
+
+    def certificate(self) -> dict[str, bytes]:
+        """The files that the order's page offers once the link's work is done."""
+        assert self.person.wait_until_over()["state"] == "installed"
+        return self.person.certificate_files()
+
+
+@pytest.fixture(scope="module")
+def applicant(stack: Stack) -> Iterator[Applicant]:
+    form = next(url for name, url in stack.forms.items() if "Staff" in name).rsplit("/", 1)[1]
+    with Person(stack.origin, stack.mailbox_url, "ada@example.org", timeout=120) as person:
+        yield Applicant(person, form)
+
+
+@pytest.fixture(scope="module")
+def used_link(computer: Computer, applicant: Applicant) -> str:
+    """The link with which the first certificate was enrolled."""
+    link = applicant.first_link()
+    done = computer.agent("enroll", "--yes", link)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return link
+
+
+@pytest.fixture(scope="module")
+def enrolled(applicant: Applicant, used_link: str) -> dict[str, bytes]:
+    """The first certificate's files."""
+    return applicant.certificate()
 
 
 def wait_for(true: Callable[[], object], what: str, seconds: float = 120) -> None:
@@ -166,11 +220,62 @@ def test_the_list_names_store_provider_and_container(computer: Computer, enrolle
     assert re.search(r"tp-[0-9a-f]{8}-", listed)
 
 
-def test_a_link_is_good_once(computer: Computer, stack: Stack, enrolled: dict[str, bytes]) -> None:
-    listed = computer.agent("list", "--no-test", "--json").stdout
-    again = computer.agent("enroll", "--yes", f"keystead://enroll?server={stack.origin}&claim=" + "B" * 43)
-    assert again.returncode != 0
-    assert computer.agent("list", "--no-test", "--json").stdout == listed
+def test_a_link_that_was_used_does_nothing_more(computer: Computer, enrolled: dict[str, bytes], used_link: str) -> None:
+    listed, stored = computer.listed(), computer.stored("MY")
+    computer.agent("enroll", "--yes", used_link)
+    assert (computer.listed(), computer.stored("MY")) == (listed, stored)
+
+
+def test_a_link_that_was_used_is_refused_to_another(
+    computer: Computer, enrolled: dict[str, bytes], used_link: str
+) -> None:
+    stored = computer.stored("MY")
+    elsewhere = {"KEYSTEAD_AGENT_STATE_DIR": r"C:\elsewhere"}
+    refused = computer.agent("enroll", "--yes", used_link, variables=elsewhere)
+    assert refused.returncode == ExitCode.FAILED, refused.stdout + refused.stderr
+    assert computer.stored("MY") == stored
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        'keystead://enroll?server=x" --yes "claim=y',
+        'keystead://enroll" enroll --yes "keystead://enroll',
+        "keystead://enroll?server=https%3A%2F%2Fevil.example&claim=" + "A" * 43,
+        "--help",
+    ],
+)
+def test_a_link_that_plays_tricks_with_the_command_line_or_names_another_server_is_refused(
+    computer: Computer, enrolled: dict[str, bytes], link: str
+) -> None:
+    before = computer.listed()
+    (code,) = computer.click(link)
+    assert code in (ExitCode.USAGE, ExitCode.REFUSED)
+    assert computer.listed() == before
+
+
+def test_a_person_who_says_no_renews_nothing_and_whose_yes_renews(
+    computer: Computer, applicant: Applicant, enrolled: dict[str, bytes]
+) -> None:
+    before, link = computer.listed(), applicant.renewal_link()
+    assert computer.click(link, IDNO) == [ExitCode.REFUSED]
+    assert computer.listed() == before
+    assert computer.click(link) == [ExitCode.DONE]
+    (renewed,) = fingerprints(applicant.certificate()["certificate.pem"])
+    (first,) = fingerprints(enrolled["certificate.pem"])
+    # the one that it renews stays until its person, or the server, has it removed
+    assert {renewed, first} <= set(re.findall(r"\w{64}", computer.stored("MY")))
+    assert len(computer.listed()) == len(before) + 1
+
+
+def test_two_clicks_at_once_make_one_certificate(
+    computer: Computer, applicant: Applicant, enrolled: dict[str, bytes]
+) -> None:
+    before = computer.listed()
+    assert ExitCode.DONE in computer.click(applicant.renewal_link(), times=2)
+    (made,) = fingerprints(applicant.certificate()["certificate.pem"])
+    assert made in computer.stored("MY")
+    assert len(computer.listed()) == len(before) + 1
 
 
 def test_figures(computer: Computer, installer: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from keystead_agent.journal import ClaimEntry, Clock, JobEntry, Journal
 from keystead_agent.keystore import KeyStores
 from keystead_agent.machine_info import machine_info
 from keystead_agent.settings import Settings
-from keystead_contracts.agent import DeviceJob, MachineInfo
+from keystead_contracts.agent import DeviceJob, MachineInfo, RegistrationReply
 
 if TYPE_CHECKING:
     from keystead_agent.client import ServerClient
@@ -38,6 +38,7 @@ class Machine:
     journal: Journal
     now: Clock
     pid: int = field(default_factory=os.getpid)
+    machine_keys: bool = False
 
     @classmethod
     def of(cls, settings: Settings, now: Clock, *, machine_keys: bool = False) -> Machine:
@@ -49,9 +50,10 @@ class Machine:
             store=CertificateStore(settings.state_dir, platform_store(settings)),
             journal=Journal(settings.state_dir, now),
             now=now,
+            machine_keys=machine_keys,
         )
 
-    def recover(self, waiting: Callable[[int], None]) -> None:
+    def recover(self, waiting: Callable[[int], None] | None = None) -> None:
         """Makes the state directory and tidies what a crash left; before anything is written. `waiting` is told the
         process that is waited for. Raises StoreUnwritable, AgentBusy."""
         with self.working(START_PATIENCE, waiting):
@@ -134,6 +136,12 @@ class Machine:
     def _discard_key(self, server: str, order_id: str) -> None:
         with suppress(KeyLost, OrderOfAnotherServer):  # what cannot be read, or is another's, stays for a person to see
             self.store.discard_pending(server, order_id)
+
+    def register(self, server: str, token: str) -> RegistrationReply:
+        """Registers this machine with the server at origin `server`; see `register.register`."""
+        from keystead_agent.register import register
+
+        return register(self, server, token, replace=False, waiting=lambda _pid: None)
 
     def assertion(self, origin: str) -> str:
         """A signed assertion of the registered device for the server at `origin`."""

@@ -15,11 +15,11 @@ from keystead_agent.journal import DEVICE, ClaimEntry, JobEntry
 from keystead_agent.machine import Machine
 from keystead_agent.memory import give_back_memory
 from keystead_agent.worker import Tell, Tokens, Worker
-from keystead_contracts.agent import DeviceJob, MachineInfo, TokenRequest
+from keystead_contracts.agent import DeviceJob, MachineInfo, RegistrationReply, TokenRequest
 
 
 class Hands(Protocol):
-    """Who has the keys of a process that runs for ever: `helper.Helper` where processes can be forked."""
+    """Who has the keys of a process that runs for ever: `helper.Helper`."""
 
     def info(self) -> MachineInfo:
         """See `Machine.info`."""
@@ -29,6 +29,9 @@ class Hands(Protocol):
 
     def assertion(self, origin: str) -> str:
         """See `Machine.assertion`."""
+
+    def register(self, server: str, token: str) -> RegistrationReply:
+        """See `Machine.register`."""
 
     def tidy(self) -> None:
         """Frees what is not in use."""

@@ -15,7 +15,7 @@ from keystead_agent.local.server import Listener, LocalServer
 from keystead_agent.machine import Machine
 from keystead_agent.run import Hands, run
 from keystead_agent.worker import Tell
-from keystead_contracts.agent import DeviceJob, MachineInfo
+from keystead_contracts.agent import DeviceJob, MachineInfo, RegistrationReply
 
 REGISTRATION_PAUSE = 5.0
 """Seconds between two looks whether the computer was registered meanwhile."""
@@ -45,6 +45,11 @@ class Gate:
         with self._mutex:
             return self._hands.assertion(origin)
 
+    def register(self, server: str, token: str) -> RegistrationReply:
+        """See `Machine.register`."""
+        with self._mutex:
+            return self._hands.register(server, token)
+
     def tidy(self) -> None:
         """See `Helper.tidy`."""
         self._hands.tidy()
@@ -61,7 +66,7 @@ def serve(machine: Machine, hands: Hands, listener: Listener, *, stop: Stop, tel
         told = False
         while True:
             pause = REGISTRATION_PAUSE
-            ordered = follow_order(machine, tell)
+            ordered = follow_order(machine.settings.state_dir, hands, tell)
             try:
                 run(machine, hands, stop=stop, tell=tell)
             except NotRegistered:
