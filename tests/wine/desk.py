@@ -9,9 +9,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-
-assert sys.platform == "win32"  # for the type checker
-
 import time
 import winreg
 
