@@ -49,7 +49,11 @@ class Installed:
             SCRIPT.format(
                 path=sys.path,
                 pipe=self.pipe,
-                environment={"KEYSTEAD_AGENT_STATE_DIR": str(folder / "state"), "KEYSTEAD_AGENT_SERVERS": ""},
+                environment={
+                    "KEYSTEAD_AGENT_STATE_DIR": str(folder / "state"),
+                    "KEYSTEAD_AGENT_SERVERS": "",
+                    "PYTHONPATH": os.pathsep.join(sys.path),  # for the process that has the keys
+                },
             ),
             encoding="utf-8",
         )
