@@ -32,7 +32,8 @@ def main(button: str, title: str, times: str, link: str) -> None:
 def press(window: int, title: str, button: int) -> bool:
     """Goes on with the next window."""
     if win32gui.GetWindowText(window) == title:
-        win32gui.PostMessage(window, win32con.WM_COMMAND, button, 0)
+        for each in (button, win32con.IDOK):  # the one that the window does not have does nothing
+            win32gui.PostMessage(window, win32con.WM_COMMAND, each, 0)
     return True
 
 

@@ -39,7 +39,11 @@ class Spawned:
 
     def __init__(self, machine: Machine, idle_limit: float, command: Sequence[str] = ()) -> None:
         self._process = subprocess.Popen(
-            command or _command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, creationflags=_flags()
+            command or _command(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if sys.stderr is None else None,
+            creationflags=_flags(),
         )
         self._requests = cast(BinaryIO, self._process.stdin)
         self._answers = _arriving(cast(BinaryIO, self._process.stdout))
