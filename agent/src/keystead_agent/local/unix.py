@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,8 @@ _CREDENTIALS = struct.Struct("3i")
 _SESSIONS = Path("/run/systemd/users")
 """One file for each user id that is logged in (systemd-logind)."""
 CONNECT_LIMIT = 5.0
+ACCEPT_PAUSE = 0.2
+"""Seconds until a connection that could not be taken, for want of descriptors or memory, is tried again."""
 
 
 class UnixConnection:
@@ -58,6 +61,7 @@ class UnixListener:
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._closed = False
         try:
             path.unlink(missing_ok=True)
             self._socket.bind(str(path))
@@ -72,14 +76,18 @@ class UnixListener:
 
     def accept(self) -> UnixConnection:
         """See `server.Listener`."""
-        try:
-            connected, _ = self._socket.accept()
-        except OSError as error:
-            raise Stopped from error
-        return UnixConnection(connected)
+        while True:
+            try:
+                connected, _ = self._socket.accept()
+                return UnixConnection(connected)
+            except OSError as error:
+                if self._closed:
+                    raise Stopped from error
+            time.sleep(ACCEPT_PAUSE)
 
     def close(self) -> None:
         """See `server.Listener`."""
+        self._closed = True
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
