@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _winapi
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,12 @@ def test_a_folder_where_another_account_can_write_is_known(tmp_path: Path) -> No
         str(tmp_path / "open"), security.SE_FILE_OBJECT, security.DACL_SECURITY_INFORMATION, None, None, everybody, None
     )
     assert windows.foreign_hand(tmp_path / "open") != ""
+
+
+def test_a_link_is_of_whoever_made_it_wherever_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    _winapi.CreateJunction(str(tmp_path / "target"), str(tmp_path / "link"))
+    assert windows.foreign_hand(tmp_path / "link") == "whoever made the link that is there"
 
 
 def test_the_computers_folder_is_not_used_if_another_account_can_write_there(
