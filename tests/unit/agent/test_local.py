@@ -19,7 +19,7 @@ from keystead_agent.backoff import Stop, Stopped
 from keystead_agent.enroll import Enrolled
 from keystead_agent.errors import AgentBusy, PolicyRefused
 from keystead_agent.journal import ClaimEntry, Journal
-from keystead_agent.local import client, messages, server
+from keystead_agent.local import client, messages, server, unix
 from keystead_agent.local.client import ServiceMissing, ServiceRefused, ask_status, hand_over
 from keystead_agent.local.messages import LONGEST_FRAME, AskStatus, EnrollMachine, LocalTrouble, Reader, frame
 from keystead_agent.local.rules import Peer, may_enroll, require_may_enroll, require_scope
@@ -291,6 +291,21 @@ def test_a_connection_that_could_not_be_taken_does_not_end_the_service(tmp_path:
     with pytest.raises(Stopped):
         listener.accept()
     asking.close()
+
+
+@pytest.mark.parametrize(
+    ("known", "logged_in"),
+    [("active", True), ("online", True), ("lingering", False), ("closing", False), (None, False)],
+)
+def test_only_who_is_logged_in_is_at_the_computer(
+    known: str | None, logged_in: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if known:
+        (tmp_path / str(os.getuid())).write_text(f"NAME=somebody\nSTATE={known}\nSTOPPING=no\n")
+    monkeypatch.setattr(unix, "_SESSIONS", tmp_path)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert UnixConnection(ours).peer().interactive is logged_in
 
 
 # Finding the service

@@ -16,7 +16,9 @@ from keystead_agent.local.rules import Peer
 
 _CREDENTIALS = struct.Struct("3i")
 _SESSIONS = Path("/run/systemd/users")
-"""One file for each user id that is logged in (systemd-logind)."""
+"""One file for each user id that systemd-logind knows: of who is logged in, of who has only just left, and of who never
+is but may leave processes behind. See sd_uid_get_state(3)."""
+_LOGGED_IN = ("STATE=active", "STATE=online")
 CONNECT_LIMIT = 5.0
 ACCEPT_PAUSE = 0.2
 """Seconds until a connection that could not be taken, for want of descriptors or memory, is tried again."""
@@ -49,11 +51,18 @@ class UnixConnection:
         pid, uid, _ = _CREDENTIALS.unpack(
             self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         )
-        return Peer(account=f"uid {uid}", pid=pid, administrator=uid == 0, interactive=(_SESSIONS / str(uid)).exists())
+        return Peer(account=f"uid {uid}", pid=pid, administrator=uid == 0, interactive=_is_logged_in(uid))
 
     def close(self) -> None:
         """See `server.Connection`."""
         self._socket.close()
+
+
+def _is_logged_in(uid: int) -> bool:
+    try:
+        return not set(_LOGGED_IN).isdisjoint((_SESSIONS / str(uid)).read_text().splitlines())
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 class UnixListener:
