@@ -6,7 +6,7 @@ import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -17,8 +17,8 @@ from keystead_agent.system import system
 
 if TYPE_CHECKING:
     from keystead_agent.machine import Machine
-    from keystead_agent.run import Hands
     from keystead_agent.worker import Tell
+    from keystead_contracts.agent import RegistrationReply
 
 ORDER = "register.json"
 OWN = (
@@ -66,8 +66,15 @@ def prepare(server: str, token: str, *, settings_file: Path = system.SETTINGS_FI
         write_file(state / ORDER, RegistrationOrder(server=origin, token=token).model_dump_json().encode())
 
 
-def follow_order(state_dir: Path, hands: Hands, tell: Tell) -> bool:
-    """Has `hands` register this computer if it was ordered, and forgets the token once the server has said yes or no.
+class Registrar(Protocol):
+    """Who has the key that is registered."""
+
+    def register(self, server: str, token: str) -> RegistrationReply:
+        """See `Machine.register`."""
+
+
+def follow_order(state_dir: Path, registrar: Registrar, tell: Tell) -> bool:
+    """Has this computer registered if it was ordered, and forgets the token once the server has said yes or no.
     Whether an order waits for another try."""
     file = state_dir / ORDER
     try:
@@ -78,7 +85,7 @@ def follow_order(state_dir: Path, hands: Hands, tell: Tell) -> bool:
         tell("registration_failed", reason=f"{file}: {error}", hint="Install again, or use keystead-agent register.")
         return False
     try:
-        reply = hands.register(order.server, order.token)
+        reply = registrar.register(order.server, order.token)
     except AgentError as error:
         tell("registration_failed", server=order.server, reason=error.detail, hint=error.advice)
         if not isinstance(error, ServerRefused):
