@@ -1,4 +1,4 @@
-"""From the MSI to the certificate in the store of Windows, its renewal, and back to a computer without a trace."""
+"""From the MSI to the certificate in the store of Windows, and back to a computer without a trace."""
 
 from __future__ import annotations
 
