@@ -149,6 +149,7 @@ def order(name: str, **more: Any) -> dict[str, Any]:
         "done_url": f"/{name}.html",
         "again_url": "/request.html",
         "list_url": "/certificates.html",
+        "replaces_url": None,
         "renew_url": None,
         "use_link_url": None,
         "cancel_url": None,
@@ -518,8 +519,19 @@ def certificate_pages() -> Iterator[Sample]:
         **listing | {"earlier": earlier},
     )
     yield sample("certificates-none", "certificates.html", certificates=[], orders=[], notice=None, **listing)
-    shown = {"list_url": "/certificates.html", "renew_url": "/request.html", "revoke_url": "/certificate-revoke.html"}
+    shown = {
+        "list_url": "/certificates.html",
+        "replaced_url": None,
+        "renew_url": "/request.html",
+        "revoke_url": "/certificate-revoke.html",
+    }
     yield sample("certificate", "certificate.html", certificate=CERTIFICATE, **shown)
+    yield sample(
+        "certificate-replaced",
+        "certificate.html",
+        certificate=CERTIFICATE,
+        **shown | {"replaced_url": "/order-installed.html"},
+    )
     yield sample("certificate-server", "certificate.html", certificate=SERVER_CERTIFICATE, **shown)
     for assurance in (AssuranceLevel.SOFTWARE, AssuranceLevel.CLAIMED, AssuranceLevel.LISTED, AssuranceLevel.VENDOR):
         yield sample(

@@ -52,6 +52,9 @@ class Keeper(Protocol):
     def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
         """See `Machine.perform`."""
 
+    def retire(self) -> list[str]:
+        """See `Machine.retire`."""
+
 
 def enroll(
     machine: Machine,
@@ -91,6 +94,7 @@ def resume(
             tokens,
             recipient=claim.claim_id,
             discard_key=machine.discard_key,
+            retire=keeper.retire,
             stop=stop,
             tell=tell,
             patience=patience,

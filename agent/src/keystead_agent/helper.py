@@ -76,6 +76,10 @@ class Helper:
         """See `Machine.perform`. Raises TpmFailed if the process hangs or dies over it twice."""
         return cast(JobEntry, self._call("perform", server, recipient, job))
 
+    def retire(self) -> list[str]:
+        """See `Machine.retire`."""
+        return cast(list[str], self._call("retire"))
+
     def assertion(self, origin: str) -> str:
         """See `Machine.assertion`."""
         return cast(str, self._call("assertion", origin))

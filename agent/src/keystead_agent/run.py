@@ -27,6 +27,9 @@ class Hands(Protocol):
     def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
         """See `Machine.perform`."""
 
+    def retire(self) -> list[str]:
+        """See `Machine.retire`."""
+
     def assertion(self, origin: str) -> str:
         """See `Machine.assertion`."""
 
@@ -72,6 +75,7 @@ def _run(machine: Machine, helper: Hands, stop: Stop, tell: Tell) -> None:
             stop=stop,
             tell=_tidying(tell, helper),
             discard_key=machine.discard_key,
+            retire=helper.retire,
         )
         worker.finish_reports()
         for _ in worker.follow():

@@ -85,3 +85,7 @@ class Scoped:
         """See `Machine.perform`. Raises PolicyRefused."""
         require_scope(job, machine=self._machine)
         return self._keeper.perform(server, recipient, job)
+
+    def retire(self) -> list[str]:
+        """See `Machine.retire`."""
+        return self._keeper.retire()

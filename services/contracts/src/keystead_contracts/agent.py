@@ -164,6 +164,9 @@ class MakeKeyAndCsr(Message):
     subject: str
     certificate_type: CertificateType
     allow_software_key: bool = False
+    supersedes: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """SHA-256 of the certificate (DER) whose place the new one takes: once the order is installed, the agent removes
+    it with its key if both are its own. Empty: it takes nobody's."""
 
 
 class Install(Message):
