@@ -410,6 +410,17 @@ def request_pages() -> Iterator[Sample]:
         },
     )
     yield sample(
+        "request-renew",
+        "request.html",
+        REQUEST,
+        renews={
+            "subject": "Ada Lovelace",
+            "not_after": NOW + timedelta(days=20),
+            "url": "/certificate.html",
+        },
+        values={"renew": "1"},
+    )
+    yield sample(
         "request-provided",
         "request.html",
         REQUEST,
@@ -485,6 +496,12 @@ def order_pages() -> Iterator[Sample]:
     revoked = CERTIFICATE | {"state": "revoked", "revoked_at": NOW, "revoked_because": "it is no longer needed"}
     yield sample("order-revoked", "installed", {"machine": "laptop-042"}, certificate=revoked)
     yield sample("order-installed", "installed", {"machine": "laptop-042"}, certificate=CERTIFICATE)
+    yield sample(
+        "order-replacing",
+        "installed",
+        {"machine": "laptop-042", "replaces_url": "/certificate-replaced.html"},
+        certificate=CERTIFICATE,
+    )
 
 
 def certificate_pages() -> Iterator[Sample]:
