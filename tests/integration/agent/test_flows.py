@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,10 +135,13 @@ def test_a_tpm_that_vanishes_after_the_link_was_opened_is_reported(
 def test_a_tpm_that_takes_its_time_is_waited_for_with_a_word(agent: Agent, server: AgentServer, swtpm: Swtpm) -> None:
     _, link = server.new_order()
     swtpm.pause()
-    threading.Timer(4, swtpm.resume).start()
-    done = agent("enroll", "--yes", link)
-    assert done.returncode == ExitCode.DONE, done.stderr
-    assert done.stderr.startswith("Waiting for the TPM …")
+    process = agent.start("enroll", "--yes", link, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    try:
+        assert process.stderr.readline() == "Waiting for the TPM …\n"
+    finally:
+        swtpm.resume()
+    assert process.wait(60) == ExitCode.DONE
 
 
 def test_a_link_may_come_by_standard_input(agent: Agent, server: AgentServer) -> None:
