@@ -15,16 +15,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tpm2_pytss.constants import TPM2_CAP, TPM2_SU
+from tpm2_pytss.constants import TPM2_SU
 from tpm2_pytss.ESAPI import ESAPI
 from tpm2_pytss.TSS2_Exception import TSS2_Exception
 
 from keystead_agent.errors import AgentBusy, TpmBusy, TpmFailed, TpmFull, TpmMissing
 from keystead_agent.files import locked
 from keystead_agent.keystore import _tpm2_errors as rc
+from keystead_agent.keystore._tpm2_objects import handles
 
 T = TypeVar("T")
 TRANSIENT_FIRST = 0x80000000
+SESSION_FIRST = 0x02000000
 MOST_HANDLES = 64
 LOCK_PATIENCE = 60.0
 """Seconds to wait for other processes of the agent; making an RSA key takes a hardware TPM that long."""
@@ -153,17 +155,21 @@ def _require_working(esys: Any) -> None:
 
 def transient_handles(esys: Any) -> set[int]:
     """The handles of the objects that are loaded, as this connection sees them."""
-    _, data = esys.get_capability(TPM2_CAP.HANDLES, TRANSIENT_FIRST, MOST_HANDLES)
-    handles = data.data.handles
-    return {int(handles.handle[i]) for i in range(handles.count) if int(handles.handle[i]) >> 24 == 0x80}
+    return {handle for handle in handles(esys, TRANSIENT_FIRST, MOST_HANDLES) if handle >> 24 == 0x80}
+
+
+def _loaded_handles(esys: Any) -> set[int]:
+    """Those of objects, and of HMAC (0x02) and policy sessions (0x03)."""
+    sessions = {handle for handle in handles(esys, SESSION_FIRST, MOST_HANDLES) if handle >> 24 in (0x02, 0x03)}
+    return transient_handles(esys) | sessions
 
 
 def _flush_left_behind(esys: Any, lock: int) -> None:
-    """Flushes what a killed predecessor left loaded. While an operation runs, the lock file lists the objects that
-    were loaded before it; a list that is still there tells that it was killed, and what was not its own. A resource
-    manager flushes by itself: then both lists are empty."""
+    """Flushes what a killed predecessor left loaded. While an operation runs, the lock file lists the objects and
+    sessions that were loaded before it; a list that is still there tells that it was killed, and what was not its own.
+    A resource manager flushes by itself: then both lists are empty."""
     before = os.pread(lock, 4096, 0)
-    loaded = transient_handles(esys)
+    loaded = _loaded_handles(esys)
     if before:
         for handle in loaded - set(json.loads(before)):
             esys.flush_context(esys.tr_from_tpmpublic(handle))
