@@ -77,6 +77,7 @@ lint: setup ## ruff, shellcheck
 
 types: setup ## mypy, strict
 	@$(BIN)/mypy services/*/src agent/src deploy/local deploy/windows tests
+	@$(BIN)/mypy --platform win32 --follow-imports silent tests/windows/*.py agent/src/keystead_agent/system/*.py
 
 imports: setup ## the import contracts between and inside distributions
 	@$(BIN)/lint-imports

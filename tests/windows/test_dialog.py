@@ -33,7 +33,7 @@ user32 = Dll(
         "GetWindowThreadProcessId": (DWORD, (HANDLE, POINTER)),
     },
 )
-Person = Callable[[Callable[[int], None]], None]
+Person = Callable[[Callable[[int], object]], None]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def person() -> Iterator[Person]:
     done = threading.Event()
     threads: list[threading.Thread] = []
 
-    def start(act: Callable[[int], None]) -> None:
+    def start(act: Callable[[int], object]) -> None:
         def look() -> None:
             seen = False
             while not done.is_set():
@@ -63,7 +63,7 @@ def person() -> Iterator[Person]:
         thread.join(30)
 
 
-def press(button: int) -> Callable[[int], None]:
+def press(button: int) -> Callable[[int], object]:
     return lambda window: user32.result("PostMessageW", window, WM_COMMAND, button, 0) and None
 
 

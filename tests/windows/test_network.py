@@ -52,7 +52,7 @@ def proxy() -> Iterator[Proxy]:
     }
     with winreg.CreateKey(winreg.HKEY_CURRENT_USER, SETTINGS) as key:
         for name, (value, kind) in values.items():
-            winreg.SetValueEx(key, name, 0, kind, value)
+            winreg.SetValueEx(key, name, 0, kind, value)  # type: ignore[call-overload]
         yield running
         for name in values:
             winreg.DeleteValue(key, name)

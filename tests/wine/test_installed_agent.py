@@ -29,6 +29,15 @@ PRODUCTS = r"HKLM\Software\Classes\Installer\Products"
 SCHEME = r"HKLM\Software\Classes\keystead"
 SERVICE = r"HKLM\System\CurrentControlSet\Services\KeysteadAgent"
 CODE = "HEART2026"
+SERVICE_STATUS = """
+import json, win32api, win32process, win32service as service
+manager = service.OpenSCManager(None, None, service.SC_MANAGER_CONNECT)
+found = service.QueryServiceStatusEx(service.OpenService(manager, "KeysteadAgent", service.SERVICE_QUERY_STATUS))
+process = win32api.OpenProcess(0x410, False, found["ProcessId"])
+memory = win32process.GetProcessMemoryInfo(process)["WorkingSetSize"]
+print(json.dumps({"state": found["CurrentState"], "memory": memory}))
+"""
+RUNNING = 4
 STORED = "import ssl, hashlib; print([hashlib.sha256(c).hexdigest() for c, *_ in ssl.enum_certificates('{}')])"
 
 
@@ -48,23 +57,19 @@ class Computer:
 
     def registry(self, key: str) -> str:
         """What is below a key; empty if it is not there."""
-        return self.wine.attempt(["reg.exe", "query", key, "/s"]).stdout
+        done = self.wine.attempt(["reg.exe", "query", key, "/s"])
+        return done.stdout if done.returncode == 0 else ""
 
     def stored(self, store: str) -> str:
         """The SHA-256 of each certificate of a store, as Python's own reader of Windows' stores sees them."""
         return self.wine.run([PYTHON / "python.exe", "-c", STORED.format(store)])
 
-    def service_process(self) -> int | None:
-        """The process of the service on this machine."""
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                command = (process / "cmdline").read_text().replace("\0", " ")
-                own = str(self.wine.prefix.resolve()) in (process / "environ").read_text(errors="replace")
-            except OSError:
-                continue
-            if own and re.search(r"keystead-agent\.exe\"? service", command):
-                return int(process.name)
-        return None
+    def service(self) -> dict[str, int]:
+        """The service as the service control manager sees it, and the octets of memory that it has; empty if there is
+        none, or it does not run."""
+        done = self.wine.attempt([PYTHON / "python.exe", "-c", SERVICE_STATUS])
+        found: dict[str, int] = json.loads(done.stdout) if done.returncode == 0 else {}
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +128,7 @@ def test_the_service_starts_with_the_computer_as_localsystem_and_runs(computer: 
     assert re.search(r"Start\s+REG_DWORD\s+0x2\s", service)
     assert "LocalSystem" in service
     assert r'keystead-agent.exe" service' in service or "keystead-agent.exe service" in service
-    wait_for(computer.service_process, "the service's process")
+    wait_for(lambda: computer.service().get("state") == RUNNING, "the service runs")
 
 
 def test_the_service_registers_the_computer_and_the_token_is_gone(computer: Computer) -> None:
@@ -175,9 +180,8 @@ def test_figures(computer: Computer, installer: Path, capsys: pytest.CaptureFixt
         began = time.monotonic()
         assert computer.agent("--version").returncode == 0
         starts.append(time.monotonic() - began)
-    wait_for(computer.service_process, "the service's process")
-    status = Path(f"/proc/{computer.service_process()}/status").read_text()
-    resident = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+    wait_for(lambda: computer.service().get("state") == RUNNING, "the service runs")
+    resident = computer.service()["memory"] / (1 << 20)
     size = installer.stat().st_size / (1 << 20)
     with capsys.disabled():
         print(f"\n  MSI {size:.1f} MB; start {min(starts):.2f} s at best of 5; idle service {resident:.0f} MiB")
@@ -191,4 +195,4 @@ def test_removing_it_leaves_no_file_scheme_or_service(computer: Computer, instal
     assert computer.registry(SCHEME) == ""
     assert computer.registry(SERVICE) == ""
     assert "Keystead" not in computer.registry(UNINSTALL)
-    assert computer.service_process() is None
+    assert computer.service() == {}

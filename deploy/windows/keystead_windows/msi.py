@@ -97,17 +97,12 @@ def _step(table: str, action: str, condition: str, sequence: int) -> str:
 
 def _fragment(program: Path, made: Path) -> str:
     """Every file of the program but the two that keystead-agent.wxs names, each a component of its own."""
-    tree, components = [], []
+    tree, components = {}, []
     for number, path in enumerate(_others(program)):
         components.append(f'<ComponentRef Id="c{number}"/>')
-        source = quoteattr(str(path.relative_to(made)))
-        tree.append(
-            (
-                path,
-                f'<Component Id="c{number}" Guid="*" Win64="yes"><File Id="f{number}" Source={source} KeyPath="yes"/></Component>',
-            )
-        )
-    content = _folder(program, dict(tree), [0])
+        file = f'<File Id="f{number}" Source={quoteattr(str(path.relative_to(made)))} KeyPath="yes"/>'
+        tree[path] = f'<Component Id="c{number}" Guid="*" Win64="yes">{file}</Component>'
+    content = _folder(program, tree, [0])
     return (
         '<?xml version="1.0" encoding="utf-8"?><Wix xmlns="http://schemas.microsoft.com/wix/2006/wi"><Fragment>'
         f'<DirectoryRef Id="INSTALLDIR">{content}</DirectoryRef>'
