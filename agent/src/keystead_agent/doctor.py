@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from keystead_agent.client import ServerClient
 from keystead_agent.device import DeviceStore
+from keystead_agent.doctor_tpm import endorsement_finding
 from keystead_agent.errors import AgentError, PolicyRefused, ServerUnreachable
 from keystead_agent.files import require_folder
 from keystead_agent.findings import Finding, Mark
@@ -104,6 +105,7 @@ def _tpm_facts(store: KeyStore) -> Iterator[Finding]:
         mark=Mark.GOOD,
         found="persistent at 0x81000001" if facts.has_storage_root_key else "made when needed",
     )
+    yield endorsement_finding(store.certificates())
 
 
 def _state(settings: Settings) -> Finding:

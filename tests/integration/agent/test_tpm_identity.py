@@ -79,37 +79,45 @@ def attested(statement: Statement, signer: NewIdentity) -> Any:
 def test_each_endorsement_key_is_the_one_of_its_certificate(
     store: Tpm2KeyStore, made_tpm: Swtpm, tpm_maker: TpmMaker
 ) -> None:
-    endorsement = store.endorsement()
-    assert [key.kind for key in endorsement.keys] == list(CERTIFICATES)
     issuer = x509.load_pem_x509_certificate(tpm_maker.issuer_pem.encode())
     issuer.verify_directly_issued_by(x509.load_pem_x509_certificate(tpm_maker.root_pem.encode()))
-    for key in endorsement.keys:
-        certificate = x509.load_der_x509_certificate(key.certificate)
+    for kind, index in CERTIFICATES.items():
+        key = store.endorsement(kind)
+        (kept,) = key.certificates
+        assert (key.kind, kept.kind, kept.index) == (kind, kind, index)
+        certificate = x509.load_der_x509_certificate(kept.content)
         certificate.verify_directly_issued_by(issuer)
         assert public(key.public_area).to_der() == spki(certificate.public_key())
-    assert loaded(made_tpm) == ""
+        assert loaded(made_tpm) == ""
+
+
+def test_the_quickest_endorsement_key_with_a_certificate_is_taken(store: Tpm2KeyStore, made_tpm: Swtpm) -> None:
+    for kind, index in CERTIFICATES.items():
+        assert store.endorsement().kind == kind
+        forget(made_tpm, index)
+    assert store.endorsement().kind == "ec-p256"
 
 
 def test_a_tpm_without_certificates_has_a_p256_endorsement_key_that_stays_the_same(
     swtpm: Swtpm, tmp_path: Path
 ) -> None:
     store = Tpm2KeyStore(swtpm.tcti, tmp_path / "tpm.lock")
-    (key,) = store.endorsement().keys
-    assert (key.kind, key.certificate) == ("ec-p256", b"")
+    key = store.endorsement()
+    assert (key.kind, key.certificates) == ("ec-p256", ())
     swtpm.tool("tpm2_createek", "-G", "ecc", "-c", "ek.ctx", "-u", "ek.pub")
     swtpm.empty()
     assert (swtpm.directory / "ek.pub").read_bytes() == key.public_area
     swtpm.restart()
-    assert store.endorsement().keys == (key,)
+    assert store.endorsement() == key
     assert loaded(swtpm) == ""
 
 
 def test_a_persistent_endorsement_key_is_used_where_there_is_one(store: Tpm2KeyStore, made_tpm: Swtpm) -> None:
-    before = store.endorsement().keys[0]
+    before = store.endorsement()
     made_tpm.tool("tpm2_createek", "-G", "ecc", "-c", "0x81010002")
     made_tpm.tool("tpm2_changeauth", "-c", "endorsement", "secret")
     made_tpm.empty()
-    assert store.endorsement().keys[0] == before
+    assert store.endorsement() == before
 
 
 def test_certificates_are_kept_as_the_maker_left_them_and_read_in_pieces(store: Tpm2KeyStore, made_tpm: Swtpm) -> None:
@@ -125,7 +133,7 @@ def test_the_certificates_of_the_cas_in_the_tpm_come_too(store: Tpm2KeyStore, ma
     keep(made_tpm, 0x01C00100, b"one")
     keep(made_tpm, 0x01C00101, b"two")
     keep(made_tpm, 0x01C00200, b"of something else")
-    assert store.endorsement().chain == (b"one", b"two")
+    assert [kept.content for kept in store.endorsement().certificates if not kept.kind] == [b"one", b"two"]
 
 
 @pytest.mark.parametrize(
@@ -155,26 +163,26 @@ def test_an_index_that_nobody_wrote_is_as_good_as_absent(store: Tpm2KeyStore, ma
 
 
 def test_the_makers_nonce_makes_another_endorsement_key(store: Tpm2KeyStore, made_tpm: Swtpm) -> None:
-    before = store.endorsement().keys[0]
+    before = store.endorsement()
     keep(made_tpm, 0x01C0000B, b"nonce")
-    after = store.endorsement().keys[0]
-    assert (after.kind, after.certificate) == (before.kind, before.certificate)
+    after = store.endorsement()
+    assert (after.kind, after.certificates) == (before.kind, before.certificates)
     assert after.public_area != before.public_area
     identity = store.make_identity()
     assert store.activate(identity.blob, challenge(after.public_area, identity.public_area)) == SECRET
 
 
 def test_a_makers_template_that_is_none_is_passed_over(store: Tpm2KeyStore, made_tpm: Swtpm) -> None:
-    before = store.endorsement().keys[0]
+    before = store.endorsement()
     keep(made_tpm, 0x01C0000C, b"\xff" * 64)
-    assert store.endorsement().keys[0] == before
+    assert store.endorsement() == before
 
 
 @pytest.mark.parametrize("kind", CERTIFICATES)
 def test_the_challenge_of_a_server_is_solved_with_each_endorsement_key(
     store: Tpm2KeyStore, made_tpm: Swtpm, kind: str
 ) -> None:
-    (key,) = (key for key in store.endorsement().keys if key.kind == kind)
+    key = store.endorsement(kind)
     identity = store.make_identity()
     made_tpm.restart()
     assert store.activate(identity.blob, challenge(key.public_area, identity.public_area)) == SECRET
@@ -182,7 +190,7 @@ def test_the_challenge_of_a_server_is_solved_with_each_endorsement_key(
 
 
 def test_the_challenge_of_tpm2_tools_is_solved(store: Tpm2KeyStore, made_tpm: Swtpm) -> None:
-    key, identity = store.endorsement().keys[0], store.make_identity()
+    key, identity = store.endorsement(), store.make_identity()
     folder = made_tpm.directory
     (folder / "ek").write_bytes(key.public_area)
     (folder / "secret").write_bytes(SECRET)
@@ -194,7 +202,7 @@ def test_the_challenge_of_tpm2_tools_is_solved(store: Tpm2KeyStore, made_tpm: Sw
 
 
 def test_a_challenge_for_another_identity_is_foreign(store: Tpm2KeyStore, made_tpm: Swtpm) -> None:
-    for key in store.endorsement().keys:
+    for key in map(store.endorsement, CERTIFICATES):
         identity, other = store.make_identity(), store.make_identity()
         with pytest.raises(ChallengeForeign):
             store.activate(identity.blob, challenge(key.public_area, other.public_area))
@@ -203,8 +211,8 @@ def test_a_challenge_for_another_identity_is_foreign(store: Tpm2KeyStore, made_t
 
 def test_a_challenge_for_another_tpm_is_foreign(store: Tpm2KeyStore, made_tpm: Swtpm, tmp_path: Path) -> None:
     with Swtpm(tmp_path / "other") as other:
-        elsewhere = Tpm2KeyStore(other.tcti, tmp_path / "other.lock").endorsement().keys[0]
-    key, identity = store.endorsement().keys[0], store.make_identity()
+        elsewhere = Tpm2KeyStore(other.tcti, tmp_path / "other.lock").endorsement()
+    key, identity = store.endorsement(), store.make_identity()
     with pytest.raises(EndorsementUnusable):
         store.activate(identity.blob, challenge(elsewhere.public_area, identity.public_area))
     made = challenge(elsewhere.public_area, identity.public_area)
@@ -214,7 +222,7 @@ def test_a_challenge_for_another_tpm_is_foreign(store: Tpm2KeyStore, made_tpm: S
 
 
 def test_a_damaged_challenge_is_foreign(store: Tpm2KeyStore, made_tpm: Swtpm) -> None:
-    key, identity = store.endorsement().keys[0], store.make_identity()
+    key, identity = store.endorsement(), store.make_identity()
     good = challenge(key.public_area, identity.public_area)
     for damaged in (
         Challenge(b"", good.credential, good.secret),
@@ -275,14 +283,14 @@ def test_two_free_slots_are_enough(store: Tpm2KeyStore, made_tpm: Swtpm) -> None
     before = loaded(made_tpm)
     identity, key = store.make_identity(), store.generate(KeyAlgorithm.EC_P256)
     store.certify(key.blob, identity.blob, b"nonce")
-    endorsement = store.endorsement().keys[0]
+    endorsement = store.endorsement()
     store.activate(identity.blob, challenge(endorsement.public_area, identity.public_area))
     assert loaded(made_tpm) == before
 
 
 def test_a_full_tpm_is_named_and_works_again_when_there_is_room(store: Tpm2KeyStore, made_tpm: Swtpm) -> None:
     endorsement, identity, key = (
-        store.endorsement().keys[0],
+        store.endorsement(),
         store.make_identity(),
         store.generate(KeyAlgorithm.EC_P256),
     )
@@ -305,7 +313,7 @@ def test_a_full_tpm_is_named_and_works_again_when_there_is_room(store: Tpm2KeySt
 def test_a_locked_out_tpm_still_shows_what_it_is(store: Tpm2KeyStore, made_tpm: Swtpm) -> None:
     lock_out(made_tpm)
     endorsement, identity, key = (
-        store.endorsement().keys[0],
+        store.endorsement(),
         store.make_identity(),
         store.generate(KeyAlgorithm.EC_P256),
     )
@@ -316,7 +324,7 @@ def test_a_locked_out_tpm_still_shows_what_it_is(store: Tpm2KeyStore, made_tpm: 
 
 def test_a_lockout_is_named_where_the_endorsement_key_has_a_password(store: Tpm2KeyStore, made_tpm: Swtpm) -> None:
     identity = store.make_identity()
-    (key,) = (key for key in store.endorsement().keys if key.kind == "ec-p384")
+    key = store.endorsement("ec-p384")
     lock_out(made_tpm)
     with pytest.raises(TpmLockedOut):
         store.activate(identity.blob, challenge(key.public_area, identity.public_area))
@@ -335,7 +343,7 @@ def lock_out(tpm: Swtpm) -> None:
 
 
 def test_a_password_of_the_endorsement_hierarchy_is_named(store: Tpm2KeyStore, made_tpm: Swtpm) -> None:
-    endorsement, identity = store.endorsement().keys[0], store.make_identity()
+    endorsement, identity = store.endorsement(), store.make_identity()
     made_tpm.tool("tpm2_changeauth", "-c", "endorsement", "secret")
     for operation in (
         store.endorsement,
@@ -351,7 +359,7 @@ def test_an_identity_of_a_cleared_tpm_is_lost_and_its_endorsement_key_is_not(
     store: Tpm2KeyStore, made_tpm: Swtpm
 ) -> None:
     endorsement, identity, key = store.endorsement(), store.make_identity(), store.generate(KeyAlgorithm.EC_P256)
-    made = challenge(endorsement.keys[0].public_area, identity.public_area)
+    made = challenge(endorsement.public_area, identity.public_area)
     made_tpm.tool("tpm2_clear")
     assert store.endorsement() == endorsement
     with pytest.raises(KeyLost):
@@ -363,7 +371,7 @@ def test_an_identity_of_a_cleared_tpm_is_lost_and_its_endorsement_key_is_not(
 def test_a_process_killed_at_it_leaves_neither_objects_nor_sessions(
     store: Tpm2KeyStore, made_tpm: Swtpm, tmp_path: Path
 ) -> None:
-    endorsement, identity = store.endorsement().keys[0], store.make_identity()
+    endorsement, identity = store.endorsement(), store.make_identity()
     made = challenge(endorsement.public_area, identity.public_area)
     program = (
         "import pickle, sys; from pathlib import Path\n"

@@ -20,7 +20,7 @@ from tpm2_pytss.utils import NoSuchIndex, create_ek_template
 from keystead_agent.errors import EndorsementUnusable
 from keystead_agent.keystore import _tpm2_errors as rc
 from keystead_agent.keystore._tpm2_objects import flushing, handles, primary
-from keystead_agent.keystore.attesting import Endorsement, EndorsementKey, StoredCertificate
+from keystead_agent.keystore.attesting import Endorsement, StoredCertificate
 
 
 @dataclass(frozen=True)
@@ -62,28 +62,28 @@ def read_certificates(esys: Any) -> tuple[StoredCertificate, ...]:
     """The certificates of endorsement keys that the TPM keeps. Loads nothing."""
     kept = _kept(esys)
     return tuple(
-        StoredCertificate(kind.certificate, kind.name, kept[kind.certificate])
+        StoredCertificate(kind.certificate, kept[kind.certificate], kind.name)
         for kind in _KINDS
         if kind.certificate in kept
     )
 
 
-def read_endorsement(esys: Any) -> Endorsement:
-    """The endorsement keys that have certificates; without any, the first of P-256 and RSA 2048 that the TPM makes.
-    Raises EndorsementUnusable."""
+def read_endorsement(esys: Any, wanted: str) -> Endorsement:
+    """The endorsement key of kind `wanted`, else the quickest that has a certificate, else the quickest. Raises
+    EndorsementUnusable."""
     kept = _kept(esys)
-    chain = tuple(content for index, content in kept.items() if index in _CHAIN_NV)
-    certified = [kind for kind in _KINDS if kind.certificate in kept]
-    keys = []
-    for kind in certified or _WITHOUT_CERTIFICATE:
+    kinds = [kind for kind in _KINDS if wanted == kind.name or (not wanted and kind.certificate in kept)]
+    for kind in kinds or _WITHOUT_CERTIFICATE:
         public = _public_of(esys, _template(kind, kept))
         if public is not None:
-            keys.append(EndorsementKey(kind.name, public.marshal(), kept.get(kind.certificate, b"")))
-        if keys and not certified:
-            break
-    if not keys:
-        raise EndorsementUnusable("the TPM makes no endorsement key of a known kind")
-    return Endorsement(tuple(keys), chain)
+            own = {kind.certificate: kind.name}
+            certificates = tuple(
+                StoredCertificate(index, content, own.get(index, ""))
+                for index, content in kept.items()
+                if index in own or index in _CHAIN_NV
+            )
+            return Endorsement(kind.name, public.marshal(), certificates)
+    raise EndorsementUnusable("the TPM makes no endorsement key of a known kind")
 
 
 @contextmanager

@@ -12,31 +12,23 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
-class EndorsementKey:
-    """`kind` is such as `ec-p256`; `public_area` a TPM2B_PUBLIC; `certificate` what the TPM keeps for it, byte by byte
-    with whatever its maker put around the DER, empty if there is none."""
+class StoredCertificate:
+    """What the TPM keeps at NV index `index`, byte by byte with whatever its maker put around the DER; `kind` is the
+    endorsement key's, empty for a CA's."""
 
-    kind: str
-    public_area: bytes
-    certificate: bytes = b""
+    index: int
+    content: bytes
+    kind: str = ""
 
 
 @dataclass(frozen=True)
 class Endorsement:
-    """The endorsement keys, those with certificates if there are any, quickest first; `chain` is what the TPM keeps of
-    the CAs above them."""
+    """An endorsement key: `kind` is such as `ec-p256`, `public_area` a TPM2B_PUBLIC. `certificates` are its own, if
+    there is one, and what the TPM keeps of the CAs above."""
 
-    keys: tuple[EndorsementKey, ...]
-    chain: tuple[bytes, ...] = ()
-
-
-@dataclass(frozen=True)
-class StoredCertificate:
-    """What the TPM keeps at NV index `index` for the endorsement key of `kind`, untouched."""
-
-    index: int
     kind: str
-    content: bytes
+    public_area: bytes
+    certificates: tuple[StoredCertificate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,8 +63,9 @@ class Challenge:
 class AttestingKeyStore(Protocol):
     """A key store that can show where its keys are. Every method may raise KeyStoreError's kinds."""
 
-    def endorsement(self) -> Endorsement:
-        """The TPM's endorsement keys; the slowest TPMs take a minute. Raises EndorsementUnusable."""
+    def endorsement(self, kind: str = "") -> Endorsement:
+        """The TPM's endorsement key of `kind`, else the quickest that has a certificate, else the quickest. Raises
+        EndorsementUnusable."""
 
     def make_identity(self) -> NewIdentity:
         """Makes an identity. Raises AlgorithmUnsupported."""

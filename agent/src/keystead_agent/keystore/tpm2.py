@@ -92,9 +92,9 @@ class Tpm2KeyStore:
     def discard(self, blob: bytes) -> None:
         """Nothing: the TPM keeps nothing of a key."""
 
-    def endorsement(self) -> Endorsement:
+    def endorsement(self, kind: str = "") -> Endorsement:
         """See `AttestingKeyStore.endorsement`."""
-        return self._connection.run(rc.ENDORSING, read_endorsement)
+        return self._connection.run(rc.ENDORSING, lambda esys: read_endorsement(esys, kind))
 
     def certificates(self) -> tuple[StoredCertificate, ...]:
         """The certificates of endorsement keys that the TPM keeps; quick."""
