@@ -20,6 +20,7 @@ from keystead_agent.errors import AgentError, TpmFailed
 from keystead_agent.journal import JobEntry
 from keystead_agent.machine import Machine
 from keystead_contracts.agent import DeviceJob, MachineInfo
+from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 
 IDLE_LIMIT = 30.0
 """Seconds without work after which the process ends."""
@@ -41,9 +42,15 @@ class Helper:
         """See `Machine.info`."""
         return cast(MachineInfo, self._call("info"))
 
-    def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
+    def attestation(self) -> AttestationKey | None:
+        """See `Machine.attestation`."""
+        return cast("AttestationKey | None", self._call("attestation"))
+
+    def perform(
+        self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None
+    ) -> JobEntry:
         """See `Machine.perform`. Raises TpmFailed if the process hangs or dies over it twice."""
-        return cast(JobEntry, self._call("perform", server, recipient, job))
+        return cast(JobEntry, self._call("perform", server, recipient, job, challenge))
 
     def assertion(self, origin: str) -> str:
         """See `Machine.assertion`."""

@@ -16,6 +16,7 @@ from keystead_agent.machine import Machine
 from keystead_agent.memory import give_back_memory
 from keystead_agent.worker import Tell, Tokens, Worker
 from keystead_contracts.agent import DeviceJob, MachineInfo, TokenRequest
+from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 
 
 class Hands(Protocol):
@@ -24,7 +25,12 @@ class Hands(Protocol):
     def info(self) -> MachineInfo:
         """See `Machine.info`."""
 
-    def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
+    def attestation(self) -> AttestationKey | None:
+        """See `Machine.attestation`."""
+
+    def perform(
+        self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None
+    ) -> JobEntry:
         """See `Machine.perform`."""
 
     def assertion(self, origin: str) -> str:

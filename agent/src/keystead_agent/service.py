@@ -16,6 +16,7 @@ from keystead_agent.machine import Machine
 from keystead_agent.run import Hands, run
 from keystead_agent.worker import Tell
 from keystead_contracts.agent import DeviceJob, MachineInfo
+from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 
 REGISTRATION_PAUSE = 5.0
 """Seconds between two looks whether the computer was registered meanwhile."""
@@ -35,10 +36,17 @@ class Gate:
         with self._mutex:
             return self._hands.info()
 
-    def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
+    def attestation(self) -> AttestationKey | None:
+        """See `Machine.attestation`."""
+        with self._mutex:
+            return self._hands.attestation()
+
+    def perform(
+        self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None
+    ) -> JobEntry:
         """See `Machine.perform`."""
         with self._mutex:
-            return self._hands.perform(server, recipient, job)
+            return self._hands.perform(server, recipient, job, challenge)
 
     def assertion(self, origin: str) -> str:
         """See `Machine.assertion`."""

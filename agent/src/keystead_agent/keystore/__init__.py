@@ -13,6 +13,7 @@ from keystead_agent.settings import Settings
 
 if TYPE_CHECKING:
     from keystead_agent.keystore._ncrypt import Ncrypt
+    from keystead_agent.keystore.attesting import AttestingKeyStore
     from keystead_agent.keystore.base import KeyStore
     from keystead_agent.keystore.cng import CngKeyStore
     from keystead_agent.keystore.persisted import PersistedKey
@@ -65,6 +66,15 @@ class KeyStores:
             f"keys in hardware on {self._platform} are not in this build",
             "Use the agent that is packaged for this operating system.",
         )
+
+    def attesting(self) -> AttestingKeyStore | None:
+        """The hardware store, where it can show that it is one."""
+        if self._platform != "linux":
+            return None
+        from keystead_agent.keystore.tpm2 import Tpm2KeyStore
+
+        hardware = self.hardware()
+        return hardware if isinstance(hardware, Tpm2KeyStore) else None
 
     def software(self) -> KeyStore:
         """The development double: keys in files, on Windows in its software provider. Raises PolicyRefused unless this

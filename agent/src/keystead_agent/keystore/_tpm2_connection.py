@@ -36,8 +36,8 @@ class TpmConnection:
     """Runs operations on the TPM that `tcti` names, one at a time among all processes that share `lock_file`.
 
     `start_limit` seconds is the most that opening may take (a TPM in failure mode, or one that another program
-    holds, may never answer); for `patience` seconds a busy, full or absent TPM is tried again. Only making a key makes
-    the lock file: whoever has no key yet leaves nothing on the disk.
+    holds, may never answer); for `patience` seconds a busy, full or absent TPM is tried again. Only making a key,
+    and what is asked for one, makes the lock file: whoever only looks leaves nothing on the disk.
     """
 
     def __init__(self, tcti: str, lock_file: Path, *, start_limit: float = 10.0, patience: float = 3.0) -> None:
@@ -77,7 +77,7 @@ class TpmConnection:
 
     @contextmanager
     def _open(self, doing: str) -> Iterator[Any]:
-        with locked(self._lock_file, patience=LOCK_PATIENCE, create=doing == rc.MAKING) as lock:
+        with locked(self._lock_file, patience=LOCK_PATIENCE, create=doing in (rc.MAKING, rc.ENDORSING)) as lock:
             if lock is None:
                 raise AgentBusy("another keystead-agent is using the TPM", "Try again in a moment.")
             esys = self._start(doing)

@@ -63,6 +63,10 @@ class Challenge:
 class AttestingKeyStore(Protocol):
     """A key store that can show where its keys are. Every method may raise KeyStoreError's kinds."""
 
+    @property
+    def key_file(self) -> str:
+        """See `KeyStore.key_file`; identities are kept under the same name."""
+
     def endorsement(self, kind: str = "") -> Endorsement:
         """The TPM's endorsement key of `kind`, else the quickest that has a certificate, else the quickest. Raises
         EndorsementUnusable."""

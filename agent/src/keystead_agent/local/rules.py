@@ -9,6 +9,7 @@ from keystead_agent.errors import PolicyRefused
 from keystead_agent.journal import JobEntry
 from keystead_agent.settings import Settings
 from keystead_contracts.agent import DeviceJob, EnrollLink, Install, MachineInfo, MakeKeyAndCsr
+from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 from keystead_contracts.base import CertificateType
 
 
@@ -81,7 +82,13 @@ class Scoped:
         """See `Machine.info`."""
         return self._keeper.info()
 
-    def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
+    def attestation(self) -> AttestationKey | None:
+        """See `Machine.attestation`."""
+        return self._keeper.attestation()
+
+    def perform(
+        self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None
+    ) -> JobEntry:
         """See `Machine.perform`. Raises PolicyRefused."""
         require_scope(job, machine=self._machine)
-        return self._keeper.perform(server, recipient, job)
+        return self._keeper.perform(server, recipient, job, challenge)

@@ -25,6 +25,7 @@ from keystead_agent.windows.eventlog import EventLog, LogTeller
 from keystead_agent.windows.pipe import PIPE, PipeListener
 from keystead_agent.worker import Tell
 from keystead_contracts.agent import DeviceJob, MachineInfo
+from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 
 STOP_HINT = 30_000
 """Milliseconds that the service control manager waits for before it gives up."""
@@ -48,9 +49,15 @@ class OwnHands:
         """See `Machine.info`."""
         return self._machine.info()
 
-    def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
+    def attestation(self) -> AttestationKey | None:
+        """See `Machine.attestation`."""
+        return self._machine.attestation()
+
+    def perform(
+        self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None
+    ) -> JobEntry:
         """See `Machine.perform`."""
-        return self._machine.perform(server, recipient, job)
+        return self._machine.perform(server, recipient, job, challenge)
 
     def assertion(self, origin: str) -> str:
         """See `Machine.assertion`."""
