@@ -15,19 +15,21 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import serialization
 from tests.support.swtpm import Swtpm
 from tests.support.tpm_maker import CERTIFICATES, TpmMaker, _first_tpm, forget, keep, made_tpm, tpm_maker
 from tpm2_pytss import types as tpm
-from tpm2_pytss.constants import TPM2_ST, TPMA_OBJECT
+from tpm2_pytss.constants import TPM2_ALG, TPM2_ECC, TPM2_ST, TPMA_OBJECT
 from tpm2_pytss.utils import make_credential
 
 from keystead_agent.errors import ChallengeForeign, EndorsementUnusable, KeyLost, TpmFailed, TpmFull, TpmLockedOut
+from keystead_agent.keystore._tpm2_connection import TpmConnection
+from keystead_agent.keystore._tpm2_errors import MAKING
+from keystead_agent.keystore._tpm2_identity import elliptic_template, make_identity, rsa_template
 from keystead_agent.keystore.attesting import Challenge, NewIdentity, Statement
 from keystead_agent.keystore.tpm2 import Tpm2KeyStore
 from keystead_agent.settings import silence_tss_log
-from keystead_agent.signatures import sign
+from keystead_agent.signatures import sign, verify
 from keystead_contracts.agent import TpmEvidence
 from keystead_contracts.base import KeyAlgorithm
 
@@ -70,9 +72,8 @@ def attested(statement: Statement, signer: NewIdentity) -> Any:
     attest, length = tpm.TPMS_ATTEST.unmarshal(statement.attest)
     assert length == len(statement.attest)
     signature, _ = tpm.TPMT_SIGNATURE.unmarshal(statement.signature)
-    key = serialization.load_der_public_key(public(signer.public_area).to_der())
-    assert isinstance(key, ec.EllipticCurvePublicKey)
-    key.verify(bytes(signature), statement.attest, ec.ECDSA(hashes.SHA256()))
+    key: Any = serialization.load_der_public_key(public(signer.public_area).to_der())
+    verify(key, bytes(signature), statement.attest)
     return attest
 
 
@@ -276,6 +277,17 @@ def test_an_identity_certifies_a_key_with_the_servers_nonce(
     certified = public(base64.b64decode(key.evidence.public_area))
     assert bytes(attest.attested.certify.name) == bytes(certified.get_name())
     assert loaded(made_tpm) == ""
+
+
+def test_a_tpm_without_p256_has_an_rsa_identity(store: Tpm2KeyStore, made_tpm: Swtpm, tmp_path: Path) -> None:
+    connection = TpmConnection(made_tpm.tcti, tmp_path / "tpm.lock")
+    unknown = elliptic_template()
+    unknown.parameters.eccDetail.curveID = TPM2_ECC.NONE
+    identity = connection.run(MAKING, lambda esys: make_identity(esys, [unknown, rsa_template()]))
+    assert public(identity.public_area).publicArea.type == TPM2_ALG.RSA
+    attested(identity.creation, identity)
+    attested(store.certify(store.generate(KeyAlgorithm.EC_P256).blob, identity.blob, b"nonce"), identity)
+    assert store.activate(identity.blob, challenge(store.endorsement().public_area, identity.public_area)) == SECRET
 
 
 def test_two_free_slots_are_enough(store: Tpm2KeyStore, made_tpm: Swtpm) -> None:

@@ -36,13 +36,13 @@ _KINDS = (
     _Kind("ec-p256", "EK-ECC256", 0x01C0000A),
     _Kind("ec-p256-high", "EK-HIGH-ECC256", 0x01C00014),
     _Kind("ec-p384", "EK-HIGH-ECC384", 0x01C00016),
-    _Kind("ec-p521", "EK-HIGH-ECC521", 0x01C00018),
     _Kind("rsa-2048", "EK-RSA2048", 0x01C00002),
     _Kind("rsa-2048-high", "EK-HIGH-RSA2048", 0x01C00012),
     _Kind("rsa-3072", "EK-HIGH-RSA3072", 0x01C0001C),
     _Kind("rsa-4096", "EK-HIGH-RSA4096", 0x01C0001E),
+    _Kind("ec-p521", "EK-HIGH-ECC521", 0x01C00018),
 )
-"""Quickest to make first."""
+"""Quickest to make first; that of a curve that few servers know last."""
 _WITHOUT_CERTIFICATE = [kind for kind in _KINDS if kind.name in ("ec-p256", "rsa-2048")]
 
 NV_FIRST, _KEYS_NV, _CHAIN_NV = 0x01C00000, range(0x01C00002, 0x01C00020), range(0x01C00100, 0x01C00200)

@@ -3,7 +3,7 @@ under the storage root key like any other and kept as a blob."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from tpm2_pytss import types as tpm
@@ -22,9 +22,11 @@ _NOT_FOR_US = {0x084, 0x087, 0x08B, 0x092, 0x095, 0x098, 0x09A, 0x09F, 0x0A7}
 """VALUE, ASYMMETRIC's KEY_SIZE, HANDLE, SCHEME, SIZE, TAG, INSUFFICIENT, INTEGRITY, ECC_POINT."""
 
 
-def make_identity(esys: Any) -> NewIdentity:
-    """Makes an identity and has it certify its own creation. Raises AlgorithmUnsupported."""
-    template = next((wish for wish in _templates() if can_make(esys, wish)), None)
+def make_identity(esys: Any, templates: Iterable[Any] = ()) -> NewIdentity:
+    """Makes an identity by the first of `templates` that the TPM knows, P-256 else RSA 2048 unless others are given,
+    and has it certify its own creation. Raises AlgorithmUnsupported."""
+    wishes = templates or (elliptic_template(), rsa_template())
+    template = next((wish for wish in wishes if can_make(esys, wish)), None)
     if template is None:
         raise AlgorithmUnsupported("this computer's TPM can make no key for its identity")
     root = parent_handle(esys)
@@ -75,28 +77,31 @@ def certify(esys: Any, key: Any, identity: Any, nonce: bytes) -> Statement:
     return Statement(bytes(attest), signature.marshal())
 
 
-def _templates() -> Iterator[Any]:
-    """P-256, else RSA 2048, both with SHA-256."""
-    no_symmetric = tpm.TPMT_SYM_DEF_OBJECT(algorithm=TPM2_ALG.NULL)
+def elliptic_template() -> Any:
+    """P-256, ECDSA with SHA-256."""
     elliptic = tpm.TPMT_ECC_SCHEME(scheme=TPM2_ALG.ECDSA)
     elliptic.details.anySig.hashAlg = TPM2_ALG.SHA256
-    yield _template(
+    return _template(
         TPM2_ALG.ECC,
         tpm.TPMU_PUBLIC_PARMS(
             eccDetail=tpm.TPMS_ECC_PARMS(
-                symmetric=no_symmetric,
+                symmetric=_no_symmetric(),
                 scheme=elliptic,
                 curveID=TPM2_ECC.NIST_P256,
                 kdf=tpm.TPMT_KDF_SCHEME(scheme=TPM2_ALG.NULL),
             )
         ),
     )
+
+
+def rsa_template() -> Any:
+    """RSA 2048, PKCS#1 v1.5 with SHA-256."""
     rsa = tpm.TPMT_RSA_SCHEME(scheme=TPM2_ALG.RSASSA)
     rsa.details.anySig.hashAlg = TPM2_ALG.SHA256
-    yield _template(
+    return _template(
         TPM2_ALG.RSA,
         tpm.TPMU_PUBLIC_PARMS(
-            rsaDetail=tpm.TPMS_RSA_PARMS(symmetric=no_symmetric, scheme=rsa, keyBits=2048, exponent=0)
+            rsaDetail=tpm.TPMS_RSA_PARMS(symmetric=_no_symmetric(), scheme=rsa, keyBits=2048, exponent=0)
         ),
     )
 
@@ -109,6 +114,10 @@ def _template(kind: Any, parameters: Any) -> Any:
         authPolicy=b"",
         parameters=parameters,
     )
+
+
+def _no_symmetric() -> Any:
+    return tpm.TPMT_SYM_DEF_OBJECT(algorithm=TPM2_ALG.NULL)
 
 
 def _own_scheme() -> Any:
