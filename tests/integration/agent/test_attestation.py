@@ -13,7 +13,7 @@ from tests.integration.agent.conftest import Agent
 from tests.support.agent_server import AgentServer
 from tests.support.attesting_server import AttestingServer
 from tests.support.swtpm import Swtpm
-from tests.support.tpm_maker import EC_P256_CERTIFICATE, TpmMaker, _first_tpm, made_tpm, tpm_maker
+from tests.support.swtpm_maker import EC_P256_CERTIFICATE, SwtpmMaker, _first_tpm, made_tpm, swtpm_maker
 
 from keystead_agent.attestation import Identities
 from keystead_agent.errors import ExitCode, TpmFull
@@ -22,7 +22,7 @@ from keystead_agent.keystore import KeyStores
 from keystead_agent.settings import Settings, silence_tss_log
 from keystead_contracts.base import KeyAlgorithm
 
-__all__ = ["_first_tpm", "made_tpm", "tpm_maker"]
+__all__ = ["_first_tpm", "made_tpm", "swtpm_maker"]
 pytestmark = pytest.mark.tpm
 silence_tss_log()
 
@@ -70,7 +70,7 @@ def test_a_link_comes_with_proof_and_no_request_more(agent: Agent, asking: Attes
 
 
 def test_the_server_is_shown_the_certificate_of_the_endorsement_key(
-    make_agent: Callable[[str], Agent], asking: AttestingServer, made_tpm: Swtpm, tpm_maker: TpmMaker
+    make_agent: Callable[[str], Agent], asking: AttestingServer, made_tpm: Swtpm, swtpm_maker: SwtpmMaker
 ) -> None:
     agent = make_agent(made_tpm.tcti)
     agent.register(asking)
@@ -78,7 +78,7 @@ def test_the_server_is_shown_the_certificate_of_the_endorsement_key(
     (shown,) = key.endorsement_certificates
     assert shown.nv_index == EC_P256_CERTIFICATE
     certificate = x509.load_der_x509_certificate(base64.b64decode(shown.content))
-    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(tpm_maker.issuer_pem.encode()))
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(swtpm_maker.issuer_pem.encode()))
 
 
 def test_registering_again_keeps_the_identity(agent: Agent, asking: AttestingServer) -> None:

@@ -10,12 +10,12 @@ import pytest
 from tests.integration.agent.conftest import Agent
 from tests.support.agent_server import AgentServer
 from tests.support.swtpm import Swtpm
-from tests.support.tpm_maker import _first_tpm, made_tpm, tpm_maker
+from tests.support.swtpm_maker import _first_tpm, made_tpm, swtpm_maker
 
 from keystead_agent.errors import ExitCode
 from keystead_agent.settings import Settings
 
-__all__ = ["_first_tpm", "made_tpm", "tpm_maker"]
+__all__ = ["_first_tpm", "made_tpm", "swtpm_maker"]
 pytestmark = pytest.mark.tpm
 
 

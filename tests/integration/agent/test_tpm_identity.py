@@ -17,7 +17,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from tests.support.swtpm import Swtpm
-from tests.support.tpm_maker import CERTIFICATES, TpmMaker, _first_tpm, forget, keep, made_tpm, tpm_maker
+from tests.support.swtpm_maker import CERTIFICATES, SwtpmMaker, _first_tpm, forget, keep, made_tpm, swtpm_maker
 from tpm2_pytss import types as tpm
 from tpm2_pytss.constants import TPM2_ALG, TPM2_ECC, TPM2_ST, TPMA_OBJECT
 from tpm2_pytss.utils import make_credential
@@ -33,7 +33,7 @@ from keystead_agent.signatures import sign, verify
 from keystead_contracts.agent import TpmEvidence
 from keystead_contracts.base import KeyAlgorithm
 
-__all__ = ["_first_tpm", "made_tpm", "tpm_maker"]
+__all__ = ["_first_tpm", "made_tpm", "swtpm_maker"]
 pytestmark = pytest.mark.tpm
 silence_tss_log()
 
@@ -78,10 +78,10 @@ def attested(statement: Statement, signer: NewIdentity) -> Any:
 
 
 def test_each_endorsement_key_is_the_one_of_its_certificate(
-    store: Tpm2KeyStore, made_tpm: Swtpm, tpm_maker: TpmMaker
+    store: Tpm2KeyStore, made_tpm: Swtpm, swtpm_maker: SwtpmMaker
 ) -> None:
-    issuer = x509.load_pem_x509_certificate(tpm_maker.issuer_pem.encode())
-    issuer.verify_directly_issued_by(x509.load_pem_x509_certificate(tpm_maker.root_pem.encode()))
+    issuer = x509.load_pem_x509_certificate(swtpm_maker.issuer_pem.encode())
+    issuer.verify_directly_issued_by(x509.load_pem_x509_certificate(swtpm_maker.root_pem.encode()))
     for kind, index in CERTIFICATES.items():
         key = store.endorsement(kind)
         (kept,) = key.certificates

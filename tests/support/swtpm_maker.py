@@ -1,7 +1,7 @@
 """A maker of software TPMs: each gets endorsement certificates from the maker's own CA (swtpm_setup, swtpm_localca).
 
-As a script's helper: `maker = TpmMaker(directory); with maker.make(directory / "tpm") as tpm: use(tpm.tcti)`. As pytest
-fixtures: import `tpm_maker`, `made_tpm` and `_first_tpm`.
+As a script's helper: `with SwtpmMaker(directory).make(directory / "tpm") as tpm: use(tpm.tcti)`. As pytest fixtures:
+import `swtpm_maker`, `made_tpm` and `_first_tpm`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CERTIFICATES = {"ec-p256": EC_P256_CERTIFICATE, "ec-p384": 0x01C00016, "rsa-2048
 _NV_ATTRIBUTES = "ppwrite|ppread|ownerread|authread|no_da|platformcreate"
 
 
-class TpmMaker:
+class SwtpmMaker:
     """A maker, with its CA below `directory`."""
 
     def __init__(self, directory: Path) -> None:
@@ -102,16 +102,16 @@ def _run(*command: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def tpm_maker() -> Iterator[TpmMaker]:
+def swtpm_maker() -> Iterator[SwtpmMaker]:
     """A maker; its CA takes seconds to make."""
     with tempfile.TemporaryDirectory(prefix="tpm-maker-") as directory:
-        yield TpmMaker(Path(directory))
+        yield SwtpmMaker(Path(directory))
 
 
 @pytest.fixture(scope="session")
-def _first_tpm(tpm_maker: TpmMaker) -> Path:
-    tpm_maker.make(tpm_maker.directory / "first")
-    return tpm_maker.directory / "first"
+def _first_tpm(swtpm_maker: SwtpmMaker) -> Path:
+    swtpm_maker.make(swtpm_maker.directory / "first")
+    return swtpm_maker.directory / "first"
 
 
 @pytest.fixture
