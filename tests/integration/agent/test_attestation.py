@@ -109,6 +109,26 @@ def test_a_tpm_that_cannot_prove_anything_still_has_keys(agent: Agent, asking: A
     assert (asking.proofs, asking.lacking) == ([], ["order-1"])
 
 
+@pytest.mark.parametrize("pattern", ["device/.tmp-*", "device/attestation", "pending/.tmp-*", "pending/order-*"])
+def test_killed_at_any_point_it_proves_the_one_key_with_the_one_identity(
+    agent: Agent, asking: AttestingServer, swtpm: Swtpm, pattern: str
+) -> None:
+    order, link = asking.new_order()
+    process = agent.start("enroll", "--yes", link)
+    while process.poll() is None and not any(agent.state_dir.glob(pattern)):
+        pass
+    process.kill()
+    process.wait()
+    shown = len(asking.verifier.shown)
+    again = agent("enroll", "--yes", link)
+    assert again.returncode == ExitCode.DONE, again.stderr
+    assert asking.proofs == ["order-1"]
+    assert len(order.keys) == 1
+    assert len({key.public_area for key in asking.verifier.shown[max(shown - 1, 0) :]}) == 1
+    assert [path.name for path in (agent.state_dir / "device").iterdir()] == ["attestation"]
+    assert swtpm.tool("tpm2_getcap", "handles-transient") == ""
+
+
 def test_a_server_that_does_not_ask_is_served_as_before(agent: Agent, server: AgentServer) -> None:
     agent.register(server)
     _, link = server.new_order()

@@ -49,8 +49,8 @@ NV_FIRST, _KEYS_NV, _CHAIN_NV = 0x01C00000, range(0x01C00002, 0x01C00020), range
 PERSISTENT_FIRST, PERSISTENT_LAST = 0x81010000, 0x8101FFFF
 _MOST_HANDLES = 254
 LARGEST_CONTENT = 8192
-MOST_CONTENT = 65536
-"""Bytes of one NV index, and of all, that are read; a certificate has about 1500."""
+MOST_CONTENT = 32768
+"""Bytes of one NV index, and of all, that are read; a certificate has about 1500, and servers take so much."""
 _COMMON_BUFFER, _LARGEST_BUFFER = 512, 1024
 _NV_TYPE = 0xF0
 """The bits of TPMA_NV that tell counters and the like from ordinary data, which has none (Part 2 section 13.4)."""
