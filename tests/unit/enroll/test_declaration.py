@@ -89,7 +89,7 @@ def test_all_mistakes_are_told_at_once_by_line_and_name_in_plain_words(tmp_path:
         "line 13: profile “B”: term_days: must be a list",
         "line 15: profile “C”: subject: there is no variable {name} for this certificate type. There are "
         "country, department, device_name, fqdn, locality, organization, serial_number, state.",
-        "line 19: form “F”: methods: has secret_id, which is for client forms only",
+        "line 19: form “F”: methods: Secret ID is for client forms only",
         "line 22: form “G”: uri_extension: may have letters a-z, digits, - and _ only, 1 to 58 of them",
         "line 23: form “G”: help_link: must be an address that begins with https:// or http://",
         "line 24: form “G”: there is no setting “help_txt” here; did you mean help_text?",

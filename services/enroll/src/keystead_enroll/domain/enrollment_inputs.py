@@ -127,7 +127,7 @@ class FormFields(BaseModel):
     @model_validator(mode="after")
     def _secret_id_for_persons(self) -> Self:
         if SignInMethod.SECRET_ID in self.methods and self.kind is not CertificateType.CLIENT:
-            raise at_odds(Words("has secret_id, which is for client forms only"), "methods")
+            raise at_odds(Words("Secret ID is for client forms only"), "methods")
         return self
 
 
