@@ -121,3 +121,17 @@ def test_the_console_says_it_beside_the_code(app: EnrollApp, place: Place) -> No
         )
     page = browser.mistakes(browser.send(f"/accounts/new?form={place.form}", **fields))
     assert "You chose access codes that were in use already too often." in page
+
+
+def test_a_form_with_another_mistake_tells_nothing_of_codes(app: EnrollApp, place: Place) -> None:
+    browser = console(app)
+    fields = {
+        "form_id": place.form, "name": "", "place": place.organization, "profile_ids": place.profile,
+        "authorization": "access_code", "csr_method": "keystead_agent", "approval": "automatic", "active": "yes",
+    }  # fmt: skip
+    made = place.api.create("/accounts", place.coded("Mine1"))
+    for path in (f"/accounts/new?form={place.form}", f"/accounts/{made}/change"):
+        told = browser.mistakes(browser.send(path, **fields, access_code=CODE))
+        assert 'id="f-name-error"' in told
+        assert 'id="f-access_code-error"' not in told
+        assert "Another account has this access code" not in told

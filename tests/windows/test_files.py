@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import win32security as security
@@ -73,6 +76,13 @@ def test_a_folder_where_another_account_can_write_is_known(tmp_path: Path) -> No
         str(tmp_path / "open"), security.SE_FILE_OBJECT, security.DACL_SECURITY_INFORMATION, None, None, everybody, None
     )
     assert windows.foreign_hand(tmp_path / "open") != ""
+
+
+def test_a_link_is_of_whoever_made_it_wherever_it_leads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wine makes none (ERROR_NOT_SUPPORTED), so Windows' word for one has to do."""
+    link = SimpleNamespace(st_file_attributes=stat.FILE_ATTRIBUTE_DIRECTORY | stat.FILE_ATTRIBUTE_REPARSE_POINT)
+    monkeypatch.setattr(os, "lstat", lambda _path: link)
+    assert windows.foreign_hand(tmp_path) == "whoever made the link that is there"
 
 
 def test_the_computers_folder_is_not_used_if_another_account_can_write_there(

@@ -78,6 +78,41 @@ def test_a_client_that_reads_nothing_does_not_hold_the_service(pair: Pair) -> No
         server.send(b"x" * 10_000_000, 0.2)
 
 
+def test_an_instance_that_cannot_be_made_now_is_made_later(
+    listener: PipeListener, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, failures = listener._instance, iter([PipeTaken("no memory", "")] * 2)
+
+    def fail_first(flags: int) -> int:
+        for failure in failures:
+            raise failure
+        return make(flags)
+
+    monkeypatch.setattr(listener, "_instance", fail_first)
+    for _ in range(2):
+        client = connect(name, service_pid=os.getpid)
+        server = listener.accept()
+        client.send(b"x", 5)
+        assert server.receive(1, 5) == b"x"
+        client.close()
+        server.close()
+
+
+def test_a_listener_without_instances_stops_when_told_to(
+    listener: PipeListener, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(flags: int) -> int:
+        raise PipeTaken("no memory", "")
+
+    monkeypatch.setattr(listener, "_instance", fail)
+    client = connect(name, service_pid=os.getpid)
+    listener.close()
+    with pytest.raises(Stopped):
+        listener.accept()
+        listener.accept()
+    client.close()
+
+
 def test_several_clients_are_served(listener: PipeListener, name: str) -> None:
     clients, servers = [], []
     for _ in range(3):

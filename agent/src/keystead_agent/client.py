@@ -48,10 +48,17 @@ Guard = Callable[[], AbstractContextManager[None]]
 
 CONNECT_LIMIT = 10.0
 ANSWER_LIMIT = 30.0
+WHOLE_ANSWER_LIMIT = 120.0
 SILENCE_LIMIT = 45.0
 """Seconds without a byte after which a stream is dead: three of the server's keep-alive comments."""
 LONGEST_RETRY_AFTER = 3600.0
+LONGEST_ANSWER = 1 << 18
+"""Octets. An answer is some hundreds; a server that sends more wants this computer's memory."""
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
+
+
+class _Unfit(ValueError):
+    """An answer that no Keystead server sends: too long, too slow, or compressed without having been asked for it."""
 
 
 class UnknownJob(Message):
@@ -77,7 +84,7 @@ class ServerClient:
         self.origin = origin
         self._http = httpx.Client(
             base_url=origin,
-            headers={"User-Agent": f"keystead-agent/{__version__}"},
+            headers={"User-Agent": f"keystead-agent/{__version__}", "Accept-Encoding": "identity"},
             verify=_tls(ca_file) if origin.startswith("https:") else False,
             timeout=httpx.Timeout(ANSWER_LIMIT, connect=CONNECT_LIMIT),
             follow_redirects=False,
@@ -115,11 +122,10 @@ class ServerClient:
 
     def check(self) -> datetime | None:
         """Asks the server for anything at all. The server's time, if it says it."""
-        with _reachable(self.origin):
-            answer = self._http.get("/")
-        if answer.status_code >= 500:
-            raise _unreachable(answer, self.origin)
-        return _date(answer.headers.get("Date", ""))
+        with _reachable(self.origin), self._http.stream("GET", "/") as answer:
+            if answer.status_code >= 500:
+                raise _unreachable(_read(answer), self.origin)
+            return _date(answer.headers.get("Date", ""))
 
     @contextmanager
     def jobs(self, token: AgentToken, last_id: str, waiting: Guard) -> Iterator[Iterator[JobEvent]]:
@@ -139,14 +145,15 @@ class ServerClient:
         try:
             if response.status_code != 200:
                 with _reachable(self.origin), waiting():
-                    response.read()
-                raise _refusal(response, self.origin)
+                    whole = _read(response)
+                raise _refusal(whole, self.origin)
             yield self._read_jobs(response, last_id, waiting)
         finally:
             response.close()
 
     def _read_jobs(self, response: httpx.Response, last_id: str, waiting: Guard) -> Iterator[JobEvent]:
         with _reachable(self.origin):
+            _require_plain(response)
             for event in events(_guarded(response.iter_bytes(), waiting), last_id):
                 if event.name == JOB_EVENT:
                     yield JobEvent(event.last_id, self._read_job(event.data))
@@ -158,12 +165,10 @@ class ServerClient:
             return _parsed(UnknownJob, data, self.origin)
 
     def _post(self, path: str, message: BaseModel, answer: type[M], headers: dict[str, str] | None = None) -> M:
-        with _reachable(self.origin):
-            response = self._http.post(
-                path,
-                content=message.model_dump_json().encode(),
-                headers={"Content-Type": "application/json", **(headers or {})},
-            )
+        content = message.model_dump_json().encode()
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        with _reachable(self.origin), self._http.stream("POST", path, content=content, headers=headers) as answering:
+            response = _read(answering)
         if response.status_code not in (200, 201):
             raise _refusal(response, self.origin)
         return _parsed(answer, response.text, self.origin)
@@ -208,11 +213,30 @@ def _guarded(chunks: Iterator[bytes], waiting: Guard) -> Iterator[bytes]:
         yield chunk
 
 
+def _read(response: httpx.Response) -> httpx.Response:
+    """The answer, read whole. Raises _Unfit."""
+    _require_plain(response)
+    content, until = b"", time.monotonic() + WHOLE_ANSWER_LIMIT
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > LONGEST_ANSWER:
+            raise _Unfit("it answers too much")
+        if time.monotonic() > until:
+            raise _Unfit("it answers too slowly")
+    return httpx.Response(response.status_code, headers=response.headers, content=content)
+
+
+def _require_plain(response: httpx.Response) -> None:
+    """Raises _Unfit if the answer is compressed: a few octets could become gigabytes."""
+    if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise _Unfit("its answer is compressed, which was not asked for")
+
+
 @contextmanager
 def _reachable(origin: str) -> Iterator[None]:
     try:
         yield
-    except (httpx.TransportError, EventTooLong) as error:
+    except (httpx.TransportError, EventTooLong, _Unfit) as error:
         words = _ERRNO.sub("", str(error)) or type(error).__name__
         if _is_untrusted(error):
             raise ServerUnreachable(

@@ -23,6 +23,7 @@ from enum import IntEnum
 from typing import Any
 
 from keystead_contracts.agent import Failed, FailureCode
+from keystead_contracts.base import plain_text
 
 
 class ExitCode(IntEnum):
@@ -37,7 +38,8 @@ class ExitCode(IntEnum):
 
 class AgentError(Exception):
     """A failure in words for a person: `detail` says what happened, `advice` what to do about it. Both are sentences:
-    they stand in letters and on pages too. Survives pickling with all that a subclass adds."""
+    they stand in letters, on pages and in terminals, so what cannot be seen in them, which a server may have said, is
+    shown as U+FFFD. Survives pickling with all that a subclass adds."""
 
     code: FailureCode = FailureCode.INTERNAL
     exit_code: ExitCode = ExitCode.FAILED
@@ -60,6 +62,7 @@ class AgentError(Exception):
 
 def _sentence(text: str) -> str:
     """`text` with a capital letter, unless it begins with an address, a path or a command."""
+    text = plain_text(text)
     first = text.partition(" ")[0]
     return text if set(first) & set("/:.-_") else text[:1].upper() + text[1:]
 

@@ -16,13 +16,16 @@ from keystead_agent.backoff import NOTICE_SECONDS
 from keystead_agent.errors import StoreUnwritable
 from keystead_agent.system import system
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+_SAFE_NAME = re.compile(
+    r"(?!(con|prn|aux|nul|com\d|lpt\d)(\.|$))[A-Z0-9_-]([A-Z0-9._-]{0,98}[A-Z0-9_-])?", re.ASCII | re.IGNORECASE
+)
 TEMPORARY_PREFIX = ".tmp-"
 
 
 def safe_name(identifier: str) -> str:
     """`identifier` as one path component: itself if it is plain, else its SHA-256. A server chooses identifiers, so
-    none of them may leave the directory that it is meant for."""
+    none of them may leave the directory that it is meant for; on Windows neither by the name of a device, whatever its
+    extension, nor as another one by a full stop at its end."""
     if _SAFE_NAME.fullmatch(identifier):
         return identifier
     return "h-" + hashlib.sha256(identifier.encode()).hexdigest()

@@ -18,6 +18,19 @@ from keystead_agent.system import system
 from keystead_agent.worker import Tell
 
 ORDER = "register.json"
+OWN = (
+    "certificates",
+    "claims",
+    "device",
+    "jobs",
+    "pending",
+    "*.lock",
+    "*.damaged",
+    ".tmp-*",
+    "entries.json",
+    "keys.json",
+)
+"""What the agent makes in a state directory, besides the order."""
 
 
 class RegistrationOrder(BaseModel):
@@ -75,8 +88,8 @@ def follow_order(machine: Machine, tell: Tell) -> bool:
 
 
 def forget(machine: Machine) -> None:
-    """Takes this computer's certificates out of its stores, removes their keys, the device's and the settings. Raises
-    StoreUnwritable, AgentBusy."""
+    """Takes this computer's certificates out of its stores, removes their keys, the device's and the settings. What
+    else is in the folders that the settings name is somebody else's, and stays. Raises StoreUnwritable, AgentBusy."""
     state = machine.settings.state_dir
     if state.exists():
         with machine.working(), machine.keys.changing():
@@ -85,6 +98,13 @@ def forget(machine: Machine) -> None:
             ):
                 remove_directory(folder)
             machine.store.recover()
-    with unwritable(state):
-        for folder in (state, system.SETTINGS_FILE.parent):
-            shutil.rmtree(folder, ignore_errors=True)
+    settings = system.SETTINGS_FILE
+    for thing in (settings, *(found for name in (*OWN, ORDER) for found in state.glob(name))):
+        if thing.is_dir() and not thing.is_symlink():
+            shutil.rmtree(thing, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                thing.unlink()
+    for folder in (state, settings.parent):
+        with suppress(OSError):
+            folder.rmdir()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from keystead_agent.errors import AgentError, KeyStoreError
+from keystead_contracts.base import plain_text
 
 if TYPE_CHECKING:
     from keystead_agent.enroll import Enrolled
@@ -44,7 +45,10 @@ _OUTCOMES = {
 
 def show(fields: dict[str, Any], sentence: str, *, as_json: bool) -> None:
     """One result: `fields` as JSON, or `sentence`."""
-    click.echo(json.dumps(fields, ensure_ascii=False) if as_json else sentence)
+    if as_json:
+        click.echo(json.dumps(fields, ensure_ascii=False))
+    else:
+        _echo(sentence)
 
 
 def show_error(error: AgentError, *, as_json: bool) -> None:
@@ -80,10 +84,10 @@ def teller(*, as_json: bool, log: bool) -> Tell:
         else:
             pairs = (f"{key}={json.dumps(str(value), ensure_ascii=False)}" for key, value in fields.items())
             line = " ".join((moment, event, *pairs))
-        click.echo(line, err=True)
+        _echo(line, err=True)
 
     def tell_person(event: str, /, **fields: object) -> None:
-        click.echo(sentence_of(event, fields), err=True)
+        _echo(sentence_of(event, fields), err=True)
 
     return tell_line if log else tell_person
 
@@ -104,7 +108,7 @@ def show_enrolled(done: Enrolled, *, as_json: bool) -> None:
 
 def say(sentence: str) -> None:
     """A remark on stderr, beside the result."""
-    click.echo(sentence, err=True)
+    _echo(sentence, err=True)
 
 
 def say_who_works(pid: int) -> None:
@@ -120,10 +124,10 @@ def show_certificates(found: list[ListedCertificate | DamagedCertificate], *, as
     from keystead_agent.listing import DamagedCertificate
 
     if not found:
-        click.echo("No certificates yet. Open an enrollment page to ask for one.")
+        _echo("No certificates yet. Open an enrollment page to ask for one.")
     for number, item in enumerate(found):
         if number:
-            click.echo()
+            _echo()
         if isinstance(item, DamagedCertificate):
             _show_pairs({"Damaged": item.damage, "What to do": item.advice})
             continue
@@ -172,7 +176,7 @@ def _show_as_certutil(number: int, item: ListedCertificate) -> None:
     if item.order_id:
         lines.append(f"Root: {'trusted' if item.root_trusted else 'not trusted'} by this computer")
         lines.append(f"Order: {item.order_id} at {item.server}")
-    click.echo("\n".join(lines))
+    _echo("\n".join(lines))
 
 
 def show_findings(findings: Iterable[Finding], *, as_json: bool) -> set[Mark]:
@@ -193,7 +197,7 @@ def show_findings(findings: Iterable[Finding], *, as_json: bool) -> set[Mark]:
 def _show_finding(finding: Finding) -> None:
     sign, colour = {"good": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "red")}[finding.mark]
     click.secho(f" {sign} ", fg=colour, bold=True, nl=False, color=_colour(sys.stdout))
-    click.echo(f"{finding.subject:<18} {_column(finding.found, 22)}")
+    _echo(f"{finding.subject:<18} {_column(finding.found, 22)}")
     if finding.advice:
         click.secho(" " * 22 + _column(finding.advice, 22), fg=colour, color=_colour(sys.stdout))
 
@@ -201,7 +205,7 @@ def _show_finding(finding: Finding) -> None:
 def _show_pairs(pairs: dict[str, str]) -> None:
     widest = max(len(key) for key in pairs)
     for key, value in pairs.items():
-        click.echo(f"{key + ':':<{widest + 2}}{value}")
+        _echo(f"{key + ':':<{widest + 2}}{value}")
 
 
 def _column(text: str, left: int) -> str:
@@ -216,3 +220,8 @@ def _width() -> int:
 
 def _colour(stream: Any) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _echo(text: str = "", *, err: bool = False) -> None:
+    """Writes `text`, in which a server may have put what a terminal would obey."""
+    click.echo(plain_text(text), err=err)

@@ -211,13 +211,17 @@ def silence_tss_log() -> None:
 
 def _read_default(file: Path, mistakes: list[str]) -> dict[str, Any]:
     """The file whose policy holds, unless another hand than an administrator's could have written it."""
-    try:
-        other = next((other for place in (file, file.parent) if (other := system.foreign_hand(place))), "")
-    except OSError:
-        other = ""
-    if other:
-        mistakes.append(f"{file}: {other}, who is no administrator, can write there")
-        return {}
+    for place in (file.parent, file):  # in a folder that is an administrator's nobody else makes a file meanwhile
+        try:
+            other = system.foreign_hand(place)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            mistakes.append(f"{file}: who can write {place} cannot be told: {error.strerror or error}")
+            return {}
+        if other:
+            mistakes.append(f"{file}: {other}, who is no administrator, can write there")
+            return {}
     return _read_file(file, False, mistakes)
 
 

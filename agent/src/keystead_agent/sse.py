@@ -67,7 +67,7 @@ def events(chunks: Iterable[bytes], last_id: str = "") -> Iterator[ServerEvent]:
             name = value
         elif field == "data":
             data.append(value)
-            size += len(value)
+            size += len(value) + 1
             if size > LONGEST_EVENT:
                 raise EventTooLong("an event of the stream is too long")
         elif field == "id" and "\0" not in value:

@@ -109,3 +109,15 @@ def test_forgetting_leaves_nothing(machine: Machine, server: AgentServer, monkey
     forget(machine)
     assert not machine.settings.state_dir.exists()
     forget(machine)
+
+
+def test_forgetting_leaves_what_is_somebody_else_s(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = machine.settings.state_dir
+    machine.recover(lambda _: None)
+    monkeypatch.setattr(system, "SETTINGS_FILE", state.parent / "etc/agent.toml")
+    system.SETTINGS_FILE.parent.mkdir()
+    for path in (system.SETTINGS_FILE, system.SETTINGS_FILE.with_name("seed.yaml"), state / "diary.txt"):
+        path.write_text("")
+    forget(machine)
+    assert sorted(path.name for path in state.parent.rglob("*.*")) == ["diary.txt", "seed.yaml"]
+    assert [path.name for path in state.iterdir()] == ["diary.txt"]

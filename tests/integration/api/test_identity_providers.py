@@ -10,12 +10,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from pydantic import ValidationError
 from tests.support.administrators import IDP_METADATA, console, master, officer, take_fact
 from tests.support.enroll_app import EnrollApp
 
 from keystead_contracts.people import IdentityProviderChecked, IdentityProviderState
 from keystead_contracts.words import Sentences, Words, to_plain
 from keystead_enroll.domain.administration import Grant, Role
+from keystead_enroll.domain.people_inputs import MOST_SPOKEN_FOR, IdentityProviderInput
 from keystead_kit.secrets import new_id
 
 SAML = {"name": "University", "kind": "saml", "metadata_url": "https://idp.example/metadata"}
@@ -60,6 +62,13 @@ def test_openid_connect_names_its_secret_and_tells_none(app: EnrollApp) -> None:
     assert (fact["issuer"], fact["client_secret_name"]) == ("https://login.example/v2.0", "entra-1")
 
 
+def test_a_provider_speaks_for_no_more_organizations_than_travel_in_a_cookie() -> None:
+    speaks_for = [f"{n:032x}" for n in range(MOST_SPOKEN_FOR)]
+    assert IdentityProviderInput.model_validate({**SAML, "organization_ids": speaks_for}).organization_ids == speaks_for
+    with pytest.raises(ValidationError, match="at most 40 items"):
+        IdentityProviderInput.model_validate({**SAML, "organization_ids": [*speaks_for, "f" * 32]})
+
+
 @pytest.mark.parametrize(("changes", "field"), [
     ({"metadata_url": "http://idp.example/"}, "metadata_url"),
     ({"metadata_url": "https://user@idp.example/"}, "metadata_url"),
@@ -71,7 +80,7 @@ def test_openid_connect_names_its_secret_and_tells_none(app: EnrollApp) -> None:
     ({"metadata_certificate": "no certificate"}, "metadata_certificate"),
     ({"metadata_certificate": CERTIFICATE + CERTIFICATE}, "metadata_certificate"),
     ({"metadata_certificate": WEAK}, "metadata_certificate"),
-    ({"metadata_url": None, "metadata_xml": "<EntityDescriptor/>", "metadata_certificate": CERTIFICATE},
+    ({"metadata_url": None, "metadata_xml": IDP_METADATA, "metadata_certificate": CERTIFICATE},
      "metadata_certificate"),
     ({"metadata_url": None, "metadata_xml": "<html><body/></html>"}, "metadata_xml"),
     ({"client_id": "abc"}, "client_id"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -35,6 +37,21 @@ def test_an_administrator_is_told_what_waits_for_them_once(app: EnrollApp) -> No
     assert (letter["waiting"], letter["fresh"]) == (1, 1)
     assert letter["requests"][0]["person"] == ADA
     assert letter["console_link"] == f"{app.origin}/console/requests/{order_id}"
+
+
+def test_several_workers_at_once_tell_each_administrator_once(app: EnrollApp) -> None:
+    everybody, _ = [administrator(app) for _ in range(3)], waiting(app)
+    workers = 4
+    start = threading.Barrier(workers)
+
+    def tell() -> int:
+        start.wait()
+        return app.enroll.tell_approvers()
+
+    with ThreadPoolExecutor(workers) as pool:
+        letters = sum(each.result() for each in [pool.submit(tell) for _ in range(workers)])
+    assert letters == len(everybody)
+    assert [len(told(app, who)) for who in everybody] == [1, 1, 1]
 
 
 def test_what_comes_within_the_pause_is_in_one_letter_after_it(app: EnrollApp) -> None:

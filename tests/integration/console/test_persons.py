@@ -157,6 +157,16 @@ def test_a_checked_file_that_would_unpack_to_more_than_a_file_may_have_is_refuse
         assert 'id="f-file-error"' in answer.text
 
 
+def test_a_checked_file_that_lost_its_end_on_the_way_is_not_imported_in_part(app: EnrollApp) -> None:
+    visit = console(app)
+    visit.get("/persons/import")
+    whole = zlib.compress(("email,name,organization\n" + "ada@example.org,Ada,Example Hospital\n").encode())
+    for content in (whole[:-1], whole[:-8], b""):
+        answer = visit.post("/persons/import", checked_file=base64.b64encode(content).decode())
+        assert answer.status_code == 422
+    assert master(app).items("/persons") == []
+
+
 def test_a_file_with_nothing_to_import_offers_no_import(app: EnrollApp) -> None:
     page = upload(console(app), b"email,name,organization\nbob,Bob,Example Hospital\n", check="1").text
     assert "checked_file" not in page

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 
 import httpx
 import pytest
 from tests.unit.agent.samples import TRACE, job
 
-from keystead_agent.client import ServerClient, UnknownJob
+from keystead_agent import client as clients
+from keystead_agent.client import LONGEST_ANSWER, ServerClient, UnknownJob
 from keystead_agent.errors import ServerRefused, ServerUnreachable
 from keystead_contracts.agent import AgentToken, Removed, Report, TokenRequest
 
@@ -110,3 +113,42 @@ def test_an_answer_that_is_not_understood_says_to_update() -> None:
     with pytest.raises(ServerUnreachable) as caught:
         answering(200, {"nonsense": 1}).device_token(TokenRequest(assertion="x"))
     assert caught.value.advice == "Update the agent."
+
+
+def endless() -> Iterator[bytes]:
+    while True:
+        yield b" " * 1024
+
+
+def asked(of: ServerClient) -> object:
+    return of.device_token(TokenRequest(assertion="x"))
+
+
+def streamed(of: ServerClient) -> object:
+    with of.jobs(TOKEN, "", nullcontext) as events:
+        return list(events)
+
+
+@pytest.mark.parametrize(
+    ("status", "ask"), [(200, asked), (400, asked), (503, asked), (400, streamed), (503, ServerClient.check)]
+)
+def test_a_server_that_answers_without_end_is_left(status: int, ask: Callable[[ServerClient], object]) -> None:
+    with pytest.raises(ServerUnreachable, match="answers too much"):
+        ask(client(lambda request: httpx.Response(status, content=endless())))
+
+
+def test_a_server_that_answers_too_slowly_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "WHOLE_ANSWER_LIMIT", -1.0)
+    with pytest.raises(ServerUnreachable, match="answers too slowly"):
+        asked(client(lambda request: httpx.Response(200, content=endless())))
+
+
+@pytest.mark.parametrize("ask", [asked, streamed])
+def test_nothing_compressed_is_asked_for_or_taken(ask: Callable[[ServerClient], object]) -> None:
+    def bomb(request: httpx.Request) -> httpx.Response:
+        assert request.headers["Accept-Encoding"] == "identity"
+        packed = gzip.compress(b" " * LONGEST_ANSWER)
+        return httpx.Response(200, content=iter([packed]), headers={"Content-Encoding": "gzip"})
+
+    with pytest.raises(ServerUnreachable, match="compressed"):
+        ask(client(bomb))

@@ -1,11 +1,25 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from keystead_agent.errors import StoreUnwritable
-from keystead_agent.files import held, locked, private_directory
+from keystead_agent.files import held, locked, private_directory, safe_name
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../up", "a/b", "a\\b", "C:", "a:stream", "NUL", "con.json", "Com1", "lpt9.x.y", "order.",
+             "a\n", "ſ", "x" * 101]
+)  # fmt: skip
+def test_no_identifier_of_a_server_leaves_its_folder_or_is_a_device(name: str) -> None:
+    assert safe_name(name) == "h-" + hashlib.sha256(name.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["0f" * 16, "key.pcp.json", "order-1", "console", "nullable.x", "com", "x" * 100])
+def test_a_plain_identifier_is_its_own_name(name: str) -> None:
+    assert safe_name(name) == name
 
 
 def test_a_lock_is_held_by_one_and_names_its_holder(tmp_path: Path) -> None:

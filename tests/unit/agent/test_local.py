@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from tests.unit.agent import samples
 
-from keystead_agent.backoff import Stop
-from keystead_agent.errors import PolicyRefused
-from keystead_agent.journal import Journal
-from keystead_agent.local import client, messages
+from keystead_agent.backoff import Stop, Stopped
+from keystead_agent.enroll import Enrolled
+from keystead_agent.errors import AgentBusy, PolicyRefused
+from keystead_agent.journal import ClaimEntry, Journal
+from keystead_agent.local import client, messages, server, unix
 from keystead_agent.local.client import ServiceMissing, ServiceRefused, ask_status, hand_over
 from keystead_agent.local.messages import LONGEST_FRAME, AskStatus, EnrollMachine, LocalTrouble, Reader, frame
 from keystead_agent.local.rules import Peer, may_enroll, require_may_enroll, require_scope
@@ -185,8 +189,8 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
     def start(**limits: float) -> tuple[UnixConnection, Told, threading.Thread]:
         ours, theirs = socket.socketpair()
         told = Told()
-        server = local_server(tmp_path, told, **limits)
-        threads.append(threading.Thread(target=server.answer, args=[UnixConnection(theirs)]))
+        service = local_server(tmp_path, told, **limits)
+        threads.append(threading.Thread(target=service.answer, args=[UnixConnection(theirs)]))
         threads[-1].start()
         ends.append(UnixConnection(ours))
         return ends[-1], told, threads[-1]
@@ -238,6 +242,70 @@ def test_who_says_nothing_is_not_waited_for(serving: Serving) -> None:
     connection.send(b"\0", 1)
     thread.join(10)
     assert told.events == ["local_request_dropped"]
+
+
+def test_an_account_cannot_have_all_of_the_services_attention(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ended = threading.Semaphore(0), threading.Event()
+
+    def wait(_machine: object, _keeper: object, claim: ClaimEntry, **_: object) -> Enrolled:
+        if not claim.claim.endswith("9"):
+            begun.release()
+            ended.wait(10)
+        return Enrolled(LISTED, "order", "here", "tpm2", "installed")
+
+    monkeypatch.setattr(server, "resume", wait)
+    service = local_server(tmp_path, Told())
+    service._machine.journal.recover()
+
+    def ask(number: int, asker: Peer = ADMINISTRATOR) -> Any:
+        link = LINK.model_copy(update={"claim": f"{number:043}"})
+        return service._enroll(EnrollMachine(link=str(link)), asker, lambda event, /, **fields: None)
+
+    with ThreadPoolExecutor() as pool:
+        working = [pool.submit(ask, number) for number in range(server.MOST_LINKS)]
+        for _ in working:
+            assert begun.acquire(timeout=10)
+        with pytest.raises(AgentBusy, match="4 links of this account"):
+            ask(8)
+        assert ask(9, replace(ADMINISTRATOR, account="S-1-5-21-1-501")).location == "here"
+        ended.set()
+        assert [each.result().location for each in working] == ["here"] * server.MOST_LINKS
+        assert ask(10).location == "here"
+
+
+def test_a_connection_that_could_not_be_taken_does_not_end_the_service(tmp_path: Path) -> None:
+    class OutOfDescriptors(socket.socket):
+        tries = 0
+
+        def accept(self) -> tuple[socket.socket, Any]:
+            self.tries += 1
+            if self.tries == 1:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().accept()
+
+    listener = UnixListener(tmp_path / "agent.sock")
+    listener._socket = OutOfDescriptors(fileno=listener._socket.detach())
+    asking = connect(tmp_path / "agent.sock", owner=os.getuid())
+    listener.accept().close()
+    listener.close()
+    with pytest.raises(Stopped):
+        listener.accept()
+    asking.close()
+
+
+@pytest.mark.parametrize(
+    ("known", "logged_in"),
+    [("active", True), ("online", True), ("lingering", False), ("closing", False), (None, False)],
+)
+def test_only_who_is_logged_in_is_at_the_computer(
+    known: str | None, logged_in: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if known:
+        (tmp_path / str(os.getuid())).write_text(f"NAME=somebody\nSTATE={known}\nSTOPPING=no\n")
+    monkeypatch.setattr(unix, "_SESSIONS", tmp_path)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert UnixConnection(ours).peer().interactive is logged_in
 
 
 # Finding the service

@@ -6,6 +6,7 @@ import pytest
 
 from keystead_agent.errors import ExitCode, PolicyRefused, SettingsInvalid
 from keystead_agent.settings import Settings, load_settings, origin_of
+from keystead_agent.system import system
 
 
 def test_defaults_need_nothing_set() -> None:
@@ -105,6 +106,31 @@ def test_a_policy_that_cannot_be_read_stops_everything(tmp_path: Path) -> None:
     (tmp_path / "policy.toml").mkdir()
     with pytest.raises(SettingsInvalid, match=r"policy\.toml"):
         load_settings({}, for_computer=False, default_file=tmp_path / "policy.toml")
+
+
+def test_a_policy_of_which_nobody_can_tell_who_wrote_it_stops_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> str:
+        raise PermissionError(13, "Access is denied", str(path))
+
+    (tmp_path / "agent.toml").write_text('servers = ["https://evil.example"]')
+    monkeypatch.setattr(system, "foreign_hand", refuse)
+    with pytest.raises(SettingsInvalid, match="cannot be told: Access is denied"):
+        load_settings({}, for_computer=False, default_file=tmp_path / "agent.toml")
+
+
+def test_a_folder_of_somebody_else_is_not_used_before_they_put_a_policy_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hand(path: Path) -> str:
+        path.stat()
+        return "mallory"
+
+    monkeypatch.setattr(system, "foreign_hand", hand)
+    with pytest.raises(SettingsInvalid, match="mallory, who is no administrator"):
+        load_settings({}, for_computer=False, default_file=tmp_path / "agent.toml")
+    load_settings({}, for_computer=False, default_file=tmp_path / "nowhere/agent.toml")
 
 
 def test_a_broken_file_and_an_unknown_key_are_named(tmp_path: Path) -> None:

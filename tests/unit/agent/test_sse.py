@@ -56,3 +56,8 @@ def test_an_endless_line_is_refused() -> None:
 def test_an_endless_event_is_refused() -> None:
     with pytest.raises(EventTooLong):
         list(events([b"data: " + b"x" * 65536 + b"\n"] * (LONGEST_EVENT // 65536 + 1)))
+
+
+def test_lines_without_anything_in_them_count_too() -> None:
+    with pytest.raises(EventTooLong):
+        list(events([b"data:\n" * 4096] * (LONGEST_EVENT // 4096 + 1)))

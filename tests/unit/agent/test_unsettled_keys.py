@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from cryptography import x509
@@ -19,11 +20,13 @@ from tests.unit.agent.samples import NOW, SERVER, job, wish
 
 from keystead_agent.certstore.pem import CertificateStore
 from keystead_agent.device import DeviceIdentity, DeviceStore
+from keystead_agent.errors import StoreUnwritable
 from keystead_agent.jobs import sign_with_stored
 from keystead_agent.journal import Journal
-from keystead_agent.keystore import KeyStores
+from keystead_agent.keystore import KeyStores, unsettled
 from keystead_agent.keystore import _ncrypt as n
-from keystead_agent.keystore.persisted import KEY_FILES, PersistedKey
+from keystead_agent.keystore.persisted import KEY_FILES, KeyScope, PersistedKey
+from keystead_agent.keystore.unsettled import UnsettledKeys
 from keystead_agent.machine import Machine
 from keystead_agent.settings import Settings
 from keystead_agent.signatures import sign
@@ -288,3 +291,24 @@ def test_a_software_key_goes_although_policy_no_longer_allows_it(tmp_path: Path)
     with strict.changing():
         (folder / "key.ksp.json").unlink()
     assert kept(tmp_path) == set()
+
+
+def test_a_list_that_could_not_be_written_is_written_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[str] = []
+    keys = UnsettledKeys(tmp_path, lambda key: removed.append(key.name))
+    key = PersistedKey(
+        provider=n.PLATFORM_PROVIDER, name=f"tp-{uuid4()}", scope=KeyScope.USER, algorithm=KeyAlgorithm.EC_P256
+    )
+
+    def full(path: Path, content: bytes) -> None:
+        raise StoreUnwritable("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unsettled, "write_file", full)
+        with pytest.raises(StoreUnwritable), keys.changing():
+            pass
+    with keys.changing():
+        keys.announce(key)
+    assert removed == [key.name]

@@ -17,7 +17,7 @@ from tests.unit.auth.fakes import START, FakeClock, FakeRandomness, FakeTransact
 
 from keystead_auth.adapters.fetch import HttpFetcher
 from keystead_auth.adapters.oidc import SecretFolder
-from keystead_auth.domain.attributes import MOST_OCTETS, Sent, canonical, fitting, person
+from keystead_auth.domain.attributes import LONGEST_NAME, MOST_OCTETS, Sent, canonical, fitting, person
 from keystead_auth.domain.errors import MethodNotOffered
 from keystead_auth.domain.idp_errors import FetchFailed, MailMissing, ProviderNotReady, ProviderUnknown
 from keystead_auth.domain.networks import may_connect
@@ -25,10 +25,12 @@ from keystead_auth.domain.providers import IdentityProvider, Purpose, offered, u
 from keystead_auth.domain.saml.metadata import MetadataRefused, SamlEntity, read_metadata
 from keystead_auth.domain.sign_in import Form
 from keystead_auth.usecases.check_provider import Sources, check_provider
-from keystead_contracts.identity import SignInMethod
+from keystead_auth.usecases.mint_identity import mint_identity
+from keystead_contracts.identity import ATTRIBUTES, IDENTITY_AUDIENCE, IDENTITY_ISSUER, SignInMethod
 from keystead_contracts.people import IdentityProviderKind, IdentityProviderState
 from keystead_contracts.words import Words, from_plain
 from keystead_kit.i18n import languages
+from keystead_kit.secrets import TokenSigner
 
 SAML = IdentityProviderKind.SAML
 FORM = Form("staff", 1, "Staff", "Northwind", (SignInMethod.IDP,), (), organization_ids=("a", "b"))
@@ -249,6 +251,24 @@ def test_more_attributes_than_fit_are_cut_where_there_are_most_and_it_is_said_wh
 def test_a_value_that_is_too_long_to_tell_is_not_lost_silently() -> None:
     attributes = canonical([Sent("entitlement", ("urn:" + "x" * MOST_OCTETS,)), Sent("mail", ("a@b.example",))], {})
     assert fitting(person(attributes).attributes) == ({"mail": ["a@b.example"]}, ["entitlement"])
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "\N{GRINNING FACE}", '"'])
+def test_whatever_a_provider_sends_a_browser_keeps_who_that_is(letter: str) -> None:
+    speaks_for = tuple(f"{n:032x}" for n in range(40))
+    many = [name for name in ATTRIBUTES if name != "mail"]
+    sent = dict.fromkeys(many, [letter * 250] * 9)
+    signer = TokenSigner(ec.generate_private_key(ec.SECP256R1()))
+    token = mint_identity(
+        signer, FakeRandomness(), email=f"{'a' * 64}@{'b' * 184}.test", form="f" * 58, method=SignInMethod.IDP,
+        now=datetime.now(UTC), name=letter * LONGEST_NAME, attributes={"mail": ["a@b.test"], **sent},
+        provider=replace(PROVIDER, organization_ids=speaks_for), persons=["a" * 32],
+    )  # fmt: skip
+    assert len(f"__Host-keystead_identity={token}") <= 4096
+    claims = signer.verifier().verify(token, issuer=IDENTITY_ISSUER, audience=IDENTITY_AUDIENCE)
+    assert claims["identity_provider_organizations"] == list(speaks_for)
+    assert set(claims["attributes"]) | set(claims["attributes_cut"]) >= set(many)
+    assert claims["name"] and claims["attributes"]["mail"] == ["a@b.test"]
 
 
 # --- where they may be ----------------------------------------------------------------------------------------------

@@ -43,7 +43,11 @@ class UnsettledKeys:
             yield
             return
         self._listed = self._read() | self._named()[0]
-        self._save()
+        try:
+            self._save()
+        except BaseException:
+            self._listed = None  # nothing was begun
+            raise
         try:
             yield
         finally:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from keystead_agent import __version__
 from keystead_agent.backoff import Stop, Stopped
 from keystead_agent.device import DeviceStore
 from keystead_agent.enroll import Keeper, resume
-from keystead_agent.errors import AgentError
+from keystead_agent.errors import AgentBusy, AgentError
 from keystead_agent.link import read_link
 from keystead_agent.local.messages import (
     REQUEST,
@@ -30,8 +32,12 @@ from keystead_agent.local.messages import (
 from keystead_agent.local.rules import Peer, Scoped, may_enroll, require_may_enroll
 from keystead_agent.machine import Machine
 from keystead_agent.worker import Tell
+from keystead_contracts.agent import EnrollLink
 
-MOST_CONNECTIONS = 8
+MOST_CONNECTIONS = 16
+MOST_LINKS = 4
+"""Of one account at a time: one is worked on for hours if its server lets it wait, whether or not the account still
+listens, and others are to find room meanwhile."""
 REQUEST_LIMIT = 5.0
 """Seconds for the whole request."""
 ANSWER_LIMIT = 5.0
@@ -84,6 +90,8 @@ class LocalServer:
         self._tell = tell
         self._room = threading.BoundedSemaphore(most)
         self._request_limit = request_limit
+        self._links: Counter[str] = Counter()
+        self._mutex = threading.Lock()
 
     def serve(self, listener: Listener) -> None:
         """Until the listener is closed. Who comes when there is no room is turned away."""
@@ -137,6 +145,25 @@ class LocalServer:
     def _enroll(self, request: EnrollMachine, peer: Peer, pass_on: Tell) -> Finished:
         link = read_link(request.link)
         require_may_enroll(peer, link, self._machine.settings, self._registered_with())
+        with self._in_turn(peer):
+            return self._work_on(link, peer, pass_on)
+
+    @contextmanager
+    def _in_turn(self, peer: Peer) -> Iterator[None]:
+        """Raises AgentBusy while as many of the account's links are worked on as may be."""
+        with self._mutex:
+            if self._links[peer.account] >= MOST_LINKS:
+                raise AgentBusy(
+                    f"{MOST_LINKS} links of this account are worked on already", "Open this one when one has ended."
+                )
+            self._links[peer.account] += 1
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._links[peer.account] -= 1
+
+    def _work_on(self, link: EnrollLink, peer: Peer, pass_on: Tell) -> Finished:
         self._tell("link_accepted", user=peer.account, pid=peer.pid, session=peer.session, server=link.server)
         claim = self._machine.journal.open_claim(link)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,8 +16,12 @@ from keystead_agent.local.rules import Peer
 
 _CREDENTIALS = struct.Struct("3i")
 _SESSIONS = Path("/run/systemd/users")
-"""One file for each user id that is logged in (systemd-logind)."""
+"""One file for each user id that systemd-logind knows: of who is logged in, of who has only just left, and of who never
+is but may leave processes behind. See sd_uid_get_state(3)."""
+_LOGGED_IN = ("STATE=active", "STATE=online")
 CONNECT_LIMIT = 5.0
+ACCEPT_PAUSE = 0.2
+"""Seconds until a connection that could not be taken, for want of descriptors or memory, is tried again."""
 
 
 class UnixConnection:
@@ -46,11 +51,18 @@ class UnixConnection:
         pid, uid, _ = _CREDENTIALS.unpack(
             self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         )
-        return Peer(account=f"uid {uid}", pid=pid, administrator=uid == 0, interactive=(_SESSIONS / str(uid)).exists())
+        return Peer(account=f"uid {uid}", pid=pid, administrator=uid == 0, interactive=_is_logged_in(uid))
 
     def close(self) -> None:
         """See `server.Connection`."""
         self._socket.close()
+
+
+def _is_logged_in(uid: int) -> bool:
+    try:
+        return not set(_LOGGED_IN).isdisjoint((_SESSIONS / str(uid)).read_text().splitlines())
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 class UnixListener:
@@ -58,6 +70,7 @@ class UnixListener:
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._closed = False
         try:
             path.unlink(missing_ok=True)
             self._socket.bind(str(path))
@@ -72,14 +85,18 @@ class UnixListener:
 
     def accept(self) -> UnixConnection:
         """See `server.Listener`."""
-        try:
-            connected, _ = self._socket.accept()
-        except OSError as error:
-            raise Stopped from error
-        return UnixConnection(connected)
+        while True:
+            try:
+                connected, _ = self._socket.accept()
+                return UnixConnection(connected)
+            except OSError as error:
+                if self._closed:
+                    raise Stopped from error
+            time.sleep(ACCEPT_PAUSE)
 
     def close(self) -> None:
         """See `server.Listener`."""
+        self._closed = True
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

@@ -19,6 +19,7 @@ import errno
 import msvcrt
 import os
 import secrets
+import stat
 import tempfile
 import time
 import winreg
@@ -150,7 +151,7 @@ def claim_computer_folder() -> None:
     """Makes the computer's folder; one that another account made before is put aside under another name. Raises
     OSError."""
     folder = _computer_folder()
-    if folder.exists() and foreign_hand(folder):
+    if os.path.lexists(folder) and foreign_hand(folder):
         replace(folder, folder.with_name(f"Keystead.foreign-{secrets.token_hex(4)}"))
     _make_folder(folder, _COMPUTERS)
 
@@ -177,7 +178,10 @@ SETTINGS_FILE = _computer_folder() / "agent.toml"
 
 
 def foreign_hand(path: Path) -> str:
-    """Who, not being an administrator, owns `path` or may write it; empty if nobody. Raises OSError."""
+    """Who, not being an administrator, owns `path` or may write it; empty if nobody. A link is of whoever made it: what
+    it leads to can be an administrator's now and another's when it is used. Raises OSError."""
+    if os.lstat(path).st_file_attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT:
+        return "whoever made the link that is there"
     try:
         facts = security.GetNamedSecurityInfo(str(path), _FILES, _OWNER_AND_ACCESS)
     except pywintypes.error as error:

@@ -28,6 +28,8 @@ PIPE = r"\\.\pipe\keystead-agent"
 CLIENT_RIGHTS = 0x0012_019B
 """FILE_GENERIC_READ | FILE_GENERIC_WRITE without FILE_APPEND_DATA."""
 CONNECT_LIMIT = 5.0
+ACCEPT_PAUSE = 200
+"""Milliseconds until what could not be had, for want of memory or handles, is tried again."""
 
 
 def access_list(owner_sid: str) -> str:
@@ -107,18 +109,40 @@ class PipeListener:
 
     def accept(self) -> PipeConnection:
         """See `server.Listener`."""
-        instance = self._next
+        while True:
+            instance = self._next
+            taken = self._connected(instance)
+            self._next = self._another(instance)  # before this one is served, so that the name is never free
+            if taken:
+                return PipeConnection(instance)
+            kernel32.result("CloseHandle", instance)
+            self._pause(self._next)
+
+    def _connected(self, instance: int) -> bool:
+        """Waits for somebody to connect; whether it can be used. Raises Stopped, `instance` closed."""
         try:
             overlapped(instance, lambda o: kernel32.result("ConnectNamedPipe", instance, o), None, stop=self._stop)
         except Win32Error as error:
-            if error.code not in (k.ERROR_PIPE_CONNECTED, *k.GONE):
-                kernel32.result("CloseHandle", instance)
-                raise Stopped from error
+            return error.code in (k.ERROR_PIPE_CONNECTED, *k.GONE)
         except Stopped:
             kernel32.result("CloseHandle", instance)
             raise
-        self._next = self._instance(0)  # before this one is served, so that the name is never free
-        return PipeConnection(instance)
+        return True
+
+    def _another(self, before: int) -> int:
+        """The next instance, however long it takes until one can be made. Raises Stopped, `before` closed."""
+        while True:
+            try:
+                return self._instance(0)
+            except PipeTaken:
+                self._pause(before)
+
+    def _pause(self, instance: int) -> None:
+        """Waits a moment. Raises Stopped, `instance` closed, when told to stop."""
+        which = kernel32.result("WaitForMultipleObjects", 1, (HANDLE * 1)(self._stop), False, ACCEPT_PAUSE)
+        if which == k.WAIT_OBJECT_0:
+            kernel32.result("CloseHandle", instance)
+            raise Stopped
 
     def close(self) -> None:
         """See `server.Listener`."""

@@ -20,6 +20,7 @@ __all__ = [
     "PlainText",
     "TraceId",
     "UriExtension",
+    "plain_text",
     "serial_hex",
 ]
 
@@ -56,7 +57,13 @@ UriExtension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,58}$"
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^(?:[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)?$", max_length=35)]
 """A language (BCP 47) in which a person reads; "" where it is not known."""
 
-PlainText = Annotated[str, AfterValidator(lambda text: "".join(map(_shown, text)))]
+
+def plain_text(text: str) -> str:
+    """`text` as PlainText has it."""
+    return "".join(map(_shown, text))
+
+
+PlainText = Annotated[str, AfterValidator(plain_text)]
 """Text that a person will read: what cannot be seen becomes U+FFFD. A database, a log or a letter's header would choke
 on control characters but tab and line feed; zero-width, direction and private-use characters deceive the reader."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from keystead_auth.domain.idp_errors import MailMissing
 from keystead_contracts.identity import ATTRIBUTES
 
 MOST_OCTETS = 2000
-"""Of all values that travel on together: they do so in a cookie, and browsers keep 4 KiB."""
+"""Of all values that travel on together, as JSON: they do so in a cookie, and browsers keep 4 KiB."""
 LONGEST_NAME = 256
 
 _CLAIMS = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
@@ -130,17 +131,22 @@ def _plain(value: str) -> str:
     return text
 
 
-def fitting(attributes: Mapping[str, list[str]]) -> tuple[dict[str, list[str]], list[str]]:
-    """What fits in `MOST_OCTETS`: values in order, those of attributes with few values first; and the names of the
-    attributes of which not all values do."""
-    left, cut = MOST_OCTETS, []
+def fitting(attributes: Mapping[str, list[str]], most: int = MOST_OCTETS) -> tuple[dict[str, list[str]], list[str]]:
+    """What fits in `most` octets of JSON: values in order, those of attributes with few values first; and the names of
+    the attributes of which not all values do."""
+    left, cut = most, []
     kept: dict[str, list[str]] = {}
     for name in sorted(attributes, key=lambda each: (each != "mail", len(attributes[each]), each)):
         left -= len(name) + 6
         for value in attributes[name]:
-            left -= len(value.encode()) + 3
+            left -= as_json(value) + 1
             if left < 0:
                 cut.append(name)
                 break
             kept.setdefault(name, []).append(value)
     return {name: kept[name] for name in ATTRIBUTES if name in kept}, sorted(cut)
+
+
+def as_json(value: object) -> int:
+    """How many octets of JSON `value` is, as tokens have it: a letter that is not ASCII has six, a rare one twelve."""
+    return len(json.dumps(value, separators=(",", ":")))

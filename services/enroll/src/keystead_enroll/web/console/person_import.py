@@ -114,8 +114,12 @@ def _unpacked(carried: str) -> bytes:
     """The file that `_packed` made, no more than one octet too much of it. Raises InputRefused."""
     if not carried:
         return b""
+    unpacking = zlib.decompressobj()
     try:
-        return zlib.decompressobj().decompress(base64.b64decode(carried, validate=True), MOST_OCTETS + 1)
+        content = unpacking.decompress(base64.b64decode(carried, validate=True), MOST_OCTETS + 1)
+        if not unpacking.eof and len(content) <= MOST_OCTETS:
+            raise ValueError("its end is missing")
+        return content
     except (ValueError, zlib.error) as error:
         raise InputRefused(
             {"file": Words("The file that was checked did not arrive whole. Choose it again.")}
