@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from tests.attacks.attestation.forgeries import FORGERIES, HONEST, Forgery, table
+from tests.attacks.attestation.forgeries import CA, EK, FAKE, FORGERIES, HONEST, ROOT, Forgery, certification, table
+from tests.support.tpm_maker import NOW
 
 from keystead_contracts.base import AssuranceLevel
 from keystead_enroll.domain.attestation import Standing, assurance
 from keystead_enroll.domain.attestation_checks import NOTES, Check
+from keystead_enroll.domain.endorsement import MOST_SIGNATURES, EndorsementPolicy, judge_endorsement
+from keystead_enroll.domain.endorsement_certificate import read_certificate
+from keystead_enroll.domain.tpm_public import parse_tpm2b_public
 
 
 @pytest.mark.parametrize("judged", HONEST)
@@ -36,3 +42,26 @@ def test_every_reason_is_told_in_words() -> None:
     for check, sample, reason in table():
         print(f"{check:<38} {sample:<44} {reason}")
         assert reason.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        {"milliseconds": 900},
+        {"milliseconds": 0, "resets": 8, "restarts": 0},
+        {"milliseconds": 0, "restarts": 2},
+        {"milliseconds": 0, "resets": 6 + 2**31, "restarts": 0},
+    ],
+    ids=["at the same time", "after a reset", "after a restart", "counts wrap"],
+)
+def test_a_clock_that_went_on_is_no_roll_back(clock: dict[str, int]) -> None:
+    assert [finding.code for finding in certification(**clock) if not finding.held] == []  # type: ignore[arg-type]
+
+
+def test_a_chain_is_not_sought_for_ever() -> None:
+    decoys = [read_certificate(replace(FAKE, name=ROOT.name).authority().der)] * MOST_SIGNATURES
+    certificates = [read_certificate(der) for der in (CA.certify(EK.key), CA.der)]
+    policy = EndorsementPolicy([read_certificate(ROOT.der)])
+    key = parse_tpm2b_public(EK.public)
+    assert judge_endorsement(key, [*certificates, *decoys], policy, NOW).standing is Standing.VENDOR
+    assert judge_endorsement(key, [*decoys, *certificates], policy, NOW).standing is Standing.UNKNOWN
