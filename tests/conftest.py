@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 from tests.support.mailbox import Mailbox
+from tests.support.scratch import scratch_folder
 from tests.support.servers import PostgresServer, RedisServer, postgres_server, redis_server
 
-MEMORY, ROOM = Path("/dev/shm"), 512 * 1024 * 1024
+SQLITE_ROOM = 512 * 1024 * 1024
 
 # services inside a test log plain text: structlog draws tracebacks for seconds by default, while event loops wait
 structlog.configure(
@@ -51,14 +51,11 @@ def own_redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> Iterator[str]:
-    """A SQLite database that does not exist yet: in memory where there is room, since no test needs what a power cut
-    leaves, and every commit would wait for the disk."""
-    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM:
-        yield f"sqlite:///{tmp_path}/test.db"
-        return
-    with tempfile.TemporaryDirectory(prefix="keystead-sqlite-", dir=MEMORY) as folder:
-        yield f"sqlite:///{folder}/test.db"
+def sqlite_url() -> Iterator[str]:
+    """A SQLite database that does not exist yet."""
+    folder = scratch_folder("keystead-sqlite-", SQLITE_ROOM)
+    yield f"sqlite:///{folder}/test.db"
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from tests.support import page_audit
-from tests.support.console_samples import SAMPLES, ConsoleSample, render
+from tests.support.console_frame import ConsoleSample, render
+from tests.support.console_samples import SAMPLES
 from tests.support.page_samples import STATIC
 from tests.support.preview_pages import ARGUMENTS, CHROMIUM, served
 

@@ -20,8 +20,10 @@ from typing import Any
 
 import psycopg
 import redis
+from tests.support.scratch import scratch_folder
 
 HOST = "127.0.0.1"
+POSTGRES_ROOM = 2 * 1024**3
 READY_SECONDS = 20.0
 
 
@@ -140,7 +142,7 @@ class PostgresServer:
 
     def _run(self, statement: str) -> None:
         with psycopg.connect(
-            host=HOST, port=self.port, user="keystead", dbname="postgres", autocommit=True, connect_timeout=2
+            host=HOST, port=self.port, user="keystead", dbname="postgres", autocommit=True, connect_timeout=10
         ) as connection:
             connection.execute(statement.encode())
 
@@ -149,7 +151,7 @@ class PostgresServer:
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server in a temporary folder, ended with the block. As root it runs as the user `postgres`."""
     account = pwd.getpwnam("postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name)
-    folder = Path(tempfile.mkdtemp(prefix="keystead-postgres-"))
+    folder = scratch_folder("keystead-postgres-", POSTGRES_ROOM)
     os.chown(folder, account.pw_uid, account.pw_gid)
     who: dict[str, Any] = {}
     if os.getuid() == 0:
@@ -164,7 +166,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         )  # fmt: skip
         process = subprocess.Popen(
             [_postgres_binary("postgres"), "-D", data, "-h", HOST, "-p", str(server.port), "-k", folder,
-             "-c", "fsync=off", "-c", "max_connections=200"],
+             "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_wal_size=128MB", "-c", "max_connections=200"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **who,
         )  # fmt: skip
         try:

@@ -6,21 +6,10 @@ import re
 from dataclasses import replace
 
 import pytest
-from tests.support.console_samples import (
-    BOARD,
-    CERTIFICATES,
-    FILTERED,
-    FORM_DETAILS,
-    FORM_WRONG,
-    FORMS,
-    PROFILE,
-    REVOKE,
-    SAMPLES,
-    SEARCH,
-    ConsoleSample,
-    frame,
-    render,
-)
+from tests.support.console_forms import FORM_DETAILS, FORM_WRONG, PROFILE, REVOKE
+from tests.support.console_frame import ConsoleSample, frame, render
+from tests.support.console_lists import CERTIFICATES, FILTERED, FORMS, SEARCH
+from tests.support.console_samples import BOARD, SAMPLES
 from tests.support.markup import Page
 from tests.support.page_samples import ENROLL, STATIC
 

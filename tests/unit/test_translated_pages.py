@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 from babel import Locale
 from pydantic import BaseModel
-from tests.support import console_samples
+from tests.support.console_frame import ConsoleSample
+from tests.support.console_frame import render as render_console
+from tests.support.console_samples import SAMPLES
 from tests.support.letter_samples import FACTS
 from tests.support.page_samples import Sample, pages, render
 
@@ -124,10 +126,10 @@ def test_every_text_of_a_page_is_marked_for_translation(sample: Sample) -> None:
     assert unmarked(texts.left, set(data_of(sample.context)) | switch) == []
 
 
-@pytest.mark.parametrize("sample", console_samples.SAMPLES, ids=lambda sample: sample.name)
-def test_every_text_of_the_console_is_marked_for_translation(sample: console_samples.ConsoleSample) -> None:
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_every_text_of_the_console_is_marked_for_translation(sample: ConsoleSample) -> None:
     with speaking(MARKING):
-        texts = Texts(console_samples.render(sample))
+        texts = Texts(render_console(sample))
     switch = {each.name for each in languages().values()}
     assert unmarked(texts.left, {*data_of(sample.page), *data_of(sample.frame), *switch}) == []
 

@@ -1,4 +1,4 @@
-"""From the MSI to the certificate in the store of Windows, its renewal, and back to a computer without a trace."""
+"""From the MSI to the certificate in the store of Windows, and back to a computer without a trace."""
 
 from __future__ import annotations
 
@@ -166,7 +166,9 @@ def test_the_list_names_store_provider_and_container(computer: Computer, enrolle
     assert re.search(r"tp-[0-9a-f]{8}-", listed)
 
 
-def test_a_link_is_good_once(computer: Computer, stack: Stack, enrolled: dict[str, bytes]) -> None:
+def test_a_link_that_the_server_does_not_know_changes_nothing(
+    computer: Computer, stack: Stack, enrolled: dict[str, bytes]
+) -> None:
     listed = computer.agent("list", "--no-test", "--json").stdout
     again = computer.agent("enroll", "--yes", f"keystead://enroll?server={stack.origin}&claim=" + "B" * 43)
     assert again.returncode != 0

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keystead_agent import __version__
-from keystead_agent.errors import AgentError
 from keystead_agent.findings import Finding, good, warning
 from keystead_agent.settings import Settings
 from keystead_contracts.agent import URL_SCHEME
@@ -79,17 +78,10 @@ def _service_advice(unit_installed: bool) -> str:
 
 
 def _service_version(socket: Path) -> str | None:
-    from keystead_agent.local.client import ask_status
+    from keystead_agent.local.client import running_version
     from keystead_agent.local.unix import connect
 
-    try:
-        service = connect(socket)
-        try:
-            return ask_status(service).version
-        finally:
-            service.close()
-    except AgentError:
-        return None
+    return running_version(lambda: connect(socket))
 
 
 def _link_handler() -> str | None:

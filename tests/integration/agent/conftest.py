@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from tests.support.agent_server import AgentServer
@@ -43,14 +43,14 @@ class Agent:
             timeout=90,
         )
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, stderr: IO[str] | int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """Starts the command and goes on. Killed after the test."""
         process = subprocess.Popen(
             [PROGRAM, *arguments],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=stderr,
             text=True,
         )
         self._started.append(process)

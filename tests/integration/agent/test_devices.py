@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -134,14 +132,14 @@ def test_a_job_waits_while_another_process_is_at_work(agent: Agent, server: Agen
     server.wait_for(order, "installed")
 
 
-def test_a_command_that_has_to_wait_says_for_whom(agent: Agent, server: AgentServer) -> None:
+def test_a_command_that_has_to_wait_says_for_whom(agent: Agent, server: AgentServer, tmp_path: Path) -> None:
     agent.register(server)
-    lock = ExitStack()
-    lock.enter_context(held(agent.state_dir / "work.lock", os.getpid(), patience=5))
-    threading.Timer(4, lock.close).start()
-    done = agent("register", server.origin, "--token", server.registration_token)
-    assert done.returncode == ExitCode.DONE
-    assert f"Another keystead-agent is at work (pid {os.getpid()})" in done.stderr
+    said = tmp_path / "said"
+    with held(agent.state_dir / "work.lock", os.getpid(), patience=5), said.open("w") as stderr:
+        waiting = agent.start("register", server.origin, "--token", server.registration_token, stderr=stderr)
+        told = f"Another keystead-agent is at work (pid {os.getpid()})"
+        wait_until(lambda: told in said.read_text(), "the command to say for whom it waits")
+    assert waiting.wait(60) == ExitCode.DONE
 
 
 def test_a_dead_server_keeps_no_other_claim_waiting(agent: Agent, server: AgentServer) -> None:

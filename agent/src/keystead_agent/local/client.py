@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from keystead_agent.enroll import Enrolled
@@ -15,12 +15,12 @@ from keystead_agent.local.messages import (
     Finished,
     LocalMessage,
     LocalTrouble,
-    Reader,
     Refused,
     Status,
     Told,
     frame,
     parsed,
+    received,
 )
 from keystead_agent.worker import Tell
 from keystead_contracts.agent import EnrollLink
@@ -67,6 +67,18 @@ def ask_status(service: ServiceConnection) -> Status:
     raise LocalTrouble("the service did not say how it is")
 
 
+def running_version(connect: Callable[[], ServiceConnection]) -> str | None:
+    """The version of the service that runs; None where none answers."""
+    try:
+        service = connect()
+        try:
+            return ask_status(service).version
+        finally:
+            service.close()
+    except AgentError:
+        return None
+
+
 def hand_over(service: ServiceConnection, link: EnrollLink, tell: Tell) -> Enrolled:
     """Has the service work on `link` for the whole computer. Raises LocalTrouble, ServiceRefused."""
     for answer in _answers(service, EnrollMachine(link=str(link)), WORK_LIMIT):
@@ -89,10 +101,7 @@ def _answers(service: ServiceConnection, request: LocalMessage, limit: float) ->
     until = time.monotonic() + limit
     service.send(frame(request), SEND_LIMIT)
     while True:
-        reader, body = Reader(), None
-        while body is None:
-            body = reader.add(service.receive(reader.wanted(), max(0.0, until - time.monotonic())))
-        answer = parsed(ANSWER, body)
+        answer = parsed(ANSWER, received(service.receive, until))
         if isinstance(answer, Refused):
             raise _refusal(answer)
         yield answer

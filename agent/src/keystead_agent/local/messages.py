@@ -6,6 +6,8 @@ connection; answers until the last one, which is anything but `Told`.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -118,6 +120,16 @@ class Reader:
             return None
         body, self._buffer = self._buffer[_LENGTH:], b""
         return body
+
+
+def received(receive: Callable[[int, float], bytes], until: float) -> bytes:
+    """The body of the next frame, from a connection's `receive`; it is there by `until` of the monotonic clock. Raises
+    LocalTrouble."""
+    reader = Reader()
+    while True:
+        body = reader.add(receive(reader.wanted(), max(0.0, until - time.monotonic())))
+        if body is not None:
+            return body
 
 
 def parsed(kind: TypeAdapter[M], body: bytes) -> M:

@@ -22,12 +22,12 @@ from keystead_agent.local.messages import (
     Finished,
     LocalMessage,
     LocalTrouble,
-    Reader,
     Refused,
     Status,
     Told,
     frame,
     parsed,
+    received,
 )
 from keystead_agent.local.rules import Peer, Scoped, may_enroll, require_may_enroll
 from keystead_agent.machine import Machine
@@ -119,7 +119,7 @@ class LocalServer:
             connection.close()
 
     def _answer(self, connection: Connection) -> None:
-        request = parsed(REQUEST, _received(connection, self._request_limit))
+        request = parsed(REQUEST, received(connection.receive, time.monotonic() + self._request_limit))
         peer = connection.peer()
         last: LocalMessage
         try:
@@ -184,15 +184,6 @@ class LocalServer:
     def _registered_with(self) -> str:
         current = DeviceStore(self._machine.settings.state_dir).current()
         return current[0].server if current else ""
-
-
-def _received(connection: Connection, limit: float) -> bytes:
-    """The request. Raises LocalTrouble."""
-    reader, until = Reader(), time.monotonic() + limit
-    while True:
-        body = reader.add(connection.receive(reader.wanted(), max(0.0, until - time.monotonic())))
-        if body is not None:
-            return body
 
 
 def _passing_on(connection: Connection) -> Tell:

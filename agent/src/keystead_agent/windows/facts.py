@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from keystead_agent.doctor_windows import TbsFacts, WindowsFacts
-from keystead_agent.errors import AgentError
 from keystead_agent.windows._dll import DWORD, POINTER, Dll, Win32Error
 from keystead_agent.windows.control import service_status
 from keystead_contracts.agent import URL_SCHEME
@@ -68,17 +67,10 @@ def _service_state() -> int | None:
 
 
 def _service_version() -> str | None:
-    from keystead_agent.local.client import ask_status
+    from keystead_agent.local.client import running_version
     from keystead_agent.windows.pipe import connect
 
-    try:
-        service = connect()
-        try:
-            return ask_status(service).version
-        finally:
-            service.close()
-    except AgentError:
-        return None
+    return running_version(connect)
 
 
 def _command(root: str) -> str:

@@ -8,12 +8,14 @@ from keystead_contracts.words import Words
 
 ACTIONS: Mapping[str, str] = {
     "account.change": Words("Account changed"),
+    "account.code-in-use": Words("Access code in use already"),
     "account.create": Words("Account created"),
     "account.delete": Words("Account deleted"),
     "administrator.change": Words("Administrator changed"),
     "administrator.create": Words("Administrator added"),
     "administrator.invite": Words("Administrator invited"),
     "certificate.install": Words("Certificate installed"),
+    "certificate.issue": Words("Certificate issued"),
     "certificate.revoke": Words("Certificate revoked"),
     "console.sign-in": Words("Signed in to the console"),
     "department.change": Words("Department changed"),
@@ -43,6 +45,7 @@ ACTIONS: Mapping[str, str] = {
     "registration_token.delete": Words("Registration token deleted"),
     "request.approve": Words("Request approved"),
     "request.cancel": Words("Request cancelled"),
+    "request.fail": Words("Request came to nothing"),
     "request.reject": Words("Request declined"),
     "request.submit": Words("Certificate asked for"),
     "token.create": Words("API token made"),
