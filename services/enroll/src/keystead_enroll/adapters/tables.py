@@ -21,6 +21,7 @@ from sqlalchemy.orm import registry, relationship
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_contracts.identity import SignInMethod
 from keystead_enroll.adapters import administration_tables as _administration_tables  # noqa: F401 part of the schema
+from keystead_enroll.adapters import attestation_tables as _attestation_tables  # noqa: F401 part of the schema
 from keystead_enroll.adapters.columns import ID, OBJECT, TEXTS, EnumList, EnumText
 from keystead_enroll.adapters.columns import metadata as metadata
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
@@ -251,6 +252,11 @@ devices = Table(
     Column("machine", OBJECT, nullable=False),
     Column("stream_holder", String(32)),
     Column("stream_seen_at", UtcDateTime),
+    Column("ek_sha256", String(64)),
+    Column("assurance", EnumText(AssuranceLevel)),
+    Column("attested_at", UtcDateTime),
+    Column("same_as", ID),
+    Index("ix_devices_organization_id_ek_sha256", "organization_id", "ek_sha256", unique=True),
 )
 jobs = Table(
     "device_jobs",

@@ -183,6 +183,21 @@ class Finding:
     check: Check
     held: bool
 
+    @classmethod
+    def of_code(cls, code: str) -> Finding | None:
+        """The finding that has this code; None if it is of another release."""
+        subject, _, rest = code.partition(".")
+        check, _, failed = rest.partition(".")
+        try:
+            return cls(Subject[subject.upper()], Check[check.upper()], failed != "failed")
+        except KeyError:
+            return None
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it did not hold and is no mere note."""
+        return not self.held and self.check not in NOTES
+
     @property
     def code(self) -> str:
         """For programs: `key.fixed_tpm`, or `key.fixed_tpm.failed`."""
@@ -202,4 +217,4 @@ Findings = tuple[Finding, ...]
 
 def failures(findings: Findings) -> Findings:
     """The findings that refuse something: what did not hold and is no mere note."""
-    return tuple(finding for finding in findings if not finding.held and finding.check not in NOTES)
+    return tuple(finding for finding in findings if finding.refuses)

@@ -21,12 +21,22 @@ _KEY_ENCIPHERMENT, _KEY_AGREEMENT, _KEY_CERT_SIGN = 2, 4, 5
 
 
 @dataclass(frozen=True)
+class EkRoots:
+    """What is held of the manufacturers: the roots that are trusted, and what else their chains may need."""
+
+    roots: tuple[Certificate, ...] = ()
+    intermediates: tuple[Certificate, ...] = ()
+    """Help to find a chain, and are trusted only with one."""
+
+
+@dataclass(frozen=True)
 class EndorsementPolicy:
     """What a service holds of endorsement keys. `listed` and `denied` are SHA-256 of SubjectPublicKeyInfo, in hex."""
 
     roots: Sequence[Certificate] = ()
     listed: frozenset[str] = frozenset()
     denied: frozenset[str] = frozenset()
+    intermediates: Sequence[Certificate] = ()
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,8 @@ class Endorsement:
     certificate_findings: Findings
     """On the certificate; a failure among them only means that no manufacturer vouches for the key."""
     tpm_names: dict[str, str]
+    chain: tuple[Certificate, ...] = ()
+    """From the certificate to the root, as they were judged; () if no chain was found."""
 
 
 def judge_endorsement(
@@ -53,21 +65,23 @@ def judge_endorsement(
         Finding(Subject.ENDORSEMENT_KEY, Check.LISTED, listed),
     )
     own = [certificate for certificate in certificates if same_key(certificate.public_key, key.public_key)]
-    judged = [_judge_certificate(certificate, certificates, policy.roots, now) for certificate in own]
+    others = (*certificates, *policy.intermediates)
+    judged = [_judge_certificate(certificate, others, policy.roots, now) for certificate in own]
+    chain: tuple[Certificate, ...] = ()
     if judged:
-        best = min(range(len(judged)), key=lambda index: len(failures(judged[index])))
-        about, names = judged[best], own[best].tpm_names
+        best = min(range(len(judged)), key=lambda index: len(failures(judged[index][0])))
+        (about, chain), names = judged[best], own[best].tpm_names
     else:
         missing = Check.CERTIFIED_KEY if certificates else Check.READABLE
         about, names = (Finding(Subject.CERTIFICATE, missing, False),), {}
     unproven = Standing.LISTED if listed else Standing.UNKNOWN
     standing = unproven if failures(about) else Standing.VENDOR
-    return Endorsement(standing, fingerprint, findings, about, names)
+    return Endorsement(standing, fingerprint, findings, about, names, chain)
 
 
 def _judge_certificate(
     certificate: Certificate, others: Sequence[Certificate], roots: Sequence[Certificate], now: datetime
-) -> Findings:
+) -> tuple[Findings, tuple[Certificate, ...]]:
     is_rsa = isinstance(certificate.public_key, rsa.RSAPublicKey)
     names, purposes = certificate.tpm_names, certificate.purposes
     outcomes = {
@@ -80,10 +94,11 @@ def _judge_certificate(
         Check.TPM_NAMED: set(names) == {"manufacturer", "model", "version"},
     }
     about = _findings(outcomes)
-    chains = [_judge_chain(chain, now) for chain in _chains(certificate, others, roots)]
+    chains = [(_judge_chain(chain, now), chain) for chain in _chains(certificate, others, roots)]
     if not chains:
-        return (*about, Finding(Subject.CERTIFICATE, Check.CHAIN, False))
-    return (*about, *min(chains, key=lambda findings: len(failures(findings))))
+        return (*about, Finding(Subject.CERTIFICATE, Check.CHAIN, False)), ()
+    findings, chain = min(chains, key=lambda judged: len(failures(judged[0])))
+    return (*about, *findings), chain
 
 
 def _judge_chain(chain: tuple[Certificate, ...], now: datetime) -> Findings:
