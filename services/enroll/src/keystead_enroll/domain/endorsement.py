@@ -21,12 +21,22 @@ _KEY_ENCIPHERMENT, _KEY_AGREEMENT, _KEY_CERT_SIGN = 2, 4, 5
 
 
 @dataclass(frozen=True)
+class EkRoots:
+    """What is held of the manufacturers: the roots that are trusted, and what else their chains may need."""
+
+    roots: tuple[Certificate, ...] = ()
+    intermediates: tuple[Certificate, ...] = ()
+    """Help to find a chain, and are trusted only with one."""
+
+
+@dataclass(frozen=True)
 class EndorsementPolicy:
     """What a service holds of endorsement keys. `listed` and `denied` are SHA-256 of SubjectPublicKeyInfo, in hex."""
 
     roots: Sequence[Certificate] = ()
     listed: frozenset[str] = frozenset()
     denied: frozenset[str] = frozenset()
+    intermediates: Sequence[Certificate] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,8 @@ def judge_endorsement(
         Finding(Subject.ENDORSEMENT_KEY, Check.LISTED, listed),
     )
     own = [certificate for certificate in certificates if same_key(certificate.public_key, key.public_key)]
-    judged = [_judge_certificate(certificate, certificates, policy.roots, now) for certificate in own]
+    others = (*certificates, *policy.intermediates)
+    judged = [_judge_certificate(certificate, others, policy.roots, now) for certificate in own]
     if judged:
         best = min(range(len(judged)), key=lambda index: len(failures(judged[index])))
         about, names = judged[best], own[best].tpm_names
