@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -13,9 +14,11 @@ from keystead_contracts.people import AdministratorSignInsEnded, IdentityProvide
 from keystead_enroll.adapters import tables
 from keystead_enroll.adapters.argon2_hasher import Argon2Hasher
 from keystead_enroll.adapters.builtin_ca import BuiltinCa
+from keystead_enroll.adapters.ek_roots import load_roots
 from keystead_enroll.adapters.keyed_secrets import KeyedSecrets
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
 from keystead_enroll.adapters.store import SqlTransaction, SqlTransactions
+from keystead_enroll.domain.endorsement import EkRoots
 from keystead_enroll.metrics import ORDERS_DESERTED
 from keystead_enroll.ports import PasswordHasher, RateLimits
 from keystead_enroll.settings import EnrollSettings
@@ -68,6 +71,11 @@ class Enroll:
             now=self.clock.now(),
             passphrase=passphrase.get_secret_value().encode() if passphrase else None,
         )
+
+    @cached_property
+    def ek_roots(self) -> EkRoots:
+        """The TPM manufacturers' certificates. Raises EkRootsUnusable if they cannot be used."""
+        return load_roots(self.settings.ek_roots_folder)
 
     def messenger(self) -> Messenger:
         """The outbox and inbox."""

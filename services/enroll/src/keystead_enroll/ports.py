@@ -12,6 +12,7 @@ from cryptography import x509
 from keystead_contracts.base import Message
 from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Scope
 from keystead_enroll.domain.certificate_record import Certificate, IssuanceIntent
+from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
 from keystead_enroll.domain.enrollment import (
     CertificateProfile,
     Department,
@@ -207,6 +208,17 @@ class Transaction(Protocol):
 
     def persons_with(self, organization_id: str, emails: Collection[str]) -> Sequence[Person]:
         """The organization's persons who have one of these addresses."""
+        ...
+
+    def endorsement_rulings(
+        self, organization_id: str, only: Collection[str] | None = None
+    ) -> Sequence[tuple[str, Ruling]]:
+        """Fingerprint and ruling of the endorsement keys that this organization or all have entries of, or of `only`
+        those."""
+        ...
+
+    def endorsement_keys_with(self, fingerprints: Collection[str]) -> Sequence[EndorsementKey]:
+        """The entries of these fingerprints, of whichever organization."""
         ...
 
     def tokens_of(self, administrator_id: str) -> Sequence[ApiToken]:

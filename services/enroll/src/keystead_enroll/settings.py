@@ -73,6 +73,9 @@ class EnrollSettings(_CaFolder, ServiceSettings):
     most_streams: int = Field(10_000, ge=1, le=30_000, description="open event streams a web process holds")
     page_streams_per_person: int = Field(10, ge=1, description="live pages that one person has open at a time")
     agent_token_seconds: int = Field(600, ge=60, le=3600)
+    ek_roots_folder: Path | None = Field(
+        None, description="TPM manufacturers' roots: certificates, or what `keystead ek-roots update` made"
+    )
     agent_download_url: WebAddress | None = None
     mailbox_url: DevelopmentMailbox | None = Field(
         None, description="the development mailbox, linked from the start page"

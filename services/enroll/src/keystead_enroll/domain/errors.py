@@ -7,7 +7,8 @@ Refusal
 ├── NameNotAllowed, TemplateInvalid
 ├── EvidenceRefused     EvidenceMalformed, EvidenceMismatch, AssuranceTooLow
 ├── ProbeSignatureInvalid
-└── CaRefused           CertificateLintFailed, CaKeyMismatch, CaUnusable, CaFilesExist, IntentNotSignable
+├── CaRefused           CertificateLintFailed, CaKeyMismatch, CaUnusable, CaFilesExist, IntentNotSignable
+└── EkRootsUnusable
 ```
 """
 
@@ -145,3 +146,9 @@ class CaFilesExist(CaRefused):
 
 class IntentNotSignable(CaRefused):
     """A stored intent certificate is not one that this CA may sign as it is."""
+
+
+class EkRootsUnusable(Refusal):
+    """The TPM manufacturers' certificates cannot be used as they are."""
+
+    code = "malformed"

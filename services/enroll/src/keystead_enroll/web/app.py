@@ -45,6 +45,7 @@ LARGER_BODIES = {
 def create_app(enroll: Enroll) -> FastAPI:
     """The application, ready to be served."""
     settings = enroll.settings
+    _ = enroll.ek_roots  # read at start, so that a mistake in them is told then
     pages = Pages(TEMPLATES)
     cookies = Cookies("keystead_enroll", settings.secure)
     cookie_key = settings.cookie_key.get_secret_value().encode()
