@@ -22,6 +22,7 @@ ACTIONS: Mapping[str, str] = {
     "department.create": Words("Department created"),
     "department.delete": Words("Department deleted"),
     "device.remove": Words("Device removed"),
+    "device.take_place": Words("Device took the place of an earlier registration of the same computer"),
     "form.change": Words("Enrollment form changed"),
     "form.create": Words("Enrollment form created"),
     "form.delete": Words("Enrollment form deleted"),
