@@ -25,7 +25,7 @@ from keystead_enroll.ports import Transaction
 
 
 class Mark(StrEnum):
-    """held: it speaks for the key. missing: it does not, and refuses nothing. failed: the evidence was refused for it."""
+    """held: it speaks for the key. missing: it does not, and refuses nothing. failed: it was refused for it."""
 
     HELD = "held"
     MISSING = "missing"
