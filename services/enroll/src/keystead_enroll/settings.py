@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
+from keystead_enroll.domain.attestation_state import SameMachine
 from keystead_kit.ratelimit import RateLimit
 from keystead_kit.secrets import same_key_pair
 from keystead_kit.setting_types import (
@@ -75,6 +76,10 @@ class EnrollSettings(_CaFolder, ServiceSettings):
     agent_token_seconds: int = Field(600, ge=60, le=3600)
     ek_roots_folder: Path | None = Field(
         None, description="TPM manufacturers' roots: certificates, or what `keystead ek-roots update` made"
+    )
+    same_machine: SameMachine = Field(
+        SameMachine.ASK,
+        description="a TPM that registers again with another device key: ask an administrator, or replace the device",
     )
     agent_download_url: WebAddress | None = None
     mailbox_url: DevelopmentMailbox | None = Field(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from keystead_contracts.attestation import AttestationKey, KeyCertification
 from keystead_enroll.domain.attestation import CertifiedKey, CreatedKey
 from keystead_enroll.domain.endorsement_certificate import Certificate, read_stored
+from keystead_enroll.domain.keys import spki_sha256
 from keystead_enroll.domain.tpm_attest import parse_signature, parse_tpm2b_attest, parse_tpm2b_creation_data
 from keystead_enroll.domain.tpm_public import TpmPublic, parse_tpm2b_public
 from keystead_enroll.domain.tpm_reader import decoded
@@ -38,6 +39,12 @@ def read_identity(sent: AttestationKey) -> TpmIdentity:
         ),
         read_stored(stored),
     )
+
+
+def endorsement_fingerprint(sent: AttestationKey) -> str:
+    """The SHA-256 of the endorsement key's SubjectPublicKeyInfo, hex: the machine's identity. Raises
+    EvidenceMalformed."""
+    return spki_sha256(parse_tpm2b_public(decoded(sent.endorsement_key, "endorsement key")).public_key)
 
 
 def read_certification(public_area: str, sent: KeyCertification) -> tuple[CertifiedKey, bytes]:

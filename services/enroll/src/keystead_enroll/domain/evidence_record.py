@@ -28,7 +28,12 @@ from keystead_enroll.domain.attestation import (
     judge_certification,
 )
 from keystead_enroll.domain.attestation_checks import Finding, Findings, Subject
-from keystead_enroll.domain.attestation_evidence import TpmIdentity, read_certification, read_identity
+from keystead_enroll.domain.attestation_evidence import (
+    TpmIdentity,
+    endorsement_fingerprint,
+    read_certification,
+    read_identity,
+)
 from keystead_enroll.domain.endorsement import Endorsement, EndorsementPolicy, judge_endorsement
 from keystead_enroll.domain.endorsement_certificate import Certificate, read_certificate
 from keystead_enroll.domain.errors import EvidenceMalformed
@@ -167,8 +172,8 @@ def judge_record(record: EvidenceRecord, policy: EndorsementPolicy) -> Judged:
 def judge_again(record: EvidenceRecord) -> Judged:
     """The same by what the record itself says of lists and roots. Raises as `judge_record`."""
     chain = tuple(_authority(each) for each in record.authorities)
-    fingerprint = fingerprint_of(record)
-    known = frozenset({fingerprint} if fingerprint else ())
+    shown = record.attestation_key
+    known = frozenset({endorsement_fingerprint(shown)} if shown else ())
     return judge_record(
         record,
         EndorsementPolicy(
@@ -178,14 +183,6 @@ def judge_again(record: EvidenceRecord) -> Judged:
             denied=known if record.denied else frozenset(),
         ),
     )
-
-
-def fingerprint_of(record: EvidenceRecord) -> str:
-    """The SHA-256 of the endorsement key, "" if there is none. Raises EvidenceMalformed."""
-    if record.attestation_key is None:
-        return ""
-    identity = read_identity(record.attestation_key)
-    return judge_endorsement(identity.endorsement_key, (), EndorsementPolicy(), record.judged_at).fingerprint
 
 
 def public_key_of(record: EvidenceRecord) -> PublicKey:

@@ -25,6 +25,7 @@ ACTIONS: Mapping[str, str] = {
     "endorsement_key.change": Words("Known TPM changed"),
     "endorsement_key.create": Words("Known TPM added"),
     "endorsement_key.delete": Words("Known TPM deleted"),
+    "device.take_place": Words("Device took the place of an earlier registration of the same computer"),
     "form.change": Words("Enrollment form changed"),
     "form.create": Words("Enrollment form created"),
     "form.delete": Words("Enrollment form deleted"),
