@@ -26,7 +26,7 @@ _SHA256_RSA, _SHA1_RSA = (bytes.fromhex("06092a864886f70d0101" + last) for last 
 
 def authority_extensions(length: int | None = None, is_authority: bool = True) -> list[tuple[x509.ExtensionType, bool]]:
     """Those of a CA certificate."""
-    return [(x509.BasicConstraints(is_authority, length), True), (_usage("key_cert_sign"), True)]
+    return [(x509.BasicConstraints(is_authority, length), True), (_usage("key_cert_sign", "crl_sign"), True)]
 
 
 def ek_extensions(usage: str = "key_agreement", *, names: int = 3) -> list[tuple[x509.ExtensionType, bool]]:
@@ -52,12 +52,12 @@ def replaced(
     return [pair for pair in extensions if type(pair[0]) not in kinds] + list(new)
 
 
-def _usage(wanted: str) -> x509.KeyUsage:
+def _usage(*wanted: str) -> x509.KeyUsage:
     every = (
         "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
         "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
     )  # fmt: skip
-    return x509.KeyUsage(**{name: name == wanted for name in every})
+    return x509.KeyUsage(**{name: name in wanted for name in every})
 
 
 def key_usage(wanted: str) -> tuple[x509.ExtensionType, bool]:
@@ -97,6 +97,17 @@ class Authority:
         usage = "key_encipherment" if isinstance(key, rsa.RSAPrivateKey) else "key_agreement"
         return _issue("", self.name, key, self.key, extensions or ek_extensions(usage), **changes)
 
+    def revoked(self, *serials: int, extension: x509.ExtensionType | None = None) -> bytes:
+        """A revocation list in DER; `extension`: something critical in it."""
+        builder = x509.CertificateRevocationListBuilder().issuer_name(_name(self.name))
+        builder = builder.last_update(NOW - YEAR / 12).next_update(NOW + YEAR / 12)
+        for serial in serials:
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - YEAR / 12).build()
+            builder = builder.add_revoked_certificate(entry)
+        if extension is not None:
+            builder = builder.add_extension(extension, critical=True)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
     def resigned(self, der: bytes, change: Callable[[bytes], bytes]) -> bytes:
         """`der` with its to-be-signed part changed, signed again."""
         signed, algorithm, _ = lenient_der.elements(lenient_der.first(der).content)
@@ -109,6 +120,19 @@ class Authority:
         tbs = signed.raw.replace(_SHA256_RSA, _SHA1_RSA)
         signature = self.key.sign(tbs, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303 a forgery
         return _sequence(tbs + algorithm.raw.replace(_SHA256_RSA, _SHA1_RSA) + _bits(signature))
+
+
+def names_of_places(issuer: str = "", revocations: str = "") -> list[tuple[x509.ExtensionType, bool]]:
+    """Where a certificate's issuer and its revocation list are to be had."""
+    found: list[tuple[x509.ExtensionType, bool]] = []
+    if issuer:
+        place = x509.UniformResourceIdentifier(issuer)
+        access = x509.AccessDescription(x509.AuthorityInformationAccessOID.CA_ISSUERS, place)
+        found.append((x509.AuthorityInformationAccess([access]), False))
+    if revocations:
+        point = x509.DistributionPoint([x509.UniformResourceIdentifier(revocations)], None, None, None)
+        found.append((x509.CRLDistributionPoints([point]), False))
+    return found
 
 
 def subordinate(issuer: Authority, name: str, key: rsa.RSAPrivateKey) -> bytes:

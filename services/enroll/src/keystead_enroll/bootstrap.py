@@ -75,7 +75,7 @@ class Enroll:
     @cached_property
     def ek_roots(self) -> EkRoots:
         """The TPM manufacturers' certificates. Raises EkRootsUnusable if they cannot be used."""
-        return load_roots(self.settings.ek_roots_folder)
+        return load_roots(self.settings.ek_roots_folder, self.settings.ek_roots_key_file)
 
     def messenger(self) -> Messenger:
         """The outbox and inbox."""

@@ -23,6 +23,7 @@ ON_THE_SERVER: Mapping[str, str] = MappingProxyType(
         "apply": "Bring organizations, profiles, forms and accounts to what a file declares.",
         "bootstrap": "The first administrator and the first API token.",
         "ca": "The built-in CA.",
+        "ek-roots": "TPM manufacturers' certificates, by which the service knows a real TPM.",
     }
 )
 
@@ -37,8 +38,9 @@ class _Keystead(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported if it works on the server itself."""
         if cmd_name in ON_THE_SERVER:
-            module = "cli_ca" if cmd_name == "ca" else "cli_server"
-            command: click.Command = getattr(import_module(f"keystead_enroll.{module}"), cmd_name)
+            name = cmd_name.replace("-", "_")
+            module = f"cli_{name}" if name in ("ca", "ek_roots") else "cli_server"
+            command: click.Command = getattr(import_module(f"keystead_enroll.{module}"), name)
             return command
         return super().get_command(ctx, cmd_name)
 
@@ -55,7 +57,7 @@ def main() -> None:
     """Keystead for administrators.
 
     Most commands speak to a server's API: `keystead login URL` once, or KEYSTEAD_URL with KEYSTEAD_TOKEN_FILE. `ca`,
-    `apply` and `bootstrap` work on the server itself, with the KEYSTEAD_ENROLL_… settings of the service.
+    `ek-roots`, `apply` and `bootstrap` work on the server itself, with the KEYSTEAD_ENROLL_… settings of the service.
 
     \b
     Examples:
