@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from tests.integration.test_enroll_devices import Registered, signed_in
 from tests.support.administrators import Api, master
 from tests.support.attesting_machine import AttestingMachine, roots_folder
@@ -330,3 +331,50 @@ def test_a_device_that_was_removed_is_nobodys_earlier_self(app: EnrollApp) -> No
     assert master(app)("DELETE", f"/devices/{machine.device_id}").status_code == 204
     again = AttestingMachine(app, machine.tpm, machine.certificates)
     assert again.attest()["level"] == "vendor"
+
+
+# What is told of it
+
+
+def kept_certificate(app: EnrollApp, machine: AttestingMachine) -> str:
+    """A certificate whose key the machine proved; its id."""
+    _, agent, job, challenge = linked(app, machine)
+    agent.report(machine.report(agent, job, challenge))
+    app.work()
+    return str(app.certificates()[0].id)
+
+
+def test_the_api_hands_the_evidence_out(app: EnrollApp) -> None:
+    certificate_id = kept_certificate(app, AttestingMachine.made(app))
+    api = master(app)
+    shown = api("GET", f"/certificates/{certificate_id}").json()
+    assert shown["assurance"] == "vendor"
+    assert {"code": "key.fixed_tpm", "passed": True} in [
+        {name: each[name] for name in ("code", "passed")} for each in shown["evidence"]
+    ]
+    for path in (f"/certificates/{certificate_id}", f"/requests/{shown['request_id']}"):
+        answer = api("GET", f"{path}/evidence")
+        assert answer.headers["content-disposition"].endswith('.evidence.json"')
+        given = EvidenceRecord.model_validate_json(answer.text)
+        assert judge_again(given).record == given
+        assert "BEGIN CERTIFICATE" in given.certificate_pem
+
+
+def test_a_request_without_a_key_has_no_evidence(app: EnrollApp) -> None:
+    order_id = app.browser("Proven").order("Attested")
+    assert master(app)("GET", f"/requests/{order_id}/evidence").status_code == 404
+
+
+def test_what_is_judged_is_counted(app: EnrollApp) -> None:
+    def counted(level: str, outcome: str) -> float:
+        labels = {"of": "request", "level": level, "outcome": outcome}
+        return REGISTRY.get_sample_value("keystead_keys_judged_total", labels) or 0
+
+    before = counted("vendor", "accepted"), counted("attested", "refused")
+    kept_certificate(app, AttestingMachine.made(app))
+    machine = AttestingMachine(app)
+    _, agent, job, challenge = linked(app, machine, "Vendor")
+    report = machine.report(agent, job, challenge)
+    for _ in range(2):
+        agent.report(report)
+    assert (counted("vendor", "accepted"), counted("attested", "refused")) == (before[0] + 1, before[1] + 1)

@@ -40,7 +40,7 @@ from keystead_contracts.attestation import (
     qualifying_data,
 )
 
-AGES = {"since": datetime.now(UTC) - NOW - YEAR, "until": datetime.now(UTC) - NOW + YEAR}
+AGES: dict[str, Any] = {"since": datetime.now(UTC) - NOW - YEAR, "until": datetime.now(UTC) - NOW + YEAR}
 """How long the maker's certificates are valid, around the time of the test."""
 MAKER = Authority.root("Chips Root", **AGES)
 EC_P256_CERTIFICATE = 0x01C0000A
@@ -73,6 +73,7 @@ class AttestingMachine:
     certificates: Sequence[bytes] = ()
     key: Object = field(default_factory=soft.application_key)
     """Its device key, and what a link or a job makes."""
+    token: str = REGISTRATION_TOKEN
     client: httpx.Client = field(init=False)
     device_id: str = ""
 
@@ -104,9 +105,9 @@ class AttestingMachine:
         """A registration's body."""
         key = self.key.key
         assert isinstance(key, ec.EllipticCurvePrivateKey)
-        proof = key.sign(registration_proof_input(self.app.origin, REGISTRATION_TOKEN), ec.ECDSA(hashes.SHA256()))
+        proof = key.sign(registration_proof_input(self.app.origin, self.token), ec.ECDSA(hashes.SHA256()))
         values = {
-            "registration_token": REGISTRATION_TOKEN,
+            "registration_token": self.token,
             "machine": MACHINE,
             "public_key_pem": key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
             "proof": text(proof),

@@ -21,15 +21,17 @@ NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 YEAR = timedelta(days=365)
 EK_PURPOSE = ObjectIdentifier("2.23.133.8.1")
 SERVER_PURPOSE = ObjectIdentifier("1.3.6.1.5.5.7.3.1")
+Extension = tuple[x509.ExtensionType, bool]
+"""An extension, and whether it is critical."""
 _SHA256_RSA, _SHA1_RSA = (bytes.fromhex("06092a864886f70d0101" + last) for last in ("0b", "05"))
 
 
-def authority_extensions(length: int | None = None, is_authority: bool = True) -> list[tuple[x509.ExtensionType, bool]]:
+def authority_extensions(length: int | None = None, is_authority: bool = True) -> list[Extension]:
     """Those of a CA certificate."""
     return [(x509.BasicConstraints(is_authority, length), True), (_usage("key_cert_sign", "crl_sign"), True)]
 
 
-def ek_extensions(usage: str = "key_agreement", *, names: int = 3) -> list[tuple[x509.ExtensionType, bool]]:
+def ek_extensions(usage: str = "key_agreement", *, names: int = 3) -> list[Extension]:
     """Those of an endorsement certificate; `names` of manufacturer, model and version."""
     values = ("id:4B455953", "Keystead", "id:00010002")
     attributes = [
@@ -44,9 +46,7 @@ def ek_extensions(usage: str = "key_agreement", *, names: int = 3) -> list[tuple
     ]
 
 
-def replaced(
-    extensions: list[tuple[x509.ExtensionType, bool]], *new: tuple[x509.ExtensionType, bool]
-) -> list[tuple[x509.ExtensionType, bool]]:
+def replaced(extensions: list[Extension], *new: Extension) -> list[Extension]:
     """`extensions`, with `new` in the place of those of the same kind."""
     kinds = {type(extension) for extension, _ in new}
     return [pair for pair in extensions if type(pair[0]) not in kinds] + list(new)
@@ -60,7 +60,7 @@ def _usage(*wanted: str) -> x509.KeyUsage:
     return x509.KeyUsage(**{name: name in wanted for name in every})
 
 
-def key_usage(wanted: str) -> tuple[x509.ExtensionType, bool]:
+def key_usage(wanted: str) -> Extension:
     """A key usage of one."""
     return _usage(wanted), True
 
@@ -79,9 +79,7 @@ class Authority:
         key = rsa_key(2048, which)
         return cls(name, key, _issue(name, name, key, key, authority_extensions(), **changes))
 
-    def authority(
-        self, extensions: Sequence[tuple[x509.ExtensionType, bool]] | None = None, **changes: timedelta
-    ) -> Authority:
+    def authority(self, extensions: Sequence[Extension] | None = None, **changes: timedelta) -> Authority:
         """One under it."""
         key = rsa_key(2048, 91)
         made = _issue("Chips CA", self.name, key, self.key, extensions or authority_extensions(0), **changes)
@@ -90,7 +88,7 @@ class Authority:
     def certify(
         self,
         key: SigningKey,
-        extensions: Sequence[tuple[x509.ExtensionType, bool]] | None = None,
+        extensions: Sequence[Extension] | None = None,
         **changes: timedelta,
     ) -> bytes:
         """An endorsement certificate in DER."""
@@ -122,9 +120,9 @@ class Authority:
         return _sequence(tbs + algorithm.raw.replace(_SHA256_RSA, _SHA1_RSA) + _bits(signature))
 
 
-def names_of_places(issuer: str = "", revocations: str = "") -> list[tuple[x509.ExtensionType, bool]]:
+def names_of_places(issuer: str = "", revocations: str = "") -> list[Extension]:
     """Where a certificate's issuer and its revocation list are to be had."""
-    found: list[tuple[x509.ExtensionType, bool]] = []
+    found: list[Extension] = []
     if issuer:
         place = x509.UniformResourceIdentifier(issuer)
         access = x509.AccessDescription(x509.AuthorityInformationAccessOID.CA_ISSUERS, place)
@@ -135,9 +133,9 @@ def names_of_places(issuer: str = "", revocations: str = "") -> list[tuple[x509.
     return found
 
 
-def subordinate(issuer: Authority, name: str, key: rsa.RSAPrivateKey) -> bytes:
-    """The certificate of an authority under `issuer`."""
-    return _issue(name, issuer.name, key, issuer.key, authority_extensions(0))
+def subordinate(issuer: Authority, name: str, key: rsa.RSAPrivateKey, *more: Extension) -> bytes:
+    """The certificate of an authority under `issuer`, with `more` extensions."""
+    return _issue(name, issuer.name, key, issuer.key, [*authority_extensions(0), *more])
 
 
 def _issue(
@@ -145,7 +143,7 @@ def _issue(
     issuer: str,
     key: SigningKey,
     issuer_key: rsa.RSAPrivateKey,
-    extensions: Sequence[tuple[x509.ExtensionType, bool]],
+    extensions: Sequence[Extension],
     *,
     since: timedelta = -YEAR,
     until: timedelta = YEAR,

@@ -27,6 +27,7 @@ def add_extras(main: click.Group) -> None:
 def add_to_nouns(groups: dict[str, click.Group]) -> None:
     """Adds what only one noun has."""
     groups["cert"].add_command(cert_download)
+    groups["cert"].add_command(cert_evidence)
     groups["cert"].add_command(cert_export)
     groups["known-tpm"].add_command(known_tpm_import)
     groups["known-tpm"].add_command(known_tpm_export)
@@ -110,6 +111,22 @@ def cert_download(which: str, kind: str, output: BinaryIO) -> None:
     noun = next(noun for noun in NOUNS if noun.name == "cert")
     path = thing_path(remote, noun, which)
     output.write(b"".join(remote.stream(f"{path}/file", {"format": kind})))
+
+
+@click.command("evidence")
+@click.argument("which", metavar="SERIAL|ID")
+@click.option("-o", "--output", type=click.File("wb"), default="-", help="Where to; standard output if not given.")
+@advised
+def cert_evidence(which: str, output: BinaryIO) -> None:
+    """Write the evidence that a certificate's key is in a TPM to a file, for `keystead evidence verify`.
+
+    \b
+    Example:
+      keystead cert evidence 4f2a… -o evidence.json
+    """
+    remote = connect()
+    noun = next(noun for noun in NOUNS if noun.name == "cert")
+    output.write(b"".join(remote.stream(f"{thing_path(remote, noun, which)}/evidence", {})))
 
 
 def _export(name: str, path: str, words: str, example: str) -> click.Command:

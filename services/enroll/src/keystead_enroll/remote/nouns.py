@@ -142,8 +142,12 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "device", "/devices", "Registered machines.",
-        ("name", "platform", "owner", "organization", "connected", "seen_at", "id"), "platform:windows seen:>90d",
-        create=False, change=False,
+        ("name", "platform", "owner", "organization", "assurance", "connected", "seen_at", "id"),
+        "platform:windows seen:>90d", create=False, change=False,
+        verbs=(
+            Verb("same-machine", "/same-machine", "Say that it takes the place of its computer's earlier registration.",
+                 asks="The earlier registration's key will open nothing any more.", told="Done."),
+        ),
     ),
     Noun(
         "registration-token", "/registration-tokens", "Tokens with which machines register.",

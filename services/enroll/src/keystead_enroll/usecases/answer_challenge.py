@@ -23,6 +23,7 @@ from keystead_enroll.domain.evidence_record import EvidenceRecord, judge_record
 from keystead_enroll.domain.evidence_refusals import refuse_failures
 from keystead_enroll.domain.keys import spki_der, supported_key
 from keystead_enroll.domain.orders import Device
+from keystead_enroll.metrics import count_judged
 from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.endorsement_policy import endorsement_policy
 from keystead_enroll.usecases.judge_key import last_clock, note_clock, solved
@@ -64,7 +65,9 @@ def answer_challenge(
             challenge.answered_at, challenge.secret = now, None
             challenge.outcome = {"detail": str(refusal.detail), "advice": str(refusal.advice)}
     if refused is not None:
+        count_judged("device", None, refused=True)
         raise refused
+    count_judged("device", result.level, refused=False)
     return result
 
 

@@ -23,6 +23,7 @@ from keystead_enroll.domain.keys import supported_key, verify_signature
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import JobNotYours, OrderClosed, ReportRefused
+from keystead_enroll.metrics import count_judged
 from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import note, person_actor
 from keystead_enroll.usecases.end_order import device_of, fail_order
@@ -61,7 +62,9 @@ def take_report(
             job.refusal = {"code": refusal.code, "detail": refusal.detail, "advice": refusal.advice}
             fail_order(tx, order, _code(refusal), refusal.detail, refusal.advice, now, origin)
         tx.wake(f"order:{order.id}")
-        state = order.state.value
+        state, level = order.state.value, order.assurance
+    if isinstance(report.body, CsrReady):
+        count_judged("request", level, refused=refused is not None)
     if refused is not None:
         raise refused
     return ReportReceipt(order_state=state)
