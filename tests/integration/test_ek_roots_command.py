@@ -246,8 +246,8 @@ def test_openssl_understands_the_signature(run: Run, source: Path, folder: Path,
     done(run("update", source, "--sign-with", private))
     raw = tmp_path / "raw"
     subprocess.run(["openssl", "base64", "-d", "-in", folder / SIGNATURE, "-out", raw], check=True)
-    command = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", public, "-in", folder / MANIFEST]
-    subprocess.run([*command, "-sigfile", raw], check=True, capture_output=True)
+    files = ("-inkey", str(public), "-in", str(folder / MANIFEST), "-sigfile", str(raw))
+    subprocess.run(["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", *files], check=True, capture_output=True)
 
 
 def test_an_encrypted_key_needs_its_passphrase(run: Run, source: Path, folder: Path, tmp_path: Path) -> None:

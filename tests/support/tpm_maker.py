@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID, ObjectIdentifier
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID, ObjectIdentifier
 from tests.support.software_tpm import SigningKey, rsa_key
 
 from keystead_enroll.domain import lenient_der
@@ -125,7 +125,7 @@ def names_of_places(issuer: str = "", revocations: str = "") -> list[Extension]:
     found: list[Extension] = []
     if issuer:
         place = x509.UniformResourceIdentifier(issuer)
-        access = x509.AccessDescription(x509.AuthorityInformationAccessOID.CA_ISSUERS, place)
+        access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, place)
         found.append((x509.AuthorityInformationAccess([access]), False))
     if revocations:
         point = x509.DistributionPoint([x509.UniformResourceIdentifier(revocations)], None, None, None)

@@ -6,13 +6,18 @@ from dataclasses import replace
 
 import pytest
 from cryptography import x509
+from tests.integration.test_evidence_command import GOOD
 from tests.support import tpm_maker
+from tests.support.attesting_machine import MAKER
 from tests.support.software_tpm import SoftwareTpm
 from tests.support.tpm_maker import NOW, Authority, authority_extensions, replaced
 
+from keystead_contracts.base import AssuranceLevel
 from keystead_enroll.domain.attestation import Standing
+from keystead_enroll.domain.attestation_evidence import read_identity
 from keystead_enroll.domain.endorsement import EndorsementPolicy, judge_endorsement
 from keystead_enroll.domain.endorsement_certificate import read_certificate
+from keystead_enroll.domain.evidence_record import judge_again, judge_record
 from keystead_enroll.domain.keys import spki_sha256
 from keystead_enroll.domain.lenient_der import DerMalformed
 from keystead_enroll.domain.revocation_lists import read_revocation_list, revoked_by
@@ -96,3 +101,16 @@ def test_a_list_of_one_authority_says_nothing_of_another_s_certificates() -> Non
     revoked = revoked_by([(read_revocation_list(ROOT.revoked(own.serial)), read_certificate(ROOT.der))])
     policy = EndorsementPolicy([read_certificate(ROOT.der)], intermediates=[read_certificate(CA.der)], revoked=revoked)
     assert judge_endorsement(key, [own], policy, NOW).standing is Standing.VENDOR
+
+
+def test_evidence_says_itself_that_its_certificate_was_revoked_when_it_was_judged() -> None:
+    shown = GOOD.attestation_key
+    assert shown is not None
+    (own,) = read_identity(shown).certificates
+    maker = read_certificate(MAKER.der)
+    revoked = revoked_by([(read_revocation_list(MAKER.revoked(own.serial)), maker)])
+    record = judge_record(GOOD, EndorsementPolicy([maker], revoked=revoked)).record
+    assert (GOOD.level, record.level) == (AssuranceLevel.VENDOR, AssuranceLevel.ATTESTED)
+    again = judge_again(type(record).model_validate_json(record.model_dump_json())).record
+    assert (again.level, again.findings) == (record.level, record.findings)
+    assert "certificate.not_revoked.failed" in [each.code for each in again.findings]

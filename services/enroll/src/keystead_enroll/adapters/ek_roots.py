@@ -21,7 +21,6 @@ from keystead_enroll.domain.endorsement_certificate import Certificate
 from keystead_enroll.domain.errors import EkRootsUnusable
 from keystead_enroll.domain.lenient_der import DerMalformed
 from keystead_enroll.domain.revocation_lists import RevocationList, revoked_by
-from keystead_kit.logs import get_logger
 
 
 def load_roots(folder: Path | None, key_file: Path | None = None) -> EkRoots:
@@ -32,9 +31,7 @@ def load_roots(folder: Path | None, key_file: Path | None = None) -> EkRoots:
         return EkRoots()
     contents: Mapping[Path, bytes]
     if key_file is not None or (folder / MANIFEST).exists():
-        bundle = read_bundle(folder, public_key_in(key_file) if key_file else None)
-        contents = bundle.contents
-        get_logger().info("TPM manufacturers' roots", version=bundle.manifest.version, signed=key_file is not None)
+        contents = read_bundle(folder, public_key_in(key_file) if key_file else None).contents
     else:
         contents = folder_files(folder, CERTIFICATES | LISTS)
     certificates: dict[bytes, Certificate] = {}
