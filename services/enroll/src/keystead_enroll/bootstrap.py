@@ -76,13 +76,12 @@ class Enroll:
     @cached_property
     def ek_roots(self) -> EkRoots:
         """The TPM manufacturers' certificates. Raises EkRootsUnusable if they cannot be used."""
-        read = load_roots(self.settings.ek_roots_folder, self.settings.ek_roots_key_file)
-        get_logger().info(
-            "TPM manufacturers' certificates read",
-            roots=len(read.roots),
-            intermediates=len(read.intermediates),
-            revoked=sum(map(len, read.revoked.values())),
-        )
+        folder = self.settings.ek_roots_folder
+        read = load_roots(folder, self.settings.ek_roots_key_file)
+        if folder is not None:
+            revoked = sum(map(len, read.revoked.values()))
+            counts = {"roots": len(read.roots), "intermediates": len(read.intermediates), "revoked": revoked}
+            get_logger().info("TPM manufacturers' certificates read", **counts)
         return read
 
     def messenger(self) -> Messenger:
