@@ -10,66 +10,18 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.support import software_tpm as soft
 from tests.support.agent_server import Ca, pem
-from tests.support.attesting_machine import AGES, EC_P256_CERTIFICATE, MAKER, roots_folder, spki, text
-from tests.support.software_tpm import SoftwareTpm
+from tests.support.attesting_machine import AGES, roots_folder, text
+from tests.support.evidence_samples import evidence_sample
 from tests.support.tpm_maker import NOW, Authority
 
-from keystead_contracts.agent import TpmEvidence
-from keystead_contracts.attestation import AttestationKey, EndorsementCertificate, KeyCertification, qualifying_data
 from keystead_contracts.base import AssuranceLevel
 from keystead_enroll.cli import main
 from keystead_enroll.domain.endorsement import EndorsementPolicy
-from keystead_enroll.domain.endorsement_certificate import read_certificate
-from keystead_enroll.domain.evidence_record import EvidenceRecord, SolvedChallenge, judge_record
+from keystead_enroll.domain.evidence_record import EvidenceRecord, judge_record
 
-ORDER, NONCE, SECRET = "0" * 31 + "1", bytes(32), bytes(range(32))
 Verify = Callable[..., Result]
-
-
-def sample(**changes: Any) -> EvidenceRecord:
-    """Evidence of a key whose TPM's maker is MAKER, judged."""
-    tpm, key = SoftwareTpm(), soft.application_key()
-    data, created, created_signature = tpm.creation()
-    statement, signature = tpm.certify(key, qualifying_data(NONCE, ORDER, spki(key)))
-    record = EvidenceRecord(
-        purpose_id=ORDER,
-        public_key=text(spki(key)),
-        evidence=TpmEvidence(
-            public_area=text(key.public),
-            certification=KeyCertification(
-                attestation_key_name=text(tpm.attestation.name), certify_info=text(statement), signature=text(signature)
-            ),
-        ),
-        nonce=text(NONCE),
-        attestation_key=AttestationKey(
-            endorsement_key=text(tpm.endorsement.public),
-            endorsement_certificates=(
-                EndorsementCertificate(
-                    content=text(MAKER.certify(tpm.endorsement.key, **AGES)), nv_index=EC_P256_CERTIFICATE
-                ),
-            ),
-            public_area=text(tpm.attestation.public),
-            creation_data=text(data),
-            creation_attestation=text(created),
-            creation_signature=text(created_signature),
-        ),
-        activation=SolvedChallenge(
-            challenge_id="0" * 32,
-            endorsement_name=text(tpm.endorsement.name),
-            attestation_name=text(tpm.attestation.name),
-            secret=text(SECRET),
-            answer=text(SECRET),
-            in_time=True,
-        ),
-        judged_at=NOW,
-    )
-    roots = EndorsementPolicy([read_certificate(MAKER.der)])
-    return judge_record(record.model_copy(update=changes), roots).record
-
-
-GOOD = sample()
+GOOD = evidence_sample()
 
 
 @pytest.fixture
@@ -107,11 +59,11 @@ def _activation(**changes: Any) -> EvidenceRecord:
 
 
 FORGED: dict[str, Callable[[], EvidenceRecord]] = {
-    "another key": lambda: changed(public_key=sample().public_key),
+    "another key": lambda: changed(public_key=evidence_sample().public_key),
     "another order": lambda: changed(purpose_id="0" * 32),
     "another nonce": lambda: changed(nonce=text(bytes(range(32)))),
     "no nonce": lambda: changed(nonce=""),
-    "another TPM": lambda: changed(attestation_key=sample().attestation_key),
+    "another TPM": lambda: changed(attestation_key=evidence_sample().attestation_key),
     "an answer that was not the secret": lambda: _activation(answer=text(bytes(32))),
     "an answer that came too late": lambda: _activation(in_time=False),
     "no activation": lambda: changed(activation=None),

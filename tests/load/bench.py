@@ -24,7 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.load.judging import KEYS, judging_times
+from tests.load.judging import KEYS, judging_times, whole_judging_times
 from tests.support.person import Person
 
 from keystead_local.stack import Stack, executable
@@ -182,6 +182,9 @@ def judging() -> Iterator[Row]:
         times = judging_times(kind)
         name = f"judge the evidence of a key, {kind}, median of CPU"
         yield Row("judge", name, round(statistics.median(times), 2), "ms", "under 1", {"runs": len(times)})
+    times = whole_judging_times()
+    name = "judge all evidence of an enrollment, P-256, median of CPU"
+    yield Row("judge", name, round(statistics.median(times), 2), "ms", "under 1", {"runs": len(times)})
 
 
 def services(stack: Stack) -> Iterator[Row]:

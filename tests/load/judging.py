@@ -6,9 +6,11 @@ import time
 
 from tests.attacks.attestation.forgeries import EK, LAST, STRICT, qualified
 from tests.support import software_tpm as soft
+from tests.support.evidence_samples import TRUSTING, evidence_sample
 
 from keystead_enroll.domain.attestation import CertifiedKey, Question, judge_certification
 from keystead_enroll.domain.attestation_checks import failures
+from keystead_enroll.domain.evidence_record import judge_record
 from keystead_enroll.domain.tpm_attest import parse_signature, parse_tpm2b_attest
 from keystead_enroll.domain.tpm_public import parse_tpm2b_public
 
@@ -16,6 +18,17 @@ KEYS: dict[str, tuple[soft.SigningKey | None, soft.SigningKey | None]] = {
     "P-256": (None, None),
     "RSA 2048": (soft.rsa_key(2048, 70), soft.rsa_key(2048, 71)),
 }
+
+
+def whole_judging_times(runs: int = 200) -> list[float]:
+    """The same for all that an order keeps: the key, the attestation key, the endorsement key and its certificate."""
+    record, times = evidence_sample(), []
+    for _ in range(runs):
+        started = time.process_time()
+        if judge_record(record, TRUSTING).record.level is None:
+            raise RuntimeError("what was to be measured is refused")
+        times.append((time.process_time() - started) * 1000)
+    return times
 
 
 def judging_times(kind: str, runs: int = 200) -> list[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from keystead_contracts.attestation import AttestationKey, KeyCertification
 from keystead_enroll.domain.attestation import CertifiedKey, CreatedKey
@@ -24,8 +25,10 @@ class TpmIdentity:
     certificates: Sequence[Certificate]
 
 
+@lru_cache(maxsize=256)
 def read_identity(sent: AttestationKey) -> TpmIdentity:
-    """The identity that was sent. Raises EvidenceMalformed; an unreadable certificate is no certificate."""
+    """The identity that was sent. Raises EvidenceMalformed; an unreadable certificate is no certificate. The last ones
+    are remembered: a machine shows the same with each of its keys."""
     stored = [
         (each.nv_index, decoded(each.content, "endorsement certificate")) for each in sent.endorsement_certificates
     ]
@@ -44,7 +47,7 @@ def read_identity(sent: AttestationKey) -> TpmIdentity:
 def endorsement_fingerprint(sent: AttestationKey) -> str:
     """The SHA-256 of the endorsement key's SubjectPublicKeyInfo, hex: the machine's identity. Raises
     EvidenceMalformed."""
-    return spki_sha256(parse_tpm2b_public(decoded(sent.endorsement_key, "endorsement key")).public_key)
+    return spki_sha256(read_identity(sent).endorsement_key.public_key)
 
 
 def read_certification(public_area: str, sent: KeyCertification) -> tuple[CertifiedKey, bytes]:

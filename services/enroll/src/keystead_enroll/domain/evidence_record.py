@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -221,7 +222,12 @@ def _with_judgement(
 
 def stored(findings: Sequence[Finding]) -> tuple[StoredFinding, ...]:
     """The findings as they are kept."""
-    return tuple(StoredFinding(code=finding.code, text=finding.sentence) for finding in findings)
+    return tuple(_stored(finding) for finding in findings)
+
+
+@cache
+def _stored(finding: Finding) -> StoredFinding:
+    return StoredFinding(code=finding.code, text=finding.sentence)
 
 
 def _judge_activation(solved: SolvedChallenge, identity: TpmIdentity) -> Findings:
