@@ -31,6 +31,7 @@ from keystead_enroll.usecases.tell_approvers import tell_approvers
 from keystead_kit.bus import Bus
 from keystead_kit.clock import Clock, SystemClock
 from keystead_kit.db import Database
+from keystead_kit.logs import get_logger
 from keystead_kit.migrations import Migrations
 from keystead_kit.ratelimit import RateLimiter
 from keystead_kit.secrets import TokenSigner, TokenVerifier
@@ -75,7 +76,13 @@ class Enroll:
     @cached_property
     def ek_roots(self) -> EkRoots:
         """The TPM manufacturers' certificates. Raises EkRootsUnusable if they cannot be used."""
-        return load_roots(self.settings.ek_roots_folder)
+        folder = self.settings.ek_roots_folder
+        read = load_roots(folder, self.settings.ek_roots_key_file)
+        if folder is not None:
+            revoked = sum(map(len, read.revoked.values()))
+            counts = {"roots": len(read.roots), "intermediates": len(read.intermediates), "revoked": revoked}
+            get_logger().info("TPM manufacturers' certificates read", **counts)
+        return read
 
     def messenger(self) -> Messenger:
         """The outbox and inbox."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
@@ -81,6 +81,9 @@ class EnrollSettings(_CaFolder, ServiceSettings):
         SameMachine.ASK,
         description="a TPM that registers again with another device key: ask an administrator, or replace the device",
     )
+    ek_roots_key_file: FilePath | None = Field(
+        None, description="the operator's Ed25519 public key, PEM: only a bundle that it signed is taken"
+    )
     agent_download_url: WebAddress | None = None
     mailbox_url: DevelopmentMailbox | None = Field(
         None, description="the development mailbox, linked from the start page"
@@ -107,3 +110,12 @@ class TokenKeySettings(EnvironmentSettings):
     model_config = SettingsConfigDict(env_prefix="KEYSTEAD_ENROLL_", extra="ignore", hide_input_in_errors=True)
 
     token_key_file: Path = Field(description="where this service's private token key is to be, PEM")
+
+
+class EkRootsSettings(EnvironmentSettings):
+    """What is needed to look after the bundle of TPM manufacturers' certificates."""
+
+    model_config = SettingsConfigDict(env_prefix="KEYSTEAD_ENROLL_", extra="ignore", hide_input_in_errors=True)
+
+    ek_roots_folder: Path = Field(description="the folder of the bundle; or give --folder")
+    ek_roots_key_file: FilePath | None = None

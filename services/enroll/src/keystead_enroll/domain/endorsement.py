@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -12,6 +13,7 @@ from keystead_enroll.domain.attestation import Standing, judge_endorsement_key
 from keystead_enroll.domain.attestation_checks import Check, Finding, Findings, Subject, failures
 from keystead_enroll.domain.endorsement_certificate import EK_PURPOSE, Certificate
 from keystead_enroll.domain.keys import same_key, spki_sha256
+from keystead_enroll.domain.revocation_lists import Revoked
 from keystead_enroll.domain.tpm_public import TpmPublic
 
 MOST_AUTHORITIES = 5
@@ -27,6 +29,7 @@ class EkRoots:
     roots: tuple[Certificate, ...] = ()
     intermediates: tuple[Certificate, ...] = ()
     """Help to find a chain, and are trusted only with one."""
+    revoked: Revoked = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class EndorsementPolicy:
     listed: frozenset[str] = frozenset()
     denied: frozenset[str] = frozenset()
     intermediates: Sequence[Certificate] = ()
+    revoked: Revoked = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Endorsement:
     tpm_names: dict[str, str]
     chain: tuple[Certificate, ...] = ()
     """From the certificate to the root, as they were judged; () if no chain was found."""
+    revoked: Revoked = field(default_factory=dict)
+    """What of the chain was taken back, by whom."""
 
 
 def judge_endorsement(
@@ -66,7 +72,7 @@ def judge_endorsement(
     )
     own = [certificate for certificate in certificates if same_key(certificate.public_key, key.public_key)]
     others = (*certificates, *policy.intermediates)
-    judged = [_judge_certificate(certificate, others, policy.roots, now) for certificate in own]
+    judged = [_judge_certificate(certificate, others, policy, now) for certificate in own]
     chain: tuple[Certificate, ...] = ()
     if judged:
         best = min(range(len(judged)), key=lambda index: len(failures(judged[index][0])))
@@ -76,11 +82,11 @@ def judge_endorsement(
         about, names = (Finding(Subject.CERTIFICATE, missing, False),), {}
     unproven = Standing.LISTED if listed else Standing.UNKNOWN
     standing = unproven if failures(about) else Standing.VENDOR
-    return Endorsement(standing, fingerprint, findings, about, names, chain)
+    return Endorsement(standing, fingerprint, findings, about, names, chain, _taken_back(chain, policy.revoked))
 
 
 def _judge_certificate(
-    certificate: Certificate, others: Sequence[Certificate], roots: Sequence[Certificate], now: datetime
+    certificate: Certificate, others: Sequence[Certificate], policy: EndorsementPolicy, now: datetime
 ) -> tuple[Findings, tuple[Certificate, ...]]:
     is_rsa = isinstance(certificate.public_key, rsa.RSAPublicKey)
     names, purposes = certificate.tpm_names, certificate.purposes
@@ -94,14 +100,14 @@ def _judge_certificate(
         Check.TPM_NAMED: set(names) == {"manufacturer", "model", "version"},
     }
     about = _findings(outcomes)
-    chains = [(_judge_chain(chain, now), chain) for chain in _chains(certificate, others, roots)]
+    chains = [(_judge_chain(chain, policy.revoked, now), chain) for chain in _chains(certificate, others, policy.roots)]
     if not chains:
         return (*about, Finding(Subject.CERTIFICATE, Check.CHAIN, False)), ()
     findings, chain = min(chains, key=lambda judged: len(failures(judged[0])))
     return (*about, *findings), chain
 
 
-def _judge_chain(chain: tuple[Certificate, ...], now: datetime) -> Findings:
+def _judge_chain(chain: tuple[Certificate, ...], revoked: Revoked, now: datetime) -> Findings:
     """`chain` begins with the endorsement certificate and ends with a root."""
     authorities = chain[1:]
     within = all(
@@ -113,10 +119,19 @@ def _judge_chain(chain: tuple[Certificate, ...], now: datetime) -> Findings:
             Check.ISSUERS: all(each.authority[0] and each.allows(_KEY_CERT_SIGN) for each in authorities),
             Check.PATH_LENGTH: within,
             Check.VALIDITY: all(each.not_before <= now <= each.not_after for each in chain),
+            Check.NOT_REVOKED: not _taken_back(chain, revoked),
             Check.CRITICAL_EXTENSIONS: not any(each.unknown_critical for each in chain),
             Check.CHAIN_HASH: not any(each.signed_with_sha1 for each in chain[:-1]),
         }
     )
+
+
+def _taken_back(chain: tuple[Certificate, ...], revoked: Revoked) -> Revoked:
+    """What `revoked` says of a chain; an authority that is revoked itself is believed about others all the same."""
+    if not revoked:
+        return {}
+    signed = [(spki_sha256(issuer.public_key), each.serial) for each, issuer in pairwise(chain)]
+    return {issuer: frozenset({serial}) for issuer, serial in signed if serial in revoked.get(issuer, ())}
 
 
 def _chains(
@@ -134,11 +149,13 @@ def _chains(
 
     def extended(chain: tuple[Certificate, ...]) -> Iterator[tuple[Certificate, ...]]:
         for root in roots:
-            if root not in chain and signed(chain[-1], root):
+            if root.subject == chain[-1].issuer and root not in chain and signed(chain[-1], root):
                 yield (*chain, root)
         if len(chain) < MOST_AUTHORITIES:
             for other in others:
-                if other.raw not in trusted and other not in chain and signed(chain[-1], other):
+                if other.subject != chain[-1].issuer or other.raw in trusted or other in chain:
+                    continue
+                if signed(chain[-1], other):
                     yield from extended((*chain, other))
 
     yield from extended((certificate,))

@@ -40,6 +40,7 @@ from keystead_enroll.domain.endorsement_certificate import Certificate, read_cer
 from keystead_enroll.domain.errors import EvidenceMalformed
 from keystead_enroll.domain.keys import PublicKey, supported_key
 from keystead_enroll.domain.lenient_der import DerMalformed
+from keystead_enroll.domain.revocation_lists import Revoked
 from keystead_enroll.domain.tpm_attest import Clock
 from keystead_enroll.domain.tpm_public import judge
 from keystead_enroll.domain.tpm_reader import decoded
@@ -117,6 +118,9 @@ class EvidenceRecord(Message):
     denied: bool = False
     authorities: tuple[Base64, ...] = ()
     """The certificates above the endorsement certificate in its chain, in DER; the last one is the trusted root."""
+    revoked: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Of these, and of the endorsement certificate: SHA-256 of an authority's key → serial numbers, hex, of what it
+    took back."""
     judged_at: AwareDatetime
     level: AssuranceLevel | None = None
     """What came of it; None if it was refused."""
@@ -182,6 +186,7 @@ def judge_again(record: EvidenceRecord) -> Judged:
             intermediates=chain[:-1],
             listed=known if record.listed else frozenset(),
             denied=known if record.denied else frozenset(),
+            revoked=_revoked(record),
         ),
     )
 
@@ -207,6 +212,10 @@ def _with_judgement(
             "listed": endorsement.fingerprint in policy.listed,
             "denied": endorsement.fingerprint in policy.denied,
             "authorities": tuple(base64.b64encode(each.raw).decode() for each in endorsement.chain[1:]),
+            "revoked": {
+                issuer: tuple(f"{serial:x}" for serial in sorted(serials))
+                for issuer, serials in endorsement.revoked.items()
+            },
         }
     return record.model_copy(update={**found, "level": level, "findings": stored(findings)})
 
@@ -237,6 +246,13 @@ def _qualifying_data(record: EvidenceRecord) -> bytes:
         return qualifying_data(decoded(record.nonce, "nonce"), record.purpose_id, decoded(record.public_key, "key"))
     except ValueError:
         raise EvidenceMalformed("the nonce is none") from None
+
+
+def _revoked(record: EvidenceRecord) -> Revoked:
+    try:
+        return {issuer: frozenset(int(serial, 16) for serial in serials) for issuer, serials in record.revoked.items()}
+    except ValueError:
+        raise EvidenceMalformed("a serial number cannot be read") from None
 
 
 def _authority(text: str) -> Certificate:
