@@ -6,6 +6,7 @@ import base64
 import html
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -347,6 +348,30 @@ def twice(app: EnrollApp) -> tuple[AttestingMachine, AttestingMachine]:
     again = AttestingMachine(app, machine.tpm, machine.certificates)
     again.attest()
     return machine, again
+
+
+def test_a_machine_that_registers_twice_at_once_is_one(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    twins = [AttestingMachine(app, machine.tpm, machine.certificates) for _ in range(4)]
+    answers = [(twin, twin.answer(twin.register())) for twin in twins]
+    with ThreadPoolExecutor(len(twins)) as pool:
+        done = list(pool.map(lambda pair: pair[0].send(pair[1]), answers))
+    assert [answer.status_code for answer in done] == [200] * len(twins)
+    assert sorted(answer.json()["level"] for answer in done) == ["claimed"] * 3 + ["vendor"]
+    assert sum(device(app, twin).ek_sha256 is not None for twin in twins) == 1
+
+
+def test_an_answer_that_arrives_twice_at_once_has_one_result(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    answer = machine.answer(machine.register())
+    with ThreadPoolExecutor(4) as pool:
+        done = list(
+            pool.map(
+                lambda client: client.post(Routes.ATTESTATION, json=answer.model_dump(mode="json")),
+                [app.client() for _ in range(4)],
+            )
+        )
+    assert [each.json()["level"] for each in done] == ["vendor"] * 4
 
 
 def test_only_who_rules_the_organization_says_which_machine_is_which(app: EnrollApp) -> None:
