@@ -15,7 +15,7 @@ from tests.support.tpm_maker import NOW, Authority, authority_extensions, replac
 from keystead_contracts.base import AssuranceLevel
 from keystead_enroll.domain.attestation import Standing
 from keystead_enroll.domain.attestation_evidence import read_identity
-from keystead_enroll.domain.endorsement import EndorsementPolicy, judge_endorsement
+from keystead_enroll.domain.endorsement import EkRoots, EndorsementPolicy, judge_endorsement
 from keystead_enroll.domain.endorsement_certificate import read_certificate
 from keystead_enroll.domain.evidence_record import judge_again, judge_record
 from keystead_enroll.domain.keys import spki_sha256
@@ -114,3 +114,17 @@ def test_evidence_says_itself_that_its_certificate_was_revoked_when_it_was_judge
     again = judge_again(type(record).model_validate_json(record.model_dump_json())).record
     assert (again.level, again.findings) == (record.level, record.findings)
     assert "certificate.not_revoked.failed" in [each.code for each in again.findings]
+
+
+def test_evidence_is_judged_again_by_roots_that_are_trusted_and_what_they_revoked_since() -> None:
+    shown = GOOD.attestation_key
+    assert shown is not None
+    (own,) = read_identity(shown).certificates
+    maker = read_certificate(MAKER.der)
+    revoked = revoked_by([(read_revocation_list(MAKER.revoked(own.serial)), maker)])
+    levels = [
+        judge_again(GOOD, roots).record.level
+        for roots in (EkRoots((maker,)), EkRoots((maker,), revoked=revoked), EkRoots((), (maker,)), EkRoots())
+    ]
+    attested = AssuranceLevel.ATTESTED
+    assert levels == [AssuranceLevel.VENDOR, attested, attested, attested]

@@ -15,7 +15,6 @@ from keystead_contracts.base import AssuranceLevel, serial_hex
 from keystead_contracts.refusals import Refusal
 from keystead_enroll.adapters.ek_roots import load_roots
 from keystead_enroll.domain.attestation_checks import NOTES, Subject
-from keystead_enroll.domain.endorsement import EkRoots
 from keystead_enroll.domain.evidence_record import EvidenceRecord, StoredFinding, judge_again, public_key_of
 from keystead_enroll.domain.keys import same_key, supported_key
 from keystead_enroll.domain.tpm_reader import decoded
@@ -53,7 +52,7 @@ def verify(file: Path, folder: Path | None, at_least: str | None, as_json: bool)
     record = _read(file)
     try:
         roots = load_roots(folder) if folder else None
-        judged = judge_again(record if roots is None else _trusting(record, roots))
+        judged = judge_again(record, roots)
     except Refusal as refusal:
         _complain(refusal.detail, refusal.advice)
         sys.exit(EXIT_USAGE if folder and refusal.code == "malformed" else EXIT_REFUSED)
@@ -90,13 +89,6 @@ def _read(file: Path) -> EvidenceRecord:
     except ValueError as error:
         _complain(f"{file} is no evidence: {error}", "")
     sys.exit(EXIT_USAGE)
-
-
-def _trusting(record: EvidenceRecord, roots: EkRoots) -> EvidenceRecord:
-    """The record without its root, if that is none of `roots`."""
-    trusted = {each.raw for each in (*roots.roots, *roots.intermediates)}
-    kept = [each for each in record.authorities if decoded(each, "certificate") in trusted]
-    return record if record.authorities[-1:] == tuple(kept[-1:]) else record.model_copy(update={"authorities": ()})
 
 
 def _mistakes(record: EvidenceRecord, again: EvidenceRecord, least: AssuranceLevel | None) -> list[str]:

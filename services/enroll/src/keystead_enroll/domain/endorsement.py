@@ -142,20 +142,19 @@ def _chains(
     trusted = {root.raw for root in roots}
 
     def signed(child: Certificate, parent: Certificate) -> bool:
-        if child.issuer != parent.subject or left[0] == 0:
+        if left[0] == 0:
             return False
         left[0] -= 1
         return child.is_signed_by(parent)
 
     def extended(chain: tuple[Certificate, ...]) -> Iterator[tuple[Certificate, ...]]:
-        for root in roots:
-            if root.subject == chain[-1].issuer and root not in chain and signed(chain[-1], root):
+        last = chain[-1]
+        for root in [each for each in roots if each.subject == last.issuer]:
+            if root not in chain and signed(last, root):
                 yield (*chain, root)
         if len(chain) < MOST_AUTHORITIES:
-            for other in others:
-                if other.subject != chain[-1].issuer or other.raw in trusted or other in chain:
-                    continue
-                if signed(chain[-1], other):
+            for other in [each for each in others if each.subject == last.issuer]:
+                if other.raw not in trusted and other not in chain and signed(last, other):
                     yield from extended((*chain, other))
 
     yield from extended((certificate,))

@@ -35,12 +35,12 @@ from keystead_enroll.domain.attestation_evidence import (
     read_certification,
     read_identity,
 )
-from keystead_enroll.domain.endorsement import Endorsement, EndorsementPolicy, judge_endorsement
+from keystead_enroll.domain.endorsement import EkRoots, Endorsement, EndorsementPolicy, judge_endorsement
 from keystead_enroll.domain.endorsement_certificate import Certificate, read_certificate
 from keystead_enroll.domain.errors import EvidenceMalformed
 from keystead_enroll.domain.keys import PublicKey, supported_key
 from keystead_enroll.domain.lenient_der import DerMalformed
-from keystead_enroll.domain.revocation_lists import Revoked
+from keystead_enroll.domain.revocation_lists import Revoked, together
 from keystead_enroll.domain.tpm_attest import Clock
 from keystead_enroll.domain.tpm_public import judge
 from keystead_enroll.domain.tpm_reader import decoded
@@ -174,19 +174,22 @@ def judge_record(record: EvidenceRecord, policy: EndorsementPolicy) -> Judged:
     return Judged(_with_judgement(record, findings, endorsement, policy), endorsement, certified.attest.clock)
 
 
-def judge_again(record: EvidenceRecord) -> Judged:
-    """The same by what the record itself says of lists and roots. Raises as `judge_record`."""
+def judge_again(record: EvidenceRecord, roots: EkRoots | None = None) -> Judged:
+    """The same by what the record itself says of lists and, unless others are trusted, of roots. Raises as
+    `judge_record`."""
     chain = tuple(_authority(each) for each in record.authorities)
+    if roots is None:
+        roots = EkRoots(chain[-1:], chain[:-1])
     shown = record.attestation_key
     known = frozenset({endorsement_fingerprint(shown)} if shown else ())
     return judge_record(
         record,
         EndorsementPolicy(
-            roots=chain[-1:],
-            intermediates=chain[:-1],
+            roots=roots.roots,
+            intermediates=(*chain, *roots.intermediates),
             listed=known if record.listed else frozenset(),
             denied=known if record.denied else frozenset(),
-            revoked=_revoked(record),
+            revoked=together([*_revoked(record).items(), *roots.revoked.items()]),
         ),
     )
 

@@ -66,10 +66,14 @@ def read_revocation_list(raw: bytes) -> RevocationList:
 
 def revoked_by(lists: Iterable[tuple[RevocationList, Certificate]]) -> Revoked:
     """What lists say together, each with the authority that signed it."""
+    return together((spki_sha256(authority.public_key), each.serials) for each, authority in lists)
+
+
+def together(parts: Iterable[tuple[str, frozenset[int]]]) -> Revoked:
+    """What several say, of an authority's key each."""
     found: dict[str, frozenset[int]] = {}
-    for each, authority in lists:
-        key = spki_sha256(authority.public_key)
-        found[key] = found.get(key, frozenset()) | each.serials
+    for key, serials in parts:
+        found[key] = found.get(key, frozenset()) | serials
     return found
 
 
