@@ -30,6 +30,7 @@ from tests.support.tpm_maker import Authority
 from keystead_contracts.agent import CsrReady, MakeKeyAndCsr, Report, Routes, TpmEvidence
 from keystead_contracts.attestation import Activation, ChallengeAnswer, CredentialChallenge
 from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
+from keystead_enroll.usecases.challenge_tpm import MOST_OPEN
 from keystead_enroll.usecases.register_device import CHALLENGE_LIFE
 from keystead_kit.secrets import new_id
 
@@ -206,6 +207,19 @@ def test_guessing_costs_an_address_its_patience(database_url: str, redis_url: st
         answer = machine.answer(machine.register())
         guess = answer.model_copy(update={"activation": Activation(challenge_id="0" * 32, secret="")})
         assert [machine.send(guess).status_code for _ in range(5)] == [422] * 3 + [429] * 2
+
+
+def test_a_link_takes_some_attestation_keys_and_no_more(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    browser = app.browser("Proven")
+    claim = browser.link(browser.order("Attested")).claim
+    agent, first = machine.redeem(claim)
+    for _ in range(MOST_OPEN - 1):
+        cleared(machine).redeem(claim, secret=agent.secret)
+    with pytest.raises(AssertionError, match="Too many attestation keys"):
+        cleared(machine).redeem(claim, secret=agent.secret)
+    [job] = agent.jobs()
+    assert agent.report(machine.report(agent, job, first)).status_code == 200
 
 
 # Reports
