@@ -25,12 +25,16 @@ import os, sys
 sys.path[:0] = {path!r}
 os.environ.update({environment!r})
 from datetime import UTC, datetime
+from pathlib import Path
 from keystead_agent.windows.dispatch import dispatch
 
 def live(reports, controls):
     from keystead_agent.settings import load_settings
     from keystead_agent.windows import service
-    return service.live(load_settings, lambda: datetime.now(UTC), reports, controls, pipe={pipe!r})
+    def settings():
+        return load_settings(default_file=Path({folder!r}, "agent.toml"), distributed={{}})
+
+    return service.live(settings, lambda: datetime.now(UTC), reports, controls, pipe={pipe!r})
 
 dispatch(live)
 """
@@ -49,7 +53,11 @@ class Installed:
             SCRIPT.format(
                 path=sys.path,
                 pipe=self.pipe,
-                environment={"KEYSTEAD_AGENT_STATE_DIR": str(folder / "state"), "KEYSTEAD_AGENT_SERVERS": ""},
+                folder=str(folder),
+                environment={
+                    "KEYSTEAD_AGENT_STATE_DIR": str(folder / "state"),
+                    "PYTHONPATH": os.pathsep.join(sys.path),  # for the process that has the keys
+                },
             ),
             encoding="utf-8",
         )

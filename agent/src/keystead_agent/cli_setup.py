@@ -1,4 +1,4 @@
-"""`keystead-agent setup`: what installers call."""
+"""`keystead-agent setup`: what installers and the agent itself call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 @click.group(hidden=True)
 def setup() -> None:
-    """What installers call."""
+    """What installers and the agent itself call."""
 
 
 @setup.command()
@@ -41,3 +41,13 @@ def forget() -> None:
     except AgentError as error:
         show_error(error, as_json=False)
         sys.exit(error.exit_code)
+
+
+@setup.command()
+def helper() -> None:
+    """Have the keys for the process that started this one."""
+    from datetime import UTC, datetime
+
+    from keystead_agent.spawned import help_parent
+
+    help_parent(lambda: datetime.now(UTC))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from keystead_agent.backoff import NOTICE_SECONDS
 from keystead_agent.certstore import platform_store
 from keystead_agent.certstore.pem import CertificateStore
-from keystead_agent.device import DeviceStore
+from keystead_agent.device import DeviceStore, Registered
 from keystead_agent.errors import AgentBusy, KeyLost, KeyStoreError, OrderOfAnotherServer
 from keystead_agent.files import held, private_directory
 from keystead_agent.journal import ClaimEntry, Clock, JobEntry, Journal
@@ -41,6 +41,7 @@ class Machine:
     journal: Journal
     now: Clock
     pid: int = field(default_factory=os.getpid)
+    machine_keys: bool = False
 
     @classmethod
     def of(cls, settings: Settings, now: Clock, *, machine_keys: bool = False) -> Machine:
@@ -52,9 +53,10 @@ class Machine:
             store=CertificateStore(settings.state_dir, platform_store(settings)),
             journal=Journal(settings.state_dir, now),
             now=now,
+            machine_keys=machine_keys,
         )
 
-    def recover(self, waiting: Callable[[int], None]) -> None:
+    def recover(self, waiting: Callable[[int], None] | None = None) -> None:
         """Makes the state directory and tidies what a crash left; before anything is written. `waiting` is told the
         process that is waited for. Raises StoreUnwritable, AgentBusy."""
         with self.working(START_PATIENCE, waiting):
@@ -158,6 +160,12 @@ class Machine:
     def _discard_key(self, server: str, order_id: str) -> None:
         with suppress(KeyLost, OrderOfAnotherServer):  # what cannot be read, or is another's, stays for a person to see
             self.store.discard_pending(server, order_id)
+
+    def register(self, server: str, token: str) -> Registered:
+        """Registers this machine with the server at origin `server`; see `register.register`."""
+        from keystead_agent.register import register
+
+        return register(self, server, token, replace=False, waiting=lambda _pid: None)
 
     def assertion(self, origin: str) -> str:
         """A signed assertion of the registered device for the server at `origin`."""

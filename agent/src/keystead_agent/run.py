@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from keystead_agent.backoff import Stop, Stopped
-from keystead_agent.device import DeviceStore
+from keystead_agent.device import DeviceStore, Registered
 from keystead_agent.enroll import ClaimHeld, EnrollmentFailed, resume
 from keystead_agent.errors import AgentError, NotRegistered
 from keystead_agent.journal import DEVICE, ClaimEntry, JobEntry
@@ -20,7 +20,7 @@ from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 
 
 class Hands(Protocol):
-    """Who has the keys of a process that runs for ever: `helper.Helper` where processes can be forked."""
+    """Who has the keys of a process that runs for ever: `helper.Helper`."""
 
     def info(self) -> MachineInfo:
         """See `Machine.info`."""
@@ -35,6 +35,9 @@ class Hands(Protocol):
 
     def assertion(self, origin: str) -> str:
         """See `Machine.assertion`."""
+
+    def register(self, server: str, token: str) -> Registered:
+        """See `Machine.register`."""
 
     def tidy(self) -> None:
         """Frees what is not in use."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from keystead_agent.backoff import Stop, Stopped
-from keystead_agent.device import DeviceStore
+from keystead_agent.device import DeviceStore, Registered
 from keystead_agent.errors import AgentError, NotRegistered, StoreUnwritable
 from keystead_agent.installation import follow_order
 from keystead_agent.journal import JobEntry
@@ -53,6 +53,11 @@ class Gate:
         with self._mutex:
             return self._hands.assertion(origin)
 
+    def register(self, server: str, token: str) -> Registered:
+        """See `Machine.register`."""
+        with self._mutex:
+            return self._hands.register(server, token)
+
     def tidy(self) -> None:
         """See `Helper.tidy`."""
         self._hands.tidy()
@@ -69,7 +74,7 @@ def serve(machine: Machine, hands: Hands, listener: Listener, *, stop: Stop, tel
         told = False
         while True:
             pause = REGISTRATION_PAUSE
-            ordered = follow_order(machine, tell)
+            ordered = follow_order(machine.settings.state_dir, hands, tell)
             try:
                 run(machine, hands, stop=stop, tell=tell)
             except NotRegistered:

@@ -15,6 +15,7 @@ from tests.unit.agent.samples import NOW
 
 from keystead_agent.backoff import Stopped
 from keystead_agent.errors import SettingsInvalid
+from keystead_agent.helper import Helper
 from keystead_agent.local.server import Listener
 from keystead_agent.machine import Machine
 from keystead_agent.service import Gate
@@ -58,11 +59,15 @@ class Entries:
         return [entry.number for entry in self.written]
 
 
-def prepared(folder: Path) -> tuple[Machine, Listener]:
-    return Machine.of(Settings(state_dir=folder), lambda: NOW), Silent()
+Prepared = tuple[Machine, Helper, Listener]
 
 
-def lived(prepare: Callable[[], tuple[Machine, Listener]], entries: Entries, *numbers: int) -> tuple[FakeReports, bool]:
+def prepared(folder: Path) -> Prepared:
+    machine = Machine.of(Settings(state_dir=folder), lambda: NOW)
+    return machine, Helper(machine), Silent()
+
+
+def lived(prepare: Callable[[], Prepared], entries: Entries, *numbers: int) -> tuple[FakeReports, bool]:
     """The reports of a whole life, with the controls `numbers` once it runs, and how it ended."""
     reports, controls = FakeReports(), Controls()
     ended: list[bool] = []
@@ -94,7 +99,7 @@ def test_it_starts_runs_and_stops_when_told(tmp_path: Path, control: int) -> Non
 
 
 def test_what_keeps_it_from_starting_is_in_the_event_log_and_the_manager_knows(tmp_path: Path) -> None:
-    def fail() -> tuple[Machine, Listener]:
+    def fail() -> Prepared:
         raise SettingsInvalid("the settings cannot be used", "Do this.")
 
     entries = Entries()
@@ -114,7 +119,7 @@ def test_a_crash_is_not_reported_as_a_stop_so_that_windows_starts_it_again(tmp_p
     machine = Machine.of(settings, lambda: NOW)
     broken = Broken(machine.settings, machine.keys, machine.store, machine.journal, machine.now)
     entries = Entries()
-    reports, well = lived(lambda: (broken, Silent()), entries)
+    reports, well = lived(lambda: (broken, Helper(broken), Silent()), entries)
     assert not well
     assert a.SERVICE_STOPPED not in [state for state, _ in reports.states]
     assert any("ZeroDivisionError" in entry.text for entry in entries.written)
