@@ -21,6 +21,7 @@ from typing import Any, Protocol, cast
 from keystead_agent.device import Registered
 from keystead_agent.errors import AgentError, TpmFailed
 from keystead_agent.journal import JobEntry
+from keystead_agent.keystore.attesting import SharedIdentity
 from keystead_agent.machine import Machine
 from keystead_contracts.agent import DeviceJob, MachineInfo
 from keystead_contracts.attestation import AttestationKey, CredentialChallenge
@@ -77,6 +78,14 @@ class Helper:
     def attestation(self) -> AttestationKey | None:
         """See `Machine.attestation`."""
         return cast("AttestationKey | None", self._call("attestation"))
+
+    def shared_identity(self) -> SharedIdentity | None:
+        """See `Machine.shared_identity`."""
+        return cast("SharedIdentity | None", self._call("shared_identity"))
+
+    def open_challenge(self, credential: bytes, secret: bytes) -> bytes:
+        """See `Machine.open_challenge`."""
+        return cast(bytes, self._call("open_challenge", credential, secret))
 
     def perform(
         self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None

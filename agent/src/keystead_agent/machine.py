@@ -13,16 +13,18 @@ from keystead_agent.backoff import NOTICE_SECONDS
 from keystead_agent.certstore import platform_store
 from keystead_agent.certstore.pem import CertificateStore
 from keystead_agent.device import DeviceStore, Registered
-from keystead_agent.errors import AgentBusy, KeyLost, KeyStoreError, OrderOfAnotherServer
+from keystead_agent.errors import AgentBusy, EndorsementUnusable, KeyLost, KeyStoreError, OrderOfAnotherServer
 from keystead_agent.files import held, private_directory
 from keystead_agent.journal import ClaimEntry, Clock, JobEntry, Journal
 from keystead_agent.keystore import KeyStores
+from keystead_agent.keystore.attesting import SharedIdentity
 from keystead_agent.machine_info import machine_info
 from keystead_agent.settings import Settings
 from keystead_contracts.agent import DeviceJob, MachineInfo
 from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 
 if TYPE_CHECKING:
+    from keystead_agent.attestation import Identity
     from keystead_agent.client import ServerClient
 
 _log = logging.getLogger(__name__)
@@ -109,6 +111,23 @@ class Machine:
     def attestation(self) -> AttestationKey | None:
         """What a claim says of the TPM, which is asked for an identity the first time. None if that cannot be had now:
         a server that wants it says so. Raises StoreUnwritable."""
+        identity = self._identity()
+        return identity.key if identity else None
+
+    def shared_identity(self) -> SharedIdentity | None:
+        """Like `attestation`, for processes of other accounts; None if they cannot use it."""
+        identity = self._identity()
+        return identity.shared if identity else None
+
+    def open_challenge(self, credential: bytes, secret: bytes) -> bytes:
+        """What is in a server's challenge for the identity that is shared. Raises EndorsementUnusable,
+        ChallengeForeign, KeyLost."""
+        identity = self._identity()
+        if identity is None or identity.shared is None:
+            raise EndorsementUnusable("this computer's TPM has no identity to share")
+        return identity.open(credential, secret)
+
+    def _identity(self) -> Identity | None:
         from keystead_agent.attestation import Identities
 
         identities = Identities(self.keys, self.settings.state_dir)
@@ -120,7 +139,7 @@ class Machine:
         except (KeyStoreError, AgentBusy) as error:
             _log.warning("identity_unavailable reason=%s", error.detail)
             return None
-        return identity.key if identity else None
+        return identity
 
     def perform(
         self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None

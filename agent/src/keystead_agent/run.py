@@ -12,6 +12,7 @@ from keystead_agent.device import DeviceStore, Registered
 from keystead_agent.enroll import ClaimHeld, EnrollmentFailed, resume
 from keystead_agent.errors import AgentError, NotRegistered
 from keystead_agent.journal import DEVICE, ClaimEntry, JobEntry
+from keystead_agent.keystore.attesting import SharedIdentity
 from keystead_agent.machine import Machine
 from keystead_agent.memory import give_back_memory
 from keystead_agent.worker import Tell, Tokens, Worker
@@ -27,6 +28,12 @@ class Hands(Protocol):
 
     def attestation(self) -> AttestationKey | None:
         """See `Machine.attestation`."""
+
+    def shared_identity(self) -> SharedIdentity | None:
+        """See `Machine.shared_identity`."""
+
+    def open_challenge(self, credential: bytes, secret: bytes) -> bytes:
+        """See `Machine.open_challenge`."""
 
     def perform(
         self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None

@@ -11,6 +11,7 @@ from keystead_agent.device import DeviceStore, Registered
 from keystead_agent.errors import AgentError, NotRegistered, StoreUnwritable
 from keystead_agent.installation import follow_order
 from keystead_agent.journal import JobEntry
+from keystead_agent.keystore.attesting import SharedIdentity
 from keystead_agent.local.server import Listener, LocalServer
 from keystead_agent.machine import Machine
 from keystead_agent.run import Hands, run
@@ -40,6 +41,16 @@ class Gate:
         """See `Machine.attestation`."""
         with self._mutex:
             return self._hands.attestation()
+
+    def shared_identity(self) -> SharedIdentity | None:
+        """See `Machine.shared_identity`."""
+        with self._mutex:
+            return self._hands.shared_identity()
+
+    def open_challenge(self, credential: bytes, secret: bytes) -> bytes:
+        """See `Machine.open_challenge`."""
+        with self._mutex:
+            return self._hands.open_challenge(credential, secret)
 
     def perform(
         self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None

@@ -1,0 +1,371 @@
+"""The TPM's identity by the Platform Crypto Provider, over `tests.support.fake_ncrypt`, before the judge of enroll."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from tests.support import software_tpm as tpm
+from tests.support.agent_server import Ca
+from tests.support.fake_ncrypt import FakeNcrypt, claim, opaque_blob, serialized_certificate
+from tests.support.windows_computer import WindowsComputer
+
+from keystead_agent.attestation import Identities, Identity, Witness
+from keystead_agent.errors import ChallengeForeign, EndorsementUnusable, KeyLost, TpmBusy
+from keystead_agent.keystore import _ncrypt as n
+from keystead_agent.keystore._cng_provider import shared_descriptor
+from keystead_agent.keystore.pcp import PcpKeyStore
+from keystead_agent.keystore.persisted import KeyScope, PersistedKey
+from keystead_contracts.agent import TpmEvidence
+from keystead_contracts.attestation import CredentialChallenge, qualifying_data
+from keystead_contracts.base import KeyAlgorithm
+from keystead_enroll.domain.attestation import (
+    AttestationPolicy,
+    Challenge,
+    Question,
+    judge_activation,
+    judge_attestation_key,
+    judge_certification,
+    judge_endorsement_key,
+)
+from keystead_enroll.domain.attestation_checks import Findings, failures
+from keystead_enroll.domain.attestation_evidence import read_certification, read_identity
+from keystead_enroll.domain.credential import make_credential
+from keystead_enroll.domain.tpm_public import parse_tpm2b_public
+
+SECRET, ORDER = b"s" * 32, "order-1"
+NONCE = base64.b64encode(b"n" * 32).decode()
+STRICT, WITH_SHA1 = AttestationPolicy(), AttestationPolicy(allow_sha1=True)
+
+
+@pytest.fixture
+def computer(tmp_path: Path) -> WindowsComputer:
+    return WindowsComputer(tmp_path, machine_keys=True)
+
+
+@pytest.fixture
+def ncrypt(computer: WindowsComputer) -> FakeNcrypt:
+    return computer.ncrypt
+
+
+def identities(computer: WindowsComputer) -> Identities:
+    return Identities(computer.machine.keys, computer.settings.state_dir)
+
+
+def identity(computer: WindowsComputer) -> Identity:
+    with computer.machine.keys.changing():
+        made = identities(computer).obtain()
+    assert made is not None
+    return made
+
+
+def store(computer: WindowsComputer) -> PcpKeyStore:
+    hardware = computer.machine.keys.hardware()
+    assert isinstance(hardware, PcpKeyStore)
+    return hardware
+
+
+def challenged(made: Identity) -> CredentialChallenge:
+    sent = read_identity(made.key)
+    credential = make_credential(sent.endorsement_key, sent.attestation_key.key.name, SECRET)
+    return CredentialChallenge.model_validate(
+        {
+            "challenge_id": "0" * 32,
+            "credential_blob": base64.b64encode(credential.blob).decode(),
+            "encrypted_secret": base64.b64encode(credential.encrypted_secret).decode(),
+            "nonce": NONCE,
+            "expires_at": "2026-11-26T12:00:00Z",
+        }
+    )
+
+
+def spki(computer: WindowsComputer, blob: bytes) -> bytes:
+    public_key = store(computer).load(blob).public_key()
+    return public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def judged(computer: WindowsComputer, made: Identity, algorithm: KeyAlgorithm, policy: AttestationPolicy) -> Findings:
+    """What the server finds of a new key that `made` certified."""
+    stored = store(computer).generate(algorithm)
+    assert isinstance(stored.evidence, TpmEvidence)
+    der = spki(computer, stored.blob)
+    said = made.certify(stored.blob, der, NONCE, ORDER)
+    certified, name = read_certification(stored.evidence.public_area, said)
+    signer = parse_tpm2b_public(base64.b64decode(made.key.public_area))
+    assert name == signer.name
+    question = Question(qualifying_data(b"n" * 32, ORDER, der), open=True)
+    key = store(computer).load(stored.blob).public_key()
+    return judge_certification(certified, signer, question, key, policy)
+
+
+# What a server is shown
+
+
+def test_the_judge_believes_an_identity_and_its_endorsement_key(computer: WindowsComputer) -> None:
+    sent = read_identity(identity(computer).key)
+    assert failures(judge_attestation_key(sent.attestation_key, STRICT)) == ()
+    assert failures(judge_endorsement_key(sent.endorsement_key, denied=False)) == ()
+
+
+def test_a_challenge_is_opened(computer: WindowsComputer) -> None:
+    made = identity(computer)
+    answer = made.solve(challenged(made))
+    sent = read_identity(made.key)
+    endorsement, attestation = sent.endorsement_key, sent.attestation_key.key
+    asked = Challenge(SECRET, endorsement.name, attestation.name, open=True)
+    assert failures(judge_activation(asked, base64.b64decode(answer.secret), endorsement, attestation)) == ()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("algorithm", [KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048])
+def test_the_judge_believes_what_it_says_of_keys(
+    computer: WindowsComputer, algorithm: KeyAlgorithm, whole: bool
+) -> None:
+    computer.ncrypt.whole_signatures = whole
+    assert failures(judged(computer, identity(computer), algorithm, STRICT)) == ()
+    assert computer.ncrypt.open_handles == 0
+
+
+def test_an_old_windows_makes_an_identity_that_needs_an_exception(computer: WindowsComputer) -> None:
+    computer.ncrypt.tells_hash = False
+    made = identity(computer)
+    key = read_identity(made.key).attestation_key
+    codes = {finding.code for finding in failures(judge_attestation_key(key, STRICT))}
+    assert codes == {"attestation_key.scheme_hash.failed"}
+    assert failures(judge_attestation_key(key, WITH_SHA1)) == ()
+    assert failures(judged(computer, made, KeyAlgorithm.EC_P256, STRICT)) != ()
+    assert failures(judged(computer, made, KeyAlgorithm.EC_P256, WITH_SHA1)) == ()
+
+
+def test_the_certificates_of_stores_and_registry_are_shown_once(computer: WindowsComputer) -> None:
+    ca = Ca()
+    first, second, third = (
+        ca.issue(ec.generate_private_key(ec.SECP256R1()).public_key(), name).public_bytes(serialization.Encoding.DER)
+        for name in ("one", "two", "three")
+    )
+    computer.ncrypt.stores = {
+        "PCP_RSA_EKNVCERT": lambda: computer.crypt32.handed_over([first]),
+        "PCP_EKCERT": lambda: computer.crypt32.handed_over([first, second]),
+        "PCP_INTERMEDIATE_CA_EKCERT": lambda: 0,
+    }
+    computer.registry = [serialized_certificate(second), b"damaged", serialized_certificate(third)]
+    shown = [base64.b64decode(each.content) for each in identity(computer).key.endorsement_certificates]
+    assert shown == [first, second, third]
+    assert len(x509.load_der_x509_certificate(shown[0]).subject) == 1
+
+
+def test_a_store_is_closed_whatever_is_in_it(computer: WindowsComputer) -> None:
+    handed: list[int] = []
+
+    def hand_over() -> int:
+        handed.append(computer.crypt32.handed_over([b"no certificate"] * 40))
+        return handed[-1]
+
+    computer.ncrypt.stores = {"PCP_EKNVCERT": hand_over}
+    assert len(store(computer).endorsement().certificates) == 1
+    assert handed
+    assert computer.crypt32.open_handles() == 0
+
+
+# What it takes
+
+
+def test_who_is_at_the_computer_may_use_the_machines_identity(computer: WindowsComputer) -> None:
+    made = identity(computer)
+    assert made.shared is not None
+    told = [call for call in computer.ncrypt.calls if call[:2] == ("set_property", n.SECURITY_DESCRIPTOR)]
+    assert [call[2] for call in told] == [shared_descriptor()]
+
+
+def test_the_access_list_is_for_system_administrators_and_who_is_logged_in() -> None:
+    octets = shared_descriptor()
+    assert octets[:20] == struct.pack("<BBHIIII", 1, 0, 0x9004, 0, 0, 0, 20)
+    assert octets[20:28] == struct.pack("<BBHHH", 2, 0, len(octets) - 20, 3, 0)
+    system, administrators, interactive = (
+        "010100000000000512000000",
+        "01020000000000052000000020020000",
+        "010100000000000504000000",
+    )
+    assert octets[28:].hex() == (
+        f"0000140000000010{system}0000180000000010{administrators}0000140000000080{interactive}"
+    )
+
+
+def test_an_identity_is_made_once_and_a_lost_one_again(computer: WindowsComputer) -> None:
+    first = identity(computer)
+    computer.restart()
+    assert identity(computer).key == first.key
+    computer.ncrypt.clear()
+    second = identity(computer)
+    assert second.key != first.key
+    assert PersistedKey.read(second.blob).name in computer.ncrypt.kept()
+
+
+def test_a_provider_that_makes_no_identities_still_has_keys(computer: WindowsComputer) -> None:
+    computer.ncrypt.failing["set_property"] = lambda name, _: n.NOT_SUPPORTED if name == n.PCP_KEY_USAGE_POLICY else 0
+    with computer.machine.keys.changing():
+        assert identities(computer).obtain() is None
+    assert computer.ncrypt.kept() == set()
+    assert store(computer).generate(KeyAlgorithm.EC_P256).blob
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        n.NOT_SUPPORTED,
+        lambda name: n.NOT_SUPPORTED if name == n.PCP_EK_PUBLIC else 0,
+        lambda name: n.NOT_SUPPORTED if name == n.PCP_ID_BINDING else 0,
+    ],
+)
+def test_nothing_is_left_of_an_identity_that_did_not_come_out_right(
+    computer: WindowsComputer, answer: int | Callable[..., int]
+) -> None:
+    computer.ncrypt.failing["get_property"] = answer
+    with computer.machine.keys.changing():
+        assert identities(computer).obtain() is None
+    assert computer.ncrypt.kept() == set()
+    assert computer.ncrypt.open_handles == 0
+
+
+def test_without_an_administrators_rights_no_challenge_is_opened(computer: WindowsComputer) -> None:
+    made = identity(computer)
+    computer.ncrypt.administrator = False
+    with pytest.raises(EndorsementUnusable, match="blocks"):
+        made.solve(challenged(made))
+
+
+def test_a_challenge_for_another_tpm_or_key_is_told_apart(computer: WindowsComputer) -> None:
+    made = identity(computer)
+    sent = read_identity(made.key)
+    other = tpm.ek(tpm.rsa_key(which=3))
+    for endorsement, name in (
+        (parse_tpm2b_public(other.public), sent.attestation_key.key.name),
+        (sent.endorsement_key, b"\0\x0b" + bytes(32)),
+    ):
+        credential = make_credential(endorsement, name, SECRET)
+        with pytest.raises(ChallengeForeign):
+            made.open(credential.blob, credential.encrypted_secret)
+    computer.ncrypt.endorsement = other
+    with pytest.raises(EndorsementUnusable, match="another endorsement key"):
+        made.solve(challenged(made))
+
+
+# What Windows says is looked at
+
+
+def forged(computer: WindowsComputer, made: Identity, **changes: object) -> Callable[[bytes], bytes]:
+    """A claim that is right but for `changes` of the statement, or of who signs it."""
+    signer = changes.pop("signer", None)
+
+    def forge(original: bytes) -> bytes:
+        sizes = struct.unpack_from("<3I", original, 40)
+        attest, blob = original[52 : 52 + sizes[0]], original[-sizes[2] :]
+        area = blob[54 : 54 + int.from_bytes(blob[16:20], "little")]
+        name = b"\0\x0b" + hashlib.sha256(area[2:]).digest()
+        statement = replace(tpm.Statement(tpm.CERTIFY, name, name, attest[44:76]), **changes)  # type: ignore[arg-type]
+        by = signer or PersistedKey.read(made.blob)
+        key = tpm.rsa_key(which=9) if signer else _key_of(computer.ncrypt, by.name)
+        return claim(statement.octets, tpm.signature(key, statement.octets)[6:], blob)
+
+    return forge
+
+
+def _key_of(ncrypt: FakeNcrypt, name: str) -> tpm.SigningKey:
+    (path,) = ncrypt.folder.glob(f"*/*/{name}.pem")
+    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    assert isinstance(key, tpm.rsa.RSAPrivateKey)
+    return key
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"extra": b"m" * 32}, "nonce"),
+        ({"extra": b""}, "nonce"),
+        ({"first": b"\0\x0b" + bytes(32)}, "another key"),
+        ({"kind": tpm.QUOTE}, "another kind"),
+        ({"magic": 1}, "another kind"),
+        ({"trailing": b"\0"}, "left over"),
+        ({"signer": True}, "not the identity's"),
+    ],
+)
+def test_a_claim_that_says_something_else_is_not_passed_on(
+    computer: WindowsComputer, changes: dict[str, object], match: str
+) -> None:
+    made = identity(computer)
+    blob = store(computer).generate(KeyAlgorithm.EC_P256).blob
+    computer.ncrypt.claims = forged(computer, made)
+    assert made.certify(blob, spki(computer, blob), NONCE, ORDER)
+    computer.ncrypt.claims = forged(computer, made, **changes)
+    with pytest.raises(EndorsementUnusable, match=match):
+        made.certify(blob, spki(computer, blob), NONCE, ORDER)
+
+
+def test_a_claim_about_another_key_is_not_passed_on(computer: WindowsComputer) -> None:
+    made = identity(computer)
+    first, second = (store(computer).generate(KeyAlgorithm.EC_P256).blob for _ in range(2))
+    kept: list[bytes] = []
+    computer.ncrypt.claims = lambda original: kept.append(original) or kept[0]  # type: ignore[func-returns-value]
+    made.certify(first, spki(computer, first), NONCE, ORDER)
+    with pytest.raises(EndorsementUnusable, match="about, or by, another key"):
+        made.certify(second, spki(computer, second), NONCE, ORDER)
+
+
+@pytest.mark.parametrize("status", [0x80280400, n.PERM, n.NOT_SUPPORTED, 0x8029040F, n.INVALID_PARAMETER])
+def test_a_key_that_windows_does_not_let_be_certified_goes_without(computer: WindowsComputer, status: int) -> None:
+    made = identity(computer)
+    stored = store(computer).generate(KeyAlgorithm.EC_P256)
+    computer.ncrypt.failing["create_claim"] = status
+    witness = Witness(identities(computer))
+    said = witness.testify(
+        stored.evidence, store(computer).key_file, stored.blob, spki(computer, stored.blob), NONCE, ORDER
+    )
+    assert said == stored.evidence
+    computer.ncrypt.failing.clear()
+    assert made.certify(stored.blob, spki(computer, stored.blob), NONCE, ORDER)
+
+
+def test_a_busy_tpm_is_asked_again_later(computer: WindowsComputer) -> None:
+    made = identity(computer)
+    blob = store(computer).generate(KeyAlgorithm.EC_P256).blob
+    impatient = PcpKeyStore(computer.ncrypt, KeyScope.MACHINE, computer._certificates(), patience=0.0)
+    computer.ncrypt.failing["create_claim"] = 0x80280800  # TPM_E_RETRY
+    with pytest.raises(TpmBusy):
+        impatient.certify(blob, made.blob, b"n" * 32)
+
+
+def test_a_key_or_an_identity_that_is_gone_is_lost(computer: WindowsComputer) -> None:
+    made = identity(computer)
+    blob = store(computer).generate(KeyAlgorithm.EC_P256).blob
+    store(computer).discard(blob)
+    with pytest.raises(KeyLost):
+        store(computer).certify(blob, made.blob, b"")
+    blob = store(computer).generate(KeyAlgorithm.EC_P256).blob
+    store(computer).discard(made.blob)
+    for use in (
+        lambda: store(computer).certify(blob, made.blob, b""),
+        lambda: store(computer).check(made.blob),
+        lambda: made.solve(challenged(made)),
+    ):
+        with pytest.raises(KeyLost):
+            use()
+
+
+def test_the_size_of_a_blob_counts_and_not_what_it_says(computer: WindowsComputer) -> None:
+    made = identity(computer)
+    blob = store(computer).generate(KeyAlgorithm.EC_P256).blob
+    whole: list[bytes] = []
+    computer.ncrypt.claims = lambda original: whole.append(original) or original  # type: ignore[func-returns-value]
+    made.certify(blob, spki(computer, blob), NONCE, ORDER)
+    computer.ncrypt.claims = lambda original: original[:-1]
+    with pytest.raises(EndorsementUnusable, match="sizes"):
+        made.certify(blob, spki(computer, blob), NONCE, ORDER)
+    assert opaque_blob(store(computer).load(blob).public_key())[:4] == b"PCPM"
