@@ -85,6 +85,15 @@ def computers_machine() -> Machine:
     return machine
 
 
+def persons_machine() -> Machine:
+    """For commands that write for this account: the state directory is there, and tidy."""
+    from keystead_agent.output import say_who_works
+
+    machine = _machine()
+    machine.recover(say_who_works)
+    return machine
+
+
 def _machine() -> Machine:
     """For commands that only read."""
     from keystead_agent.machine import Machine

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from tests.support import software_tpm as tpm
 from tests.support.agent_server import Ca
 from tests.support.fake_ncrypt import FakeNcrypt, claim, opaque_blob, serialized_certificate
@@ -271,8 +271,7 @@ def forged(computer: WindowsComputer, made: Identity, **changes: object) -> Call
         area = blob[54 : 54 + int.from_bytes(blob[16:20], "little")]
         name = b"\0\x0b" + hashlib.sha256(area[2:]).digest()
         statement = replace(tpm.Statement(tpm.CERTIFY, name, name, attest[44:76]), **changes)  # type: ignore[arg-type]
-        by = signer or PersistedKey.read(made.blob)
-        key = tpm.rsa_key(which=9) if signer else _key_of(computer.ncrypt, by.name)
+        key = tpm.rsa_key(which=9) if signer else _key_of(computer.ncrypt, PersistedKey.read(made.blob).name)
         return claim(statement.octets, tpm.signature(key, statement.octets)[6:], blob)
 
     return forge
@@ -281,7 +280,7 @@ def forged(computer: WindowsComputer, made: Identity, **changes: object) -> Call
 def _key_of(ncrypt: FakeNcrypt, name: str) -> tpm.SigningKey:
     (path,) = ncrypt.folder.glob(f"*/*/{name}.pem")
     key = serialization.load_pem_private_key(path.read_bytes(), None)
-    assert isinstance(key, tpm.rsa.RSAPrivateKey)
+    assert isinstance(key, rsa.RSAPrivateKey)
     return key
 
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support import software_tpm as tpm
@@ -102,7 +102,7 @@ def test_an_id_binding_of_a_tpm_1_2_is_refused() -> None:
 @pytest.mark.parametrize("identity", [CHIP.attestation, ELLIPTIC, tpm.ak(tpm.rsa_key(which=2), scheme_hash=tpm.SHA1)])
 def test_who_signs_is_read_and_a_bare_signature_gets_its_head(identity: tpm.Object) -> None:
     whole = tpm.signature(identity.key, ATTEST, identity.scheme_hash)
-    bare = whole[6:262] if isinstance(identity.key, tpm.rsa.RSAPrivateKey) else whole[6:38] + whole[40:]
+    bare = whole[6:262] if isinstance(identity.key, rsa.RSAPrivateKey) else whole[6:38] + whole[40:]
     signer = pcp.signer(identity.public)
     assert signer.key == identity.key.public_key()
     assert signer.signature(bare) == signer.signature(whole) == whole
@@ -146,7 +146,7 @@ def test_a_statement_that_says_something_else_is_refused() -> None:
 
 def test_the_endorsement_key_gets_the_public_area_that_its_tpm_gave_it() -> None:
     key = CHIP.endorsement.key.public_key()
-    assert isinstance(key, tpm.rsa.RSAPublicKey)
+    assert isinstance(key, rsa.RSAPublicKey)
     assert pcp.endorsement_area(key) == CHIP.endorsement.public
     assert parse_tpm2b_public(pcp.endorsement_area(key)).name == CHIP.endorsement.name
 

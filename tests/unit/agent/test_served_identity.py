@@ -37,7 +37,6 @@ from keystead_agent.local.messages import (
 from keystead_agent.local.rules import Peer, require_at_computer
 from keystead_agent.local.server import LocalServer
 from keystead_agent.local.unix import UnixConnection
-from keystead_agent.machine import Machine
 from keystead_contracts.agent import CsrReady, TpmEvidence
 from keystead_contracts.attestation import qualifying_data
 from keystead_enroll.domain.attestation import AttestationPolicy, Question, judge_certification
@@ -73,7 +72,7 @@ class Service:
     def connect(self) -> ServiceConnection:
         self.asked += 1
         ours, theirs = socket.socketpair()
-        server = LocalServer(cast(Machine, self.computer.machine), self.computer.machine, stop=Stop(), tell=self._tell)
+        server = LocalServer(self.computer.machine, self.computer.machine, stop=Stop(), tell=self._tell)
         self._threads.append(threading.Thread(target=server.answer, args=[Asked(theirs, self.peer)]))
         self._threads[-1].start()
         return UnixConnection(ours)
