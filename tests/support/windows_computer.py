@@ -20,7 +20,7 @@ from keystead_agent.certstore.endorsement import WindowsEndorsementCertificates
 from keystead_agent.certstore.made import MadeEntries
 from keystead_agent.certstore.pem import CertificateStore, InstalledCertificate
 from keystead_agent.certstore.windows import WindowsStores
-from keystead_agent.journal import Journal
+from keystead_agent.journal import JobEntry, Journal
 from keystead_agent.keystore import KeyStores
 from keystead_agent.keystore.pcp import EndorsementCertificates
 from keystead_agent.keystore.served import IdentityService
@@ -94,8 +94,11 @@ class WindowsComputer:
 
     def perform(self, payload: Install | Remove | object, order_id: str = "order-1") -> ReportBody:
         """The answer to a new job."""
+        return self._entry(payload, order_id).body
+
+    def _entry(self, payload: object, order_id: str) -> JobEntry:
         self._jobs += 1
-        return self.machine.perform(SERVER, "claim", self._job(payload, order_id)).body
+        return self.machine.perform(SERVER, "claim", self._job(payload, order_id))
 
     def _job(self, payload: object, order_id: str) -> DeviceJob:
         made = job(payload, job_id=f"job-{self._jobs}", order_id=order_id)  # type: ignore[arg-type]
@@ -122,6 +125,16 @@ class WindowsComputer:
         certificate = self.certify(order_id, subject)
         body = self.perform(self.parcel(certificate), order_id)
         assert isinstance(body, Installed), body
+        return certificate
+
+    def renew(
+        self, old: x509.Certificate, order_id: str = "order-2", order_state: str = "installed"
+    ) -> x509.Certificate:
+        """A certificate that is in place and takes that of `old`, and of which the server says `order_state`."""
+        certificate = self.certify(order_id, supersedes=old.fingerprint(hashes.SHA256()).hex())
+        entry = self._entry(self.parcel(certificate), order_id)
+        assert isinstance(entry.body, Installed), entry.body
+        self.machine.journal.settle(entry, order_state)
         return certificate
 
     def installed(self) -> list[InstalledCertificate]:

@@ -7,6 +7,7 @@ with its process, and a crash in a driver's library takes only one job's attempt
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import select
@@ -30,6 +31,7 @@ IDLE_LIMIT = 30.0
 """Seconds without work after which the process ends."""
 WORK_LIMIT = 900.0
 """Seconds after which a piece of work is given up; the slowest TPMs take minutes for the largest keys."""
+_log = logging.getLogger(__name__)
 
 
 class Died(Exception):
@@ -92,6 +94,10 @@ class Helper:
     ) -> JobEntry:
         """See `Machine.perform`. Raises TpmFailed if the process hangs or dies over it twice."""
         return cast(JobEntry, self._call("perform", server, recipient, job, challenge))
+
+    def retire(self) -> list[str]:
+        """See `Machine.retire`."""
+        return cast(list[str], self._call("retire"))
 
     def assertion(self, origin: str) -> str:
         """See `Machine.assertion`."""
@@ -163,12 +169,15 @@ def too_slow(limit: float) -> TpmFailed:
 
 
 def answer_to(machine: Machine, request: Any) -> object:
-    """What a helper process answers."""
+    """What a helper process answers. What it does not know ends the process, and is in the log."""
     method, arguments = request
     try:
         return getattr(machine, method)(*arguments)
     except AgentError as error:
         return error
+    except Exception:
+        _log.exception("helper_crashed")
+        raise
 
 
 class Forked:

@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING
 from keystead_agent.backoff import NOTICE_SECONDS
 from keystead_agent.certstore import platform_store
 from keystead_agent.certstore.pem import CertificateStore
+from keystead_agent.certstore.superseded import superseded
 from keystead_agent.device import DeviceStore, Registered
-from keystead_agent.errors import AgentBusy, EndorsementUnusable, KeyLost, KeyStoreError, OrderOfAnotherServer
+from keystead_agent.errors import (
+    AgentBusy,
+    AgentError,
+    EndorsementUnusable,
+    KeyLost,
+    KeyStoreError,
+    OrderOfAnotherServer,
+)
 from keystead_agent.files import held, private_directory
 from keystead_agent.journal import ClaimEntry, Clock, JobEntry, Journal
 from keystead_agent.keystore import KeyStores
@@ -27,9 +35,9 @@ if TYPE_CHECKING:
     from keystead_agent.attestation import Identity
     from keystead_agent.client import ServerClient
 
-_log = logging.getLogger(__name__)
 START_PATIENCE = 600.0
 """Seconds to wait for another process's job; a slow TPM takes minutes for the largest keys."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,10 @@ class Machine:
             with self.keys.changing():
                 for claim in self.journal.hopeless_claims():
                     self._discard_keys(claim.server, claim.claim_id)
+                try:
+                    self._retire()
+                except AgentError as error:
+                    _log.warning("superseded_not_removed reason=%s", error.detail)
             self.journal.recover()
 
     @contextmanager
@@ -179,6 +191,21 @@ class Machine:
     def _discard_key(self, server: str, order_id: str) -> None:
         with suppress(KeyLost, OrderOfAnotherServer):  # what cannot be read, or is another's, stays for a person to see
             self.store.discard_pending(server, order_id)
+
+    def retire(self) -> list[str]:
+        """Removes the certificates of this agent, with their keys, whose place another has taken that is installed and
+        proved (`Journal.proved`); policy may keep them. The orders of those that went. Raises StoreUnwritable,
+        AgentBusy; what a crash or an error left is found the next time."""
+        with self.working(), self.keys.changing():
+            return self._retire()
+
+    def _retire(self) -> list[str]:
+        gone = []
+        if self.settings.remove_superseded:
+            for old in superseded(self.store.all_installed(), self.journal.proved()):
+                self.store.remove(old.server, old.order_id)
+                gone.append(old.order_id)
+        return gone
 
     def register(self, server: str, token: str) -> Registered:
         """Registers this machine with the server at origin `server`; see `register.register`."""

@@ -40,6 +40,9 @@ class Hands(Protocol):
     ) -> JobEntry:
         """See `Machine.perform`."""
 
+    def retire(self) -> list[str]:
+        """See `Machine.retire`."""
+
     def assertion(self, origin: str) -> str:
         """See `Machine.assertion`."""
 
@@ -85,6 +88,7 @@ def _run(machine: Machine, helper: Hands, stop: Stop, tell: Tell) -> None:
             stop=stop,
             tell=_tidying(tell, helper),
             discard_key=machine.discard_key,
+            retire=helper.retire,
         )
         worker.finish_reports()
         for _ in worker.follow():

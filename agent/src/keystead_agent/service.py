@@ -59,6 +59,11 @@ class Gate:
         with self._mutex:
             return self._hands.perform(server, recipient, job, challenge)
 
+    def retire(self) -> list[str]:
+        """See `Machine.retire`."""
+        with self._mutex:
+            return self._hands.retire()
+
     def assertion(self, origin: str) -> str:
         """See `Machine.assertion`."""
         with self._mutex:

@@ -119,9 +119,18 @@ def help_parent(now: Clock, make: Callable[[Beginning, Clock], Machine] | None =
         requests = _arriving(sys.stdin.buffer)
         beginning = requests.get()
         if isinstance(beginning, Beginning):
+            _log_for(beginning)
             _serve((make or _machine)(beginning, now), requests, beginning.idle_limit)
     finally:
         os._exit(0)
+
+
+def _log_for(beginning: Beginning) -> None:
+    """The service has no terminal: what goes wrong in its helper is for the event log."""
+    if sys.platform == "win32" and beginning.machine_keys:
+        from keystead_agent.windows.eventlog import log_to_event_log
+
+        log_to_event_log()
 
 
 def _machine(beginning: Beginning, now: Clock) -> Machine:

@@ -35,6 +35,8 @@ class Behaviour:
                 raise KeyLost("Gone", "Enroll again.")
             case ["die"]:
                 os._exit(3)
+            case ["crash"]:
+                raise ZeroDivisionError("by nought")
             case ["interrupt"]:
                 os.kill(os.getpid(), signal.SIGTERM)
         return "done"
@@ -107,6 +109,12 @@ def test_a_process_that_is_not_waited_for_any_longer_is_ended(make: Make) -> Non
     working = helper.assertion("pid")
     helper.kill()
     assert not Path("/proc", working).exists()
+
+
+def test_what_crashes_a_process_is_in_the_log(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(TpmFailed):
+        make().assertion("crash")
+    assert "ZeroDivisionError: by nought" in capfd.readouterr().err
 
 
 def test_a_process_that_dies_is_replaced_once(make: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ from keystead_agent.service import Gate
 from keystead_agent.settings import Settings
 from keystead_agent.windows import _advapi32 as a
 from keystead_agent.windows.dispatch import Controls
-from keystead_agent.windows.eventlog import LONGEST_TEXT, Entry, LogTeller, entry_of
+from keystead_agent.windows.eventlog import LONGEST_TEXT, Entry, LogHandler, LogTeller, entry_of
 from keystead_agent.windows.service import ServiceLife
 
 
@@ -189,3 +190,19 @@ def test_what_the_service_control_manager_waits_for_imports_nothing_slow() -> No
     asked = "import sys, keystead_agent.windows.dispatch; print('pydantic' in sys.modules, 'httpx' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_what_goes_wrong_beside_the_service_is_in_the_event_log_with_its_traceback() -> None:
+    entries, log = Entries(), logging.Logger("keystead_agent.test")
+    log.addHandler(LogHandler(entries))
+    log.info("nothing")
+    log.warning("system_store_not_tidied reason=%s", "locked")
+    try:
+        raise ZeroDivisionError("by nought")
+    except ZeroDivisionError:
+        log.exception("helper_crashed")
+    warned, stumbled = entries.written
+    assert (warned.number, warned.kind) == (24, a.EVENTLOG_WARNING)
+    assert "system_store_not_tidied reason=locked" in warned.text
+    assert (stumbled.number, stumbled.kind) == (33, a.EVENTLOG_ERROR)
+    assert "helper_crashed" in stumbled.text and "ZeroDivisionError: by nought" in stumbled.text

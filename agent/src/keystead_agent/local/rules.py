@@ -101,3 +101,7 @@ class Scoped:
         """See `Machine.perform`. Raises PolicyRefused."""
         require_scope(job, machine=self._machine)
         return self._keeper.perform(server, recipient, job, challenge)
+
+    def retire(self) -> list[str]:
+        """See `Machine.retire`."""
+        return self._keeper.retire()

@@ -22,7 +22,7 @@ from keystead_agent.settings import Settings
 from keystead_agent.spawned import Spawned
 from keystead_agent.windows import _advapi32 as a
 from keystead_agent.windows.dispatch import Controls
-from keystead_agent.windows.eventlog import EventLog, LogTeller
+from keystead_agent.windows.eventlog import EventLog, LogTeller, log_to_event_log
 from keystead_agent.windows.pipe import PIPE, PipeListener
 from keystead_agent.worker import Tell
 
@@ -98,6 +98,7 @@ def live(
 ) -> bool:
     """The service's life on this computer; see `dispatch.dispatch`."""
     tell = LogTeller(EventLog())
+    log_to_event_log()
     try:
         return ServiceLife(lambda: _prepared(settings, now, pipe), controls, tell).live(reports)
     except BaseException:
