@@ -19,7 +19,7 @@ from tests.support.fake_ncrypt import FakeNcrypt, claim, opaque_blob, serialized
 from tests.support.windows_computer import WindowsComputer
 
 from keystead_agent.attestation import Identities, Identity, Witness
-from keystead_agent.errors import ChallengeForeign, EndorsementUnusable, KeyLost, TpmBusy
+from keystead_agent.errors import ChallengeForeign, EndorsementUnusable, KeyLost, TpmBusy, TpmFailed
 from keystead_agent.keystore import _ncrypt as n
 from keystead_agent.keystore._cng_provider import shared_descriptor
 from keystead_agent.keystore.pcp import PcpKeyStore
@@ -166,13 +166,21 @@ def test_a_store_is_closed_whatever_is_in_it(computer: WindowsComputer) -> None:
     handed: list[int] = []
 
     def hand_over() -> int:
-        handed.append(computer.crypt32.handed_over([b"no certificate"] * 40))
+        handed.append(computer.crypt32.handed_over([bytes([number]) * 9 for number in range(40)]))
         return handed[-1]
 
-    computer.ncrypt.stores = {"PCP_EKNVCERT": hand_over}
-    assert len(store(computer).endorsement().certificates) == 1
+    computer.ncrypt.stores = {"PCP_EKNVCERT": hand_over, "PCP_EKCERT": hand_over}
+    computer.registry = [serialized_certificate(b"another")]
+    assert len(store(computer).endorsement().certificates) == 32
     assert handed
     assert computer.crypt32.open_handles() == 0
+
+
+def test_who_is_no_administrator_finds_what_the_registry_has(computer: WindowsComputer) -> None:
+    computer.ncrypt.stores = {"PCP_EKCERT": lambda: computer.crypt32.handed_over([b"for administrators"])}
+    computer.ncrypt.administrator = False
+    computer.registry = [serialized_certificate(b"for all")]
+    assert [each.content for each in store(computer).endorsement().certificates] == [b"for all"]
 
 
 # What it takes
@@ -223,6 +231,7 @@ def test_a_provider_that_makes_no_identities_still_has_keys(computer: WindowsCom
         n.NOT_SUPPORTED,
         lambda name: n.NOT_SUPPORTED if name == n.PCP_EK_PUBLIC else 0,
         lambda name: n.NOT_SUPPORTED if name == n.PCP_ID_BINDING else 0,
+        lambda name: n.NOT_SUPPORTED if name == n.PCP_KEY_USAGE_POLICY else 0,
     ],
 )
 def test_nothing_is_left_of_an_identity_that_did_not_come_out_right(
@@ -233,6 +242,50 @@ def test_nothing_is_left_of_an_identity_that_did_not_come_out_right(
         assert identities(computer).obtain() is None
     assert computer.ncrypt.kept() == set()
     assert computer.ncrypt.open_handles == 0
+
+
+def test_an_id_binding_of_another_key_makes_no_identity(
+    computer: WindowsComputer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tpm.SoftwareTpm(computer.ncrypt.endorsement, tpm.ak(tpm.rsa_key(which=4)))
+    binding = other.attestation.public + b"".join(other.creation())
+    monkeypatch.setattr(computer.ncrypt, "_binding", lambda _: binding)
+    with computer.machine.keys.changing(), pytest.raises(TpmFailed, match="another key"):
+        identities(computer).obtain()
+    assert computer.ncrypt.kept() == set()
+    assert computer.machine.attestation() is None
+
+
+@pytest.mark.parametrize("name", [n.PCP_RSA_SCHEME, n.PCP_RSA_SCHEME_HASH, n.SECURITY_DESCRIPTOR])
+def test_a_provider_that_cannot_be_told_all_makes_an_identity_and_one_that_fails_none(
+    computer: WindowsComputer, name: str
+) -> None:
+    computer.ncrypt.failing["set_property"] = lambda told, _: n.FAIL if told == name else 0
+    assert computer.machine.attestation() is None
+    computer.ncrypt.failing["set_property"] = lambda told, _: n.NOT_SUPPORTED if told == name else 0
+    assert computer.machine.attestation() is not None
+
+
+def test_a_crash_leaves_no_identity_that_nobody_knows(computer: WindowsComputer) -> None:
+    class PowerCut(BaseException):
+        pass
+
+    cut = False
+
+    def before(call: str) -> None:
+        nonlocal cut
+        cut = cut or call == "finalized"
+        if cut:
+            raise PowerCut
+
+    computer.ncrypt.before = before
+    with pytest.raises(PowerCut), computer.machine.keys.changing():
+        identities(computer).obtain()
+    assert len(computer.ncrypt.kept()) == 1
+    computer.ncrypt.before = lambda _: None
+    computer.restart()
+    computer.recover()
+    assert computer.ncrypt.kept() == set()
 
 
 def test_without_an_administrators_rights_no_challenge_is_opened(computer: WindowsComputer) -> None:
@@ -316,6 +369,21 @@ def test_a_claim_about_another_key_is_not_passed_on(computer: WindowsComputer) -
     made.certify(first, spki(computer, first), NONCE, ORDER)
     with pytest.raises(EndorsementUnusable, match="about, or by, another key"):
         made.certify(second, spki(computer, second), NONCE, ORDER)
+
+
+def test_an_identity_that_is_another_key_than_was_made_speaks_for_none(computer: WindowsComputer) -> None:
+    made = identity(computer)
+    blob = store(computer).generate(KeyAlgorithm.EC_P256).blob
+    (path,) = computer.ncrypt.folder.glob(f"*/*/{PersistedKey.read(made.blob).name}.pem")
+    path.write_bytes(
+        tpm.rsa_key(which=5).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    with pytest.raises(EndorsementUnusable, match="about, or by, another key"):
+        made.certify(blob, spki(computer, blob), NONCE, ORDER)
+    with pytest.raises(KeyLost):
+        store(computer).check(made.blob)
 
 
 @pytest.mark.parametrize("status", [0x80280400, n.PERM, n.NOT_SUPPORTED, 0x8029040F, n.INVALID_PARAMETER])

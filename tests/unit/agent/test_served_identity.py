@@ -19,7 +19,7 @@ from tests.unit.agent.samples import SERVER, job, wish
 from tests.unit.agent.test_pcp import NONCE, ORDER, challenged, identities, identity
 
 from keystead_agent.backoff import Stop
-from keystead_agent.errors import AgentError, EndorsementUnusable, PolicyRefused
+from keystead_agent.errors import AgentBusy, AgentError, EndorsementUnusable, PolicyRefused
 from keystead_agent.keystore.attesting import Challenge
 from keystead_agent.keystore.persisted import KeyScope, PersistedKey
 from keystead_agent.local import messages
@@ -35,7 +35,7 @@ from keystead_agent.local.messages import (
     frame,
 )
 from keystead_agent.local.rules import Peer, require_at_computer
-from keystead_agent.local.server import LocalServer
+from keystead_agent.local.server import MOST_LINKS, LocalServer
 from keystead_agent.local.unix import UnixConnection
 from keystead_contracts.agent import CsrReady, TpmEvidence
 from keystead_contracts.attestation import qualifying_data
@@ -192,6 +192,15 @@ def test_who_is_not_at_the_computer_is_told_nothing(service: Service) -> None:
     with pytest.raises(ServiceRefused, match="logged in"):
         ask_activation(service.connect(), credential, secret)
     assert [event for event, _ in service.told] == ["local_request_refused"] * 2
+
+
+def test_an_account_cannot_keep_the_tpm_to_itself(service: Service) -> None:
+    server = LocalServer(service.computer.machine, service.computer.machine, stop=Stop(), tell=service._tell)
+    server._links[AT_THE_COMPUTER.account] = MOST_LINKS
+    for request in (server._identity, lambda peer: server._activate(Activate(credential="", secret=""), peer)):
+        with pytest.raises(AgentBusy):
+            request(AT_THE_COMPUTER)
+    assert server._identity(Peer(account="S-1-5-21-1-1002", pid=2, interactive=True)).blob
 
 
 def test_the_rule_is_to_be_logged_in_or_an_administrator() -> None:
