@@ -35,7 +35,8 @@ def try_identity(machine: Machine) -> Iterator[Finding]:
     yield good("certificates of the TPM", f"{count}" if count else "none; a server can know it by its list alone")
     for algorithm in (KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048):
         with machine.working(), machine.keys.changing():
-            yield _tried(machine, identity, algorithm)
+            tried = _tried(machine, identity, algorithm)
+        yield tried
 
 
 def _tried(machine: Machine, identity: Identity, algorithm: KeyAlgorithm) -> Finding:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support import software_tpm as tpm
 from tests.support.agent_server import Ca
-from tests.support.fake_ncrypt import FakeNcrypt, claim, opaque_blob, serialized_certificate
+from tests.support.fake_ncrypt import serialized_certificate
+from tests.support.pcp_identity import NONCE, ORDER, SECRET, challenged, identities, identity, spki, store
 from tests.support.windows_computer import WindowsComputer
 
-from keystead_agent.attestation import Identities, Identity, Witness
-from keystead_agent.errors import ChallengeForeign, EndorsementUnusable, KeyLost, TpmBusy, TpmFailed
+from keystead_agent.attestation import Identity
+from keystead_agent.errors import ChallengeForeign, EndorsementUnusable, TpmFailed
 from keystead_agent.keystore import _ncrypt as n
 from keystead_agent.keystore._cng_provider import shared_descriptor
-from keystead_agent.keystore.pcp import PcpKeyStore
-from keystead_agent.keystore.persisted import KeyScope, PersistedKey
+from keystead_agent.keystore.persisted import PersistedKey
 from keystead_contracts.agent import TpmEvidence
-from keystead_contracts.attestation import CredentialChallenge, qualifying_data
+from keystead_contracts.attestation import qualifying_data
 from keystead_contracts.base import KeyAlgorithm
 from keystead_enroll.domain.attestation import (
     AttestationPolicy,
@@ -41,55 +39,12 @@ from keystead_enroll.domain.attestation_evidence import read_certification, read
 from keystead_enroll.domain.credential import make_credential
 from keystead_enroll.domain.tpm_public import parse_tpm2b_public
 
-SECRET, ORDER = b"s" * 32, "order-1"
-NONCE = base64.b64encode(b"n" * 32).decode()
 STRICT, WITH_SHA1 = AttestationPolicy(), AttestationPolicy(allow_sha1=True)
 
 
 @pytest.fixture
 def computer(tmp_path: Path) -> WindowsComputer:
     return WindowsComputer(tmp_path, machine_keys=True)
-
-
-@pytest.fixture
-def ncrypt(computer: WindowsComputer) -> FakeNcrypt:
-    return computer.ncrypt
-
-
-def identities(computer: WindowsComputer) -> Identities:
-    return Identities(computer.machine.keys, computer.settings.state_dir)
-
-
-def identity(computer: WindowsComputer) -> Identity:
-    with computer.machine.keys.changing():
-        made = identities(computer).obtain()
-    assert made is not None
-    return made
-
-
-def store(computer: WindowsComputer) -> PcpKeyStore:
-    hardware = computer.machine.keys.hardware()
-    assert isinstance(hardware, PcpKeyStore)
-    return hardware
-
-
-def challenged(made: Identity) -> CredentialChallenge:
-    sent = read_identity(made.key)
-    credential = make_credential(sent.endorsement_key, sent.attestation_key.key.name, SECRET)
-    return CredentialChallenge.model_validate(
-        {
-            "challenge_id": "0" * 32,
-            "credential_blob": base64.b64encode(credential.blob).decode(),
-            "encrypted_secret": base64.b64encode(credential.encrypted_secret).decode(),
-            "nonce": NONCE,
-            "expires_at": "2026-11-26T12:00:00Z",
-        }
-    )
-
-
-def spki(computer: WindowsComputer, blob: bytes) -> bytes:
-    public_key = store(computer).load(blob).public_key()
-    return public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def judged(computer: WindowsComputer, made: Identity, algorithm: KeyAlgorithm, policy: AttestationPolicy) -> Findings:
@@ -309,130 +264,3 @@ def test_a_challenge_for_another_tpm_or_key_is_told_apart(computer: WindowsCompu
     computer.ncrypt.endorsement = other
     with pytest.raises(EndorsementUnusable, match="another endorsement key"):
         made.solve(challenged(made))
-
-
-# What Windows says is looked at
-
-
-def forged(computer: WindowsComputer, made: Identity, **changes: object) -> Callable[[bytes], bytes]:
-    """A claim that is right but for `changes` of the statement, or of who signs it."""
-    signer = changes.pop("signer", None)
-
-    def forge(original: bytes) -> bytes:
-        sizes = struct.unpack_from("<3I", original, 40)
-        attest, blob = original[52 : 52 + sizes[0]], original[-sizes[2] :]
-        area = blob[54 : 54 + int.from_bytes(blob[16:20], "little")]
-        name = b"\0\x0b" + hashlib.sha256(area[2:]).digest()
-        statement = replace(tpm.Statement(tpm.CERTIFY, name, name, attest[44:76]), **changes)  # type: ignore[arg-type]
-        key = tpm.rsa_key(which=9) if signer else _key_of(computer.ncrypt, PersistedKey.read(made.blob).name)
-        return claim(statement.octets, tpm.signature(key, statement.octets)[6:], blob)
-
-    return forge
-
-
-def _key_of(ncrypt: FakeNcrypt, name: str) -> tpm.SigningKey:
-    (path,) = ncrypt.folder.glob(f"*/*/{name}.pem")
-    key = serialization.load_pem_private_key(path.read_bytes(), None)
-    assert isinstance(key, rsa.RSAPrivateKey)
-    return key
-
-
-@pytest.mark.parametrize(
-    ("changes", "match"),
-    [
-        ({"extra": b"m" * 32}, "nonce"),
-        ({"extra": b""}, "nonce"),
-        ({"first": b"\0\x0b" + bytes(32)}, "another key"),
-        ({"kind": tpm.QUOTE}, "another kind"),
-        ({"magic": 1}, "another kind"),
-        ({"trailing": b"\0"}, "left over"),
-        ({"signer": True}, "not the identity's"),
-    ],
-)
-def test_a_claim_that_says_something_else_is_not_passed_on(
-    computer: WindowsComputer, changes: dict[str, object], match: str
-) -> None:
-    made = identity(computer)
-    blob = store(computer).generate(KeyAlgorithm.EC_P256).blob
-    computer.ncrypt.claims = forged(computer, made)
-    assert made.certify(blob, spki(computer, blob), NONCE, ORDER)
-    computer.ncrypt.claims = forged(computer, made, **changes)
-    with pytest.raises(EndorsementUnusable, match=match):
-        made.certify(blob, spki(computer, blob), NONCE, ORDER)
-
-
-def test_a_claim_about_another_key_is_not_passed_on(computer: WindowsComputer) -> None:
-    made = identity(computer)
-    first, second = (store(computer).generate(KeyAlgorithm.EC_P256).blob for _ in range(2))
-    kept: list[bytes] = []
-    computer.ncrypt.claims = lambda original: kept.append(original) or kept[0]  # type: ignore[func-returns-value]
-    made.certify(first, spki(computer, first), NONCE, ORDER)
-    with pytest.raises(EndorsementUnusable, match="about, or by, another key"):
-        made.certify(second, spki(computer, second), NONCE, ORDER)
-
-
-def test_an_identity_that_is_another_key_than_was_made_speaks_for_none(computer: WindowsComputer) -> None:
-    made = identity(computer)
-    blob = store(computer).generate(KeyAlgorithm.EC_P256).blob
-    (path,) = computer.ncrypt.folder.glob(f"*/*/{PersistedKey.read(made.blob).name}.pem")
-    path.write_bytes(
-        tpm.rsa_key(which=5).private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    with pytest.raises(EndorsementUnusable, match="about, or by, another key"):
-        made.certify(blob, spki(computer, blob), NONCE, ORDER)
-    with pytest.raises(KeyLost):
-        store(computer).check(made.blob)
-
-
-@pytest.mark.parametrize("status", [0x80280400, n.PERM, n.NOT_SUPPORTED, 0x8029040F, n.INVALID_PARAMETER])
-def test_a_key_that_windows_does_not_let_be_certified_goes_without(computer: WindowsComputer, status: int) -> None:
-    made = identity(computer)
-    stored = store(computer).generate(KeyAlgorithm.EC_P256)
-    computer.ncrypt.failing["create_claim"] = status
-    witness = Witness(identities(computer))
-    said = witness.testify(
-        stored.evidence, store(computer).key_file, stored.blob, spki(computer, stored.blob), NONCE, ORDER
-    )
-    assert said == stored.evidence
-    computer.ncrypt.failing.clear()
-    assert made.certify(stored.blob, spki(computer, stored.blob), NONCE, ORDER)
-
-
-def test_a_busy_tpm_is_asked_again_later(computer: WindowsComputer) -> None:
-    made = identity(computer)
-    blob = store(computer).generate(KeyAlgorithm.EC_P256).blob
-    impatient = PcpKeyStore(computer.ncrypt, KeyScope.MACHINE, computer._certificates(), patience=0.0)
-    computer.ncrypt.failing["create_claim"] = 0x80280800  # TPM_E_RETRY
-    with pytest.raises(TpmBusy):
-        impatient.certify(blob, made.blob, b"n" * 32)
-
-
-def test_a_key_or_an_identity_that_is_gone_is_lost(computer: WindowsComputer) -> None:
-    made = identity(computer)
-    blob = store(computer).generate(KeyAlgorithm.EC_P256).blob
-    store(computer).discard(blob)
-    with pytest.raises(KeyLost):
-        store(computer).certify(blob, made.blob, b"")
-    blob = store(computer).generate(KeyAlgorithm.EC_P256).blob
-    store(computer).discard(made.blob)
-    for use in (
-        lambda: store(computer).certify(blob, made.blob, b""),
-        lambda: store(computer).check(made.blob),
-        lambda: made.solve(challenged(made)),
-    ):
-        with pytest.raises(KeyLost):
-            use()
-
-
-def test_the_size_of_a_blob_counts_and_not_what_it_says(computer: WindowsComputer) -> None:
-    made = identity(computer)
-    blob = store(computer).generate(KeyAlgorithm.EC_P256).blob
-    whole: list[bytes] = []
-    computer.ncrypt.claims = lambda original: whole.append(original) or original  # type: ignore[func-returns-value]
-    made.certify(blob, spki(computer, blob), NONCE, ORDER)
-    computer.ncrypt.claims = lambda original: original[:-1]
-    with pytest.raises(EndorsementUnusable, match="sizes"):
-        made.certify(blob, spki(computer, blob), NONCE, ORDER)
-    assert opaque_blob(store(computer).load(blob).public_key())[:4] == b"PCPM"

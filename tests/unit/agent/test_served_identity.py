@@ -14,9 +14,9 @@ from typing import Any, cast
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from tests.support.pcp_identity import NONCE, ORDER, challenged, identities, identity
 from tests.support.windows_computer import WindowsComputer
 from tests.unit.agent.samples import SERVER, job, wish
-from tests.unit.agent.test_pcp import NONCE, ORDER, challenged, identities, identity
 
 from keystead_agent.backoff import Stop
 from keystead_agent.errors import AgentBusy, AgentError, EndorsementUnusable, PolicyRefused
