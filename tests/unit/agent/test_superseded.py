@@ -5,17 +5,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from tests.support.fake_crypt32 import USER, Crash
 from tests.support.windows_computer import WindowsComputer
-from tests.unit.agent.samples import SERVER
+from tests.unit.agent.samples import NOW, SERVER, job
 
+from keystead_agent.backoff import Stop
 from keystead_agent.certstore.pem import InstalledCertificate
 from keystead_agent.certstore.superseded import superseded
-from keystead_contracts.agent import Installed
+from keystead_agent.client import ServerClient
+from keystead_agent.errors import StoreUnwritable
+from keystead_agent.journal import Journal
+from keystead_agent.worker import Tokens, Worker
+from keystead_contracts.agent import AgentToken, Installed, ReportReceipt
 
 
 @pytest.fixture
@@ -138,3 +144,38 @@ def as_if_renewed_at(server: str, pairs: list[InstalledCertificate]) -> Iterator
             request = request.model_copy(update={"server": server})
         metadata = pair.metadata.model_copy(update={"request": request})
         yield InstalledCertificate(pair.directory, metadata, pair.blob, pair.certificate, pair.chain, pair.root)
+
+
+class Server:
+    """Takes every report, and says that the order is installed."""
+
+    origin = SERVER
+
+    def report(self, *_: object) -> ReportReceipt:
+        return ReportReceipt(order_state="installed")
+
+
+def test_a_certificate_that_will_not_go_is_told_of_and_does_not_undo_the_new_one(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, lambda: NOW)
+    journal.recover()
+    body = Installed(location="x", provider="x", probe_signature="")
+    journal.answer(SERVER, "claim", job(), body)
+
+    def fail() -> list[str]:
+        raise StoreUnwritable("the folder is in use", "Close the other program.")
+
+    told: list[str] = []
+    worker = Worker(
+        journal,
+        lambda *_: pytest.fail("nothing is to be done"),
+        cast(ServerClient, Server()),
+        Tokens(lambda: AgentToken(access_token="t", expires_in=600, recipient="claim")),
+        recipient="claim",
+        discard_key=lambda *_: None,
+        retire=fail,
+        stop=Stop(),
+        tell=lambda event, /, **_: told.append(event),
+    )
+    (entry,) = worker.finish_reports()
+    assert (entry.settled, entry.order_state) == (True, "installed")
+    assert told == ["job_reported", "superseded_not_removed"]
