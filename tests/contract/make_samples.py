@@ -114,6 +114,7 @@ def samples() -> list[Message]:
         agent.RegistrationReply(device_id=ID, organization="Example"),
         agent.TokenRequest(assertion="a.b.c"),
         MAKE,
+        MAKE.model_copy(update={"supersedes": "5" * 64}),
         INSTALL,
         agent.Remove(reason="superseded"),
         agent.DeviceJob(

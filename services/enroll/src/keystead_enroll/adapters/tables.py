@@ -208,6 +208,7 @@ orders = Table(
     Column("department_id", ForeignKey("departments.id")),
     Column("csr_method", EnumText(CsrGenerationMethod), nullable=False),
     Column("language", String(35), nullable=False, server_default=""),
+    Column("supersedes", ID),
     Index("ix_orders_spki_sha256", "spki_sha256", unique=True),
     Index("ix_orders_request_digest", "request_digest", unique=True),
     Index("ix_orders_state_state_at", "state", "state_at"),

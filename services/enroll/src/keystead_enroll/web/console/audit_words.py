@@ -88,6 +88,7 @@ FIELDS: Mapping[str, str] = {
     "idp_initiated": Words("May begin a sign-in by itself"),
     "idp_rules": Words("Rules"),
     "import": Words("From a file"),
+    "in place of": Words("In place of the certificate"),
     "issuer": Words("Issuer"),
     "key_algorithms": Words("Key algorithms"),
     "kind": Words("Protocol"),
