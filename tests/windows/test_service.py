@@ -32,8 +32,7 @@ from keystead_agent.windows.dispatch import dispatch
 
 def live(reports, controls):
     from keystead_agent.settings import load_settings
-    from keystead_agent.memory import give_back_memory
-from keystead_agent.windows import service
+    from keystead_agent.windows import service
     def settings():
         return load_settings(default_file=Path({folder!r}, "agent.toml"), distributed={{}})
 
