@@ -171,6 +171,11 @@ class Transaction(Protocol):
         """Whether one of these, other than the one with the id `but`, has this name."""
         ...
 
+    def form_called(self, name: str, organization_ids: Collection[str], *, but: str = "") -> bool:
+        """Whether a form, other than the one with the id `but`, has this name in one of these organizations; without
+        any: among those that are delegated to all."""
+        ...
+
     def remove_unused(self, entity: object) -> bool:
         """Deletes an entity at once; False, and it stays, if anything refers to it."""
         ...

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, class_mapper
 from keystead_enroll.adapters import administration_tables as a
 from keystead_enroll.adapters import figures, listing
 from keystead_enroll.adapters import tables as t
+from keystead_enroll.adapters.form_names import other_called
 from keystead_enroll.adapters.listed import LISTED, contains
 from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Role, Scope
 from keystead_enroll.domain.administration_refusals import KeyReused
@@ -64,6 +65,9 @@ class AdministrationQueries:
         table = class_mapper(entity).local_table
         query = select(table.c.id).where(table.c.name == name, table.c.id != but).limit(1)
         return self.session.scalar(query) is not None
+
+    def form_called(self, name: str, organization_ids: Collection[str], *, but: str = "") -> bool:
+        return bool(self.session.scalar(select(other_called(name, organization_ids, but))))
 
     def remove_unused(self, entity: object) -> bool:
         try:
