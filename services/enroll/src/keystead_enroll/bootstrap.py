@@ -21,6 +21,7 @@ from keystead_enroll.ports import PasswordHasher, RateLimits
 from keystead_enroll.settings import EnrollSettings
 from keystead_enroll.usecases.admin.access_codes import AccessCodes
 from keystead_enroll.usecases.admin.identity_providers import take_judgement
+from keystead_enroll.usecases.admin.try_form import TrialRules
 from keystead_enroll.usecases.end_deserted_orders import end_deserted_orders
 from keystead_enroll.usecases.enter_access_code import CodeLimits
 from keystead_enroll.usecases.issue_certificates import issue_certificates
@@ -55,6 +56,11 @@ class Enroll:
     def migrations(self) -> Migrations:
         """This service's migrations on its database."""
         return Migrations(self.database, tables.metadata, MIGRATIONS)
+
+    def trial_rules(self) -> TrialRules:
+        """What test runs of forms need to know."""
+        chosen = self.settings
+        return TrialRules(self.linter, self.limits, chosen.open_orders_limit, chosen.trial_limit_administrator)
 
     def identity_verifier(self) -> TokenVerifier:
         """Verifies identity tokens with auth's public key."""
