@@ -20,6 +20,7 @@ from keystead_enroll.metrics import ORDERS_DESERTED
 from keystead_enroll.ports import PasswordHasher, RateLimits
 from keystead_enroll.settings import EnrollSettings
 from keystead_enroll.usecases.admin.access_codes import AccessCodes
+from keystead_enroll.usecases.admin.console import end_consoles
 from keystead_enroll.usecases.admin.identity_providers import take_judgement
 from keystead_enroll.usecases.admin.try_form import TrialRules
 from keystead_enroll.usecases.end_deserted_orders import end_deserted_orders
@@ -84,7 +85,7 @@ class Enroll:
         if isinstance(fact, IdentityProviderChecked):
             take_judgement(SqlTransaction(session, self.clock), fact)
         elif isinstance(fact, AdministratorSignInsEnded):
-            SqlTransaction(session, self.clock).end_console_sessions(fact.administrator_id, fact.ended_at)
+            end_consoles(SqlTransaction(session, self.clock), fact, self.clock.now())
 
     def issue(self, ca: BuiltinCa, linter: PkilintLinter) -> int:
         """Duty: issues what is accepted."""

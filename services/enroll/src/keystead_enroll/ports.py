@@ -76,6 +76,10 @@ class Transaction(Protocol):
         """Remembers an identity token's id; False if it was seen before."""
         ...
 
+    def identity_burned(self, jti: str) -> bool:
+        """Whether `burn_identity` was told of this id."""
+        ...
+
     def order(self, order_id: str, *, lock: bool = False) -> Order | None:
         """The order; with `lock` nobody else changes it before this transaction ends."""
         ...
@@ -220,6 +224,10 @@ class Transaction(Protocol):
 
     def end_console_sessions(self, administrator_id: str, before: datetime | None = None) -> None:
         """Signs the administrator out everywhere, or where they came at `before` or earlier."""
+        ...
+
+    def end_console_sessions_of(self, administrator_id: str, sign_in: str) -> None:
+        """Signs the administrator out where this sign-in brought them."""
         ...
 
     def api_token(self, digest: str) -> ApiToken | None: ...

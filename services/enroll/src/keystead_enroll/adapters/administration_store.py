@@ -135,6 +135,11 @@ class AdministrationQueries:
         query = delete(a.console_sessions).where(a.console_sessions.c.administrator_id == administrator_id)
         self.session.execute(query if before is None else query.where(a.console_sessions.c.created_at <= before))
 
+    def end_console_sessions_of(self, administrator_id: str, sign_in: str) -> None:
+        c = a.console_sessions.c
+        theirs = delete(a.console_sessions).where(c.administrator_id == administrator_id, c.sign_in == sign_in)
+        self.session.execute(theirs)
+
     def api_token(self, digest: str) -> ApiToken | None:
         return self.session.scalar(select(ApiToken).where(a.api_tokens.c.digest == digest))
 

@@ -1,4 +1,4 @@
-"""names of forms by organization
+"""names of forms by organization, and the sign-ins that opened consoles
 
 Revision ID: 0011
 Revises: 0008
@@ -15,6 +15,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Forms for different organizations may have the same name; those that are for all have their names apart."""
+    op.add_column("console_sessions", sa.Column("sign_in", sa.String(length=32), nullable=False, server_default=""))
     with op.batch_alter_table("enrollment_forms") as table:
         table.drop_constraint("uq_enrollment_forms_name", type_="unique")
     names = op.create_table(
@@ -46,3 +47,4 @@ def downgrade() -> None:
     )
     with op.batch_alter_table("enrollment_forms") as table:
         table.create_unique_constraint("uq_enrollment_forms_name", ["name"])
+    op.drop_column("console_sessions", "sign_in")
