@@ -41,6 +41,7 @@ from tests.support.enroll_setup import (
     files,
     settings,
 )
+from tests.support.http_client import client_of
 from tests.support.kept import Kept, become, fill
 from tests.support.servers import free_port, wait_until
 
@@ -129,7 +130,7 @@ class EnrollApp:
 
     def client(self) -> TestClient:
         """A fresh HTTP client without cookies that follows nothing by itself."""
-        return TestClient(self.web, base_url=self.origin, follow_redirects=False)
+        return client_of(self.web, self.origin)
 
     def identity(self, form: str = "Staff", email: str = ADA, **changes: Any) -> str:
         """What auth says of a person who signed in for `form`."""
