@@ -87,6 +87,7 @@ FIELDS: Mapping[str, str] = {
     "issuer": Words("Issuer"),
     "key_algorithms": Words("Key algorithms"),
     "kind": Words("Protocol"),
+    "metadata_certificate": Words("Certificate that signs it"),
     "metadata_url": Words("Metadata address"),
     "metadata_xml": Words("Metadata"),
     "method": Words("Signed in by"),
