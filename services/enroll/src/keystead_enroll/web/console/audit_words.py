@@ -93,6 +93,7 @@ FIELDS: Mapping[str, str] = {
     "key_algorithms": Words("Key algorithms"),
     "kind": Words("Protocol"),
     "label": Words("Label"),
+    "metadata_certificate": Words("Certificate that signs it"),
     "metadata_url": Words("Metadata address"),
     "metadata_xml": Words("Metadata"),
     "method": Words("Signed in by"),
