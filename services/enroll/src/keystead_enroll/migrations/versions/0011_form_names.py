@@ -1,7 +1,7 @@
 """names of forms by organization, and the sign-ins that opened consoles
 
 Revision ID: 0011
-Revises: 0008
+Revises: 0010
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,7 @@
 """which certificate an order's takes the place of
 
 Revision ID: 0012
-Revises: 0008
+Revises: 0011
 """
 
 from __future__ import annotations
