@@ -16,11 +16,14 @@ from tests.unit.agent.samples import NOW, SERVER, job, wish
 
 from keystead_agent.certstore._crypt32 import Crypt32
 from keystead_agent.certstore.cng_keys import NcryptKeys
+from keystead_agent.certstore.endorsement import WindowsEndorsementCertificates
 from keystead_agent.certstore.made import MadeEntries
 from keystead_agent.certstore.pem import CertificateStore, InstalledCertificate
 from keystead_agent.certstore.windows import WindowsStores
 from keystead_agent.journal import JobEntry, Journal
 from keystead_agent.keystore import KeyStores
+from keystead_agent.keystore.pcp import EndorsementCertificates
+from keystead_agent.keystore.served import IdentityService
 from keystead_agent.machine import Machine
 from keystead_agent.settings import Settings
 from keystead_contracts.agent import CsrReady, DeviceJob, Install, Installed, Remove, ReportBody
@@ -31,10 +34,21 @@ PROBE = b"probe"
 
 class WindowsComputer:
     """Jobs are done as the worker has them done. `restart` is what a crash or a new process leaves: files, Windows's
-    keys, Windows's stores."""
+    keys, Windows's stores. `service` is the agent's, for the process of a person; `registry` what Windows keeps of the
+    certificates of the TPM's endorsement key."""
 
-    def __init__(self, folder: Path, *, machine_keys: bool = False, **settings: object) -> None:
-        self.ncrypt = FakeNcrypt(folder / "windows")
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        machine_keys: bool = False,
+        ncrypt: FakeNcrypt | None = None,
+        service: IdentityService | None = None,
+        **settings: object,
+    ) -> None:
+        self.ncrypt = ncrypt or FakeNcrypt(folder / "windows")
+        self.service = service
+        self.registry: list[bytes] = []
         self.crypt32 = FakeCrypt32(self.ncrypt)
         self.ca = Ca()
         self.settings = Settings.model_validate({"state_dir": folder / "state", **settings})
@@ -54,11 +68,25 @@ class WindowsComputer:
         )
         self.machine = Machine(
             settings=self.settings,
-            keys=KeyStores(self.settings, machine_keys=self.machine_keys, platform="win32", ncrypt=lambda: self.ncrypt),
+            keys=KeyStores(
+                self.settings,
+                machine_keys=self.machine_keys,
+                platform="win32",
+                ncrypt=lambda: self.ncrypt,
+                certificates=self._certificates,
+                service=self._the_service,
+            ),
             store=CertificateStore(self.settings.state_dir, stores),
             journal=Journal(self.settings.state_dir, lambda: NOW),
             now=lambda: NOW,
         )
+
+    def _certificates(self) -> EndorsementCertificates:
+        return WindowsEndorsementCertificates(lambda: Crypt32(self.crypt32), lambda: iter(self.registry))
+
+    def _the_service(self) -> IdentityService:
+        assert self.service is not None, "no service was expected to be asked"
+        return self.service
 
     def recover(self) -> None:
         """What every command that writes does first."""

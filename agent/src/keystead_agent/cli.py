@@ -88,6 +88,15 @@ def computers_machine() -> Machine:
     return machine
 
 
+def persons_machine() -> Machine:
+    """For commands that write for this account: the state directory is there, and tidy."""
+    from keystead_agent.output import say_who_works
+
+    machine = _machine()
+    machine.recover(say_who_works)
+    return machine
+
+
 def _machine() -> Machine:
     """For commands that only read."""
     from keystead_agent.machine import Machine
@@ -294,9 +303,11 @@ def register(server: str, token: str | None, token_file: Any, replace: bool, as_
         raise click.BadParameter(str(error), param_hint="SERVER") from error
     secret = (token or token_file.read()).strip()
     reply = do_register(computers_machine(), origin, secret, replace=replace, waiting=say_who_works)
+    level = reply.attestation.level.value if reply.attestation else ""
     show(
-        {"device_id": reply.device_id, "organization": reply.organization, "server": origin},
-        f"Registered as device {reply.device_id} of {reply.organization}. Next: keystead-agent run",
+        {"device_id": reply.device_id, "organization": reply.organization, "server": origin, "assurance": level},
+        f"Registered as device {reply.device_id} of {reply.organization}"
+        f"{f', key {level}' if level else ''}. Next: keystead-agent run",
         as_json=as_json,
     )
 

@@ -19,10 +19,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from keystead_agent.device import Registered
 from keystead_agent.errors import AgentError, TpmFailed
 from keystead_agent.journal import JobEntry
+from keystead_agent.keystore.attesting import SharedIdentity
 from keystead_agent.machine import Machine
-from keystead_contracts.agent import DeviceJob, MachineInfo, RegistrationReply
+from keystead_contracts.agent import DeviceJob, MachineInfo
+from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 
 IDLE_LIMIT = 30.0
 """Seconds without work after which the process ends."""
@@ -74,9 +77,23 @@ class Helper:
         """See `Machine.info`."""
         return cast(MachineInfo, self._call("info"))
 
-    def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
+    def attestation(self) -> AttestationKey | None:
+        """See `Machine.attestation`."""
+        return cast("AttestationKey | None", self._call("attestation"))
+
+    def shared_identity(self) -> SharedIdentity | None:
+        """See `Machine.shared_identity`."""
+        return cast("SharedIdentity | None", self._call("shared_identity"))
+
+    def open_challenge(self, credential: bytes, secret: bytes) -> bytes:
+        """See `Machine.open_challenge`."""
+        return cast(bytes, self._call("open_challenge", credential, secret))
+
+    def perform(
+        self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None
+    ) -> JobEntry:
         """See `Machine.perform`. Raises TpmFailed if the process hangs or dies over it twice."""
-        return cast(JobEntry, self._call("perform", server, recipient, job))
+        return cast(JobEntry, self._call("perform", server, recipient, job, challenge))
 
     def retire(self) -> list[str]:
         """See `Machine.retire`."""
@@ -86,9 +103,9 @@ class Helper:
         """See `Machine.assertion`."""
         return cast(str, self._call("assertion", origin))
 
-    def register(self, server: str, token: str) -> RegistrationReply:
+    def register(self, server: str, token: str) -> Registered:
         """See `Machine.register`."""
-        return cast(RegistrationReply, self._call("register", server, token))
+        return cast(Registered, self._call("register", server, token))
 
     def recover(self) -> None:
         """See `Machine.recover`."""

@@ -16,9 +16,9 @@ from keystead_agent.settings import origin_of
 from keystead_agent.system import system
 
 if TYPE_CHECKING:
+    from keystead_agent.device import Registered
     from keystead_agent.machine import Machine
     from keystead_agent.worker import Tell
-    from keystead_contracts.agent import RegistrationReply
 
 ORDER = "register.json"
 OWN = (
@@ -69,7 +69,7 @@ def prepare(server: str, token: str, *, settings_file: Path = system.SETTINGS_FI
 class Registrar(Protocol):
     """Who has the key that is registered."""
 
-    def register(self, server: str, token: str) -> RegistrationReply:
+    def register(self, server: str, token: str) -> Registered:
         """See `Machine.register`."""
 
 

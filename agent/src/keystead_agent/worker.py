@@ -14,6 +14,7 @@ from keystead_agent.client import JobEvent, ServerClient, UnknownJob
 from keystead_agent.errors import AgentBusy, AgentError, ServerRefused, ServerUnreachable, StoreUnwritable
 from keystead_agent.journal import INSTALLED, JobEntry, Journal
 from keystead_contracts.agent import AgentToken, CsrReady, DeviceJob, Failed, FailureCode, Installed, Report
+from keystead_contracts.attestation import CredentialChallenge
 from keystead_contracts.problems import ProblemCode
 
 RENEW_AT = 0.8
@@ -32,7 +33,7 @@ class Tell(Protocol):
     def __call__(self, event: str, /, **fields: object) -> None: ...
 
 
-Perform = Callable[[str, str, DeviceJob], JobEntry]
+Perform = Callable[[str, str, DeviceJob, CredentialChallenge | None], JobEntry]
 """Does a job for a server and a recipient, once; see `Machine.perform`."""
 DiscardKey = Callable[[str, str], None]
 """Removes the key that waits for an order's certificate; see `Machine.discard_key`."""
@@ -55,6 +56,11 @@ class Tokens:
             self._token = self._ask()
             self._renew_at = time.monotonic() + self._token.expires_in * RENEW_AT
         return self._token
+
+    @property
+    def challenge(self) -> CredentialChallenge | None:
+        """What the token came with, for the TPM to solve."""
+        return self._token.challenge if self._token else None
 
     def accepted(self) -> None:
         """The server took the token."""
@@ -152,7 +158,7 @@ class Worker:
         told = False
         while True:
             try:
-                return self._perform(self._client.origin, self._recipient, job)
+                return self._perform(self._client.origin, self._recipient, job, self._tokens.challenge)
             except AgentBusy as error:
                 if not told:
                     self._tell("busy", job=job.job_id, reason=error.detail)

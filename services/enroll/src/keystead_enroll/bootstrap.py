@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -13,14 +14,18 @@ from keystead_contracts.people import AdministratorSignInsEnded, IdentityProvide
 from keystead_enroll.adapters import tables
 from keystead_enroll.adapters.argon2_hasher import Argon2Hasher
 from keystead_enroll.adapters.builtin_ca import BuiltinCa
+from keystead_enroll.adapters.ek_roots import load_roots
 from keystead_enroll.adapters.keyed_secrets import KeyedSecrets
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
 from keystead_enroll.adapters.store import SqlTransaction, SqlTransactions
+from keystead_enroll.domain.endorsement import EkRoots
 from keystead_enroll.metrics import ORDERS_DESERTED
 from keystead_enroll.ports import PasswordHasher, RateLimits
 from keystead_enroll.settings import EnrollSettings
 from keystead_enroll.usecases.admin.access_codes import AccessCodes
+from keystead_enroll.usecases.admin.console import end_consoles
 from keystead_enroll.usecases.admin.identity_providers import take_judgement
+from keystead_enroll.usecases.admin.try_form import TrialRules
 from keystead_enroll.usecases.end_deserted_orders import end_deserted_orders
 from keystead_enroll.usecases.enter_access_code import CodeLimits
 from keystead_enroll.usecases.issue_certificates import issue_certificates
@@ -28,6 +33,7 @@ from keystead_enroll.usecases.tell_approvers import tell_approvers
 from keystead_kit.bus import Bus
 from keystead_kit.clock import Clock, SystemClock
 from keystead_kit.db import Database
+from keystead_kit.logs import get_logger
 from keystead_kit.migrations import Migrations
 from keystead_kit.ratelimit import RateLimiter
 from keystead_kit.secrets import TokenSigner, TokenVerifier
@@ -56,6 +62,11 @@ class Enroll:
         """This service's migrations on its database."""
         return Migrations(self.database, tables.metadata, MIGRATIONS)
 
+    def trial_rules(self) -> TrialRules:
+        """What test runs of forms need to know."""
+        chosen = self.settings
+        return TrialRules(self.linter, self.limits, chosen.open_orders_limit, chosen.trial_limit_administrator)
+
     def identity_verifier(self) -> TokenVerifier:
         """Verifies identity tokens with auth's public key."""
         return TokenVerifier.from_file(self.settings.identity_key_file)
@@ -69,6 +80,17 @@ class Enroll:
             passphrase=passphrase.get_secret_value().encode() if passphrase else None,
         )
 
+    @cached_property
+    def ek_roots(self) -> EkRoots:
+        """The TPM manufacturers' certificates. Raises EkRootsUnusable if they cannot be used."""
+        folder = self.settings.ek_roots_folder
+        read = load_roots(folder, self.settings.ek_roots_key_file)
+        if folder is not None:
+            revoked = sum(map(len, read.revoked.values()))
+            counts = {"roots": len(read.roots), "intermediates": len(read.intermediates), "revoked": revoked}
+            get_logger().info("TPM manufacturers' certificates read", **counts)
+        return read
+
     def messenger(self) -> Messenger:
         """The outbox and inbox."""
         return Messenger(self.database, self.bus, self.clock, tables.outbox, tables.inbox, self._take)
@@ -78,7 +100,7 @@ class Enroll:
         if isinstance(fact, IdentityProviderChecked):
             take_judgement(SqlTransaction(session, self.clock), fact)
         elif isinstance(fact, AdministratorSignInsEnded):
-            SqlTransaction(session, self.clock).end_console_sessions(fact.administrator_id, fact.ended_at)
+            end_consoles(SqlTransaction(session, self.clock), fact, self.clock.now())
 
     def issue(self, ca: BuiltinCa, linter: PkilintLinter) -> int:
         """Duty: issues what is accepted."""

@@ -11,7 +11,9 @@ from cryptography import x509
 
 from keystead_contracts.base import Message
 from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Scope
+from keystead_enroll.domain.attestation_state import AttestationChallenge, DeviceAttestationKey, OrderEvidence
 from keystead_enroll.domain.certificate_record import Certificate, IssuanceIntent
+from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
 from keystead_enroll.domain.enrollment import (
     CertificateProfile,
     Department,
@@ -76,6 +78,10 @@ class Transaction(Protocol):
         """Remembers an identity token's id; False if it was seen before."""
         ...
 
+    def identity_burned(self, jti: str) -> bool:
+        """Whether `burn_identity` was told of this id."""
+        ...
+
     def order(self, order_id: str, *, lock: bool = False) -> Order | None:
         """The order; with `lock` nobody else changes it before this transaction ends."""
         ...
@@ -117,7 +123,9 @@ class Transaction(Protocol):
     def claim_of(self, recipient: str) -> Claim | None: ...
     def device(self, device_id: str) -> Device | None: ...
     def device_by_key(self, spki_sha256: str) -> Device | None: ...
-    def devices_of(self, email: str, organization_id: str) -> Sequence[Device]: ...
+    def devices_of(self, email: str, organization_id: str) -> Sequence[Device]:
+        """The person's devices that may be given something to do."""
+        ...
 
     def open_orders_for(self, recipient: str) -> Sequence[Order]:
         """Orders that have not ended and that this recipient works on, locked, in the order of their ids."""
@@ -139,6 +147,33 @@ class Transaction(Protocol):
         """They are no longer open there."""
         ...
 
+    def device_with_tpm(self, organization_id: str, ek_sha256: str) -> Device | None: ...
+
+    def challenge(self, challenge_id: str) -> AttestationChallenge | None:
+        """The challenge, locked: nobody else answers it before this transaction ends."""
+        ...
+
+    def open_challenges(self, recipient: str, now: datetime) -> Sequence[AttestationChallenge]:
+        """Those that this recipient may still answer, oldest first."""
+        ...
+
+    def attestation_key(self, recipient: str, name: str) -> DeviceAttestationKey | None:
+        """The device's attestation key with this Name (hex)."""
+        ...
+
+    def attestation_keys(self, recipient: str) -> Sequence[DeviceAttestationKey]:
+        """The device's attestation keys, newest first."""
+        ...
+
+    def forget_attestation(self, recipient: str) -> None:
+        """Deletes the recipient's attestation keys and challenges."""
+        ...
+
+    def hand_over(self, giver: str, taker: str) -> None:
+        """What one recipient worked on and is to do becomes another's."""
+        ...
+
+    def evidence_of(self, order_id: str) -> OrderEvidence | None: ...
     def job(self, job_id: str, *, lock: bool = False) -> Job | None: ...
 
     def open_jobs(self, recipient: str, limit: int = 100) -> Sequence[Job]:
@@ -169,6 +204,11 @@ class Transaction(Protocol):
 
     def named(self, entity: type[object], name: str, *, but: str = "") -> bool:
         """Whether one of these, other than the one with the id `but`, has this name."""
+        ...
+
+    def form_called(self, name: str, organization_ids: Collection[str], *, but: str = "") -> bool:
+        """Whether a form, other than the one with the id `but`, has this name in one of these organizations; without
+        any: among those that are delegated to all."""
         ...
 
     def remove_unused(self, entity: object) -> bool:
@@ -209,12 +249,27 @@ class Transaction(Protocol):
         """The organization's persons who have one of these addresses."""
         ...
 
+    def endorsement_rulings(
+        self, organization_id: str, only: Collection[str] | None = None
+    ) -> Sequence[tuple[str, Ruling]]:
+        """Fingerprint and ruling of the endorsement keys that this organization or all have entries of, or of `only`
+        those."""
+        ...
+
+    def endorsement_keys_with(self, fingerprints: Collection[str]) -> Sequence[EndorsementKey]:
+        """The entries of these fingerprints, of whichever organization."""
+        ...
+
     def tokens_of(self, administrator_id: str) -> Sequence[ApiToken]:
         """The administrator's tokens, newest first."""
         ...
 
     def end_console_sessions(self, administrator_id: str, before: datetime | None = None) -> None:
         """Signs the administrator out everywhere, or where they came at `before` or earlier."""
+        ...
+
+    def end_console_sessions_of(self, administrator_id: str, sign_in: str) -> None:
+        """Signs the administrator out where this sign-in brought them."""
         ...
 
     def api_token(self, digest: str) -> ApiToken | None: ...

@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session, class_mapper
 from keystead_enroll.adapters import administration_tables as a
 from keystead_enroll.adapters import figures, listing
 from keystead_enroll.adapters import tables as t
+from keystead_enroll.adapters.form_names import other_called
 from keystead_enroll.adapters.listed import LISTED, contains
 from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Role, Scope
 from keystead_enroll.domain.administration_refusals import KeyReused
+from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
 from keystead_enroll.domain.figures import Figures
 from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.lists import ORDERS
@@ -64,6 +66,9 @@ class AdministrationQueries:
         table = class_mapper(entity).local_table
         query = select(table.c.id).where(table.c.name == name, table.c.id != but).limit(1)
         return self.session.scalar(query) is not None
+
+    def form_called(self, name: str, organization_ids: Collection[str], *, but: str = "") -> bool:
+        return bool(self.session.scalar(select(other_called(name, organization_ids, but))))
 
     def remove_unused(self, entity: object) -> bool:
         try:
@@ -123,6 +128,19 @@ class AdministrationQueries:
         query = select(Person).where(a.persons.c.organization_id == organization_id, a.persons.c.email.in_(emails))
         return self.session.scalars(query).all()
 
+    def endorsement_rulings(
+        self, organization_id: str, only: Collection[str] | None = None
+    ) -> Sequence[tuple[str, Ruling]]:
+        c = a.endorsement_keys.c
+        query = select(c.sha256, c.ruling).where(or_(c.organization_id == organization_id, c.organization_id.is_(None)))
+        if only is not None:
+            query = query.where(c.sha256.in_(only))
+        return [(row.sha256, row.ruling) for row in self.session.execute(query)]
+
+    def endorsement_keys_with(self, fingerprints: Collection[str]) -> Sequence[EndorsementKey]:
+        query = select(EndorsementKey).where(a.endorsement_keys.c.sha256.in_(fingerprints))
+        return self.session.scalars(query).all()
+
     def tokens_of(self, administrator_id: str) -> Sequence[ApiToken]:
         query = select(ApiToken).where(a.api_tokens.c.administrator_id == administrator_id)
         return self.session.scalars(query.order_by(a.api_tokens.c.created_at.desc(), a.api_tokens.c.id)).all()
@@ -130,6 +148,11 @@ class AdministrationQueries:
     def end_console_sessions(self, administrator_id: str, before: datetime | None = None) -> None:
         query = delete(a.console_sessions).where(a.console_sessions.c.administrator_id == administrator_id)
         self.session.execute(query if before is None else query.where(a.console_sessions.c.created_at <= before))
+
+    def end_console_sessions_of(self, administrator_id: str, sign_in: str) -> None:
+        c = a.console_sessions.c
+        theirs = delete(a.console_sessions).where(c.administrator_id == administrator_id, c.sign_in == sign_in)
+        self.session.execute(theirs)
 
     def api_token(self, digest: str) -> ApiToken | None:
         return self.session.scalar(select(ApiToken).where(a.api_tokens.c.digest == digest))

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
 from sqlalchemy.orm import registry, relationship
@@ -21,8 +22,10 @@ from sqlalchemy.orm import registry, relationship
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_contracts.identity import SignInMethod
 from keystead_enroll.adapters import administration_tables as _administration_tables  # noqa: F401 part of the schema
+from keystead_enroll.adapters import attestation_tables as _attestation_tables  # noqa: F401 part of the schema
 from keystead_enroll.adapters.columns import ID, OBJECT, TEXTS, EnumList, EnumText
 from keystead_enroll.adapters.columns import metadata as metadata
+from keystead_enroll.adapters.form_names import keep_names
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
     Authorization,
@@ -96,7 +99,7 @@ forms = Table(
     "enrollment_forms",
     metadata,
     Column("id", ID, primary_key=True),
-    Column("name", String(256), nullable=False, unique=True),
+    Column("name", String(256), nullable=False),
     Column("certificate_type", EnumText(CertificateType), nullable=False),
     Column("uri_extension", String(58), nullable=False, unique=True),
     Column("methods", EnumList(SignInMethod), nullable=False),
@@ -252,6 +255,11 @@ devices = Table(
     Column("machine", OBJECT, nullable=False),
     Column("stream_holder", String(32)),
     Column("stream_seen_at", UtcDateTime),
+    Column("ek_sha256", String(64)),
+    Column("assurance", EnumText(AssuranceLevel)),
+    Column("attested_at", UtcDateTime),
+    Column("same_as", ID),
+    Index("ix_devices_organization_id_ek_sha256", "organization_id", "ek_sha256", unique=True),
 )
 jobs = Table(
     "device_jobs",
@@ -347,3 +355,5 @@ _mapper.map_imperatively(
         "log": relationship(OrderTransition, order_by=transitions.c.position, cascade="all, delete-orphan"),
     },
 )
+for _written in ("after_insert", "after_update"):
+    event.listen(EnrollmentForm, _written, keep_names)

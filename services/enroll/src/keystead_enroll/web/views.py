@@ -132,7 +132,7 @@ def certificate_view(certificate: Certificate, profile_name: str, form: Enrollme
         "machine": certificate.machine,
         "store": certificate.location,
         "assurance": certificate.assurance.value,
-        "evidence": [{"passed": passed, "text": Words(text)} for passed, text in certificate.findings],
+        "evidence": [{"passed": passed, "text": text} for passed, text in certificate.findings],
         "pem_url": f"{address}/certificate.pem",
         "chain_url": f"{address}/chain.pem",
         "root_url": f"{address}/root.pem",
