@@ -256,6 +256,13 @@ def test_the_challenge_of_another_link_opens_nothing_here(app: EnrollApp) -> Non
     assert app.order(order_id).failure_code == "key.signer_known.failed"
 
 
+def test_a_link_s_attestation_key_that_did_not_prove_itself_vouches_for_nothing(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    order_id, agent, job, _ = linked(app, machine)
+    assert refused(agent.report(machine.report(agent, job)), "evidence-refused")
+    assert app.order(order_id).failure_code == "key.signer_known.failed"
+
+
 def test_an_activation_serves_one_report(app: EnrollApp) -> None:
     machine = AttestingMachine.made(app)
     browser = app.browser("Proven")
