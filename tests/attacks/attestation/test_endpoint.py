@@ -175,8 +175,12 @@ def test_a_wrong_answer_is_refused_and_uses_the_challenge_up(kept: EnrollApp, wh
 def test_a_challenge_is_answered_once(app: EnrollApp) -> None:
     machine = AttestingMachine.made(app)
     challenge = machine.register()
-    assert machine.send(machine.answer(challenge)).status_code == 200
-    assert refused(machine.send(machine.answer(challenge)), "evidence-refused")
+    answer = machine.answer(challenge)
+    assert machine.send(answer).status_code == 200
+    other = machine.send(machine.answer(challenge))
+    assert refused(other, "evidence-refused")
+    assert "was answered before" in other.json()["detail"]
+    assert machine.send(answer).json()["level"] == "vendor"
 
 
 def test_a_challenge_ends(app: EnrollApp) -> None:
