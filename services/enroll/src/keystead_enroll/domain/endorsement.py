@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from itertools import pairwise
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -22,6 +23,18 @@ MOST_SIGNATURES = 64
 _KEY_ENCIPHERMENT, _KEY_AGREEMENT, _KEY_CERT_SIGN = 2, 4, 5
 
 
+ByName = Mapping[bytes, Sequence[Certificate]]
+"""Certificates by their subjects, which is how a chain is sought."""
+
+
+def by_name(certificates: Iterable[Certificate]) -> ByName:
+    """The certificates by their subjects."""
+    found: dict[bytes, list[Certificate]] = {}
+    for each in certificates:
+        found.setdefault(each.subject, []).append(each)
+    return found
+
+
 @dataclass(frozen=True)
 class EkRoots:
     """What is held of the manufacturers: the roots that are trusted, and what else their chains may need."""
@@ -30,6 +43,11 @@ class EkRoots:
     intermediates: tuple[Certificate, ...] = ()
     """Help to find a chain, and are trusted only with one."""
     revoked: Revoked = field(default_factory=dict)
+
+    @cached_property
+    def named(self) -> tuple[ByName, ByName]:
+        """Roots and intermediates by their subjects; there may be thousands."""
+        return by_name(self.roots), by_name(self.intermediates)
 
 
 @dataclass(frozen=True)
@@ -41,6 +59,8 @@ class EndorsementPolicy:
     denied: frozenset[str] = frozenset()
     intermediates: Sequence[Certificate] = ()
     revoked: Revoked = field(default_factory=dict)
+    named: tuple[ByName, ByName] | None = field(default=None, compare=False, repr=False)
+    """`roots` and `intermediates` by their subjects, where somebody has made that already."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +91,13 @@ def judge_endorsement(
         Finding(Subject.ENDORSEMENT_KEY, Check.LISTED, listed),
     )
     own = [certificate for certificate in certificates if same_key(certificate.public_key, key.public_key)]
-    others = (*certificates, *policy.intermediates)
-    judged = [_judge_certificate(certificate, others, policy, now) for certificate in own]
+    roots, intermediates = policy.named or (by_name(policy.roots), by_name(policy.intermediates))
+    sent = by_name(certificates)
+
+    def chains(certificate: Certificate) -> Iterator[tuple[Certificate, ...]]:
+        return _chains(certificate, (sent, intermediates), roots)
+
+    judged = [_judge_certificate(each, list(chains(each)), policy.revoked, now) for each in own]
     chain: tuple[Certificate, ...] = ()
     if judged:
         best = min(range(len(judged)), key=lambda index: len(failures(judged[index][0])))
@@ -86,7 +111,7 @@ def judge_endorsement(
 
 
 def _judge_certificate(
-    certificate: Certificate, others: Sequence[Certificate], policy: EndorsementPolicy, now: datetime
+    certificate: Certificate, found: Sequence[tuple[Certificate, ...]], revoked: Revoked, now: datetime
 ) -> tuple[Findings, tuple[Certificate, ...]]:
     is_rsa = isinstance(certificate.public_key, rsa.RSAPublicKey)
     names, purposes = certificate.tpm_names, certificate.purposes
@@ -100,7 +125,7 @@ def _judge_certificate(
         Check.TPM_NAMED: set(names) == {"manufacturer", "model", "version"},
     }
     about = _findings(outcomes)
-    chains = [(_judge_chain(chain, policy.revoked, now), chain) for chain in _chains(certificate, others, policy.roots)]
+    chains = [(_judge_chain(chain, revoked, now), chain) for chain in found]
     if not chains:
         return (*about, Finding(Subject.CERTIFICATE, Check.CHAIN, False)), ()
     findings, chain = min(chains, key=lambda judged: len(failures(judged[0])))
@@ -134,12 +159,9 @@ def _taken_back(chain: tuple[Certificate, ...], revoked: Revoked) -> Revoked:
     return {issuer: frozenset({serial}) for issuer, serial in signed if serial in revoked.get(issuer, ())}
 
 
-def _chains(
-    certificate: Certificate, others: Sequence[Certificate], roots: Sequence[Certificate]
-) -> Iterator[tuple[Certificate, ...]]:
+def _chains(certificate: Certificate, others: Sequence[ByName], roots: ByName) -> Iterator[tuple[Certificate, ...]]:
     """The chains of names and right signatures from `certificate` to a root, within bounds."""
     left = [MOST_SIGNATURES]
-    trusted = {root.raw for root in roots}
 
     def signed(child: Certificate, parent: Certificate) -> bool:
         if left[0] == 0:
@@ -149,12 +171,13 @@ def _chains(
 
     def extended(chain: tuple[Certificate, ...]) -> Iterator[tuple[Certificate, ...]]:
         last = chain[-1]
-        for root in [each for each in roots if each.subject == last.issuer]:
+        trusted = roots.get(last.issuer, ())
+        for root in trusted:
             if root not in chain and signed(last, root):
                 yield (*chain, root)
         if len(chain) < MOST_AUTHORITIES:
-            for other in [each for each in others if each.subject == last.issuer]:
-                if other.raw not in trusted and other not in chain and signed(last, other):
+            for other in [each for named in others for each in named.get(last.issuer, ())]:
+                if other not in trusted and other not in chain and signed(last, other):
                     yield from extended((*chain, other))
 
     yield from extended((certificate,))

@@ -21,4 +21,5 @@ def endorsement_policy(
         denied=frozenset(sha256 for sha256, ruling in rulings if ruling is Ruling.DENY),
         intermediates=roots.intermediates,
         revoked=roots.revoked,
+        named=roots.named,
     )
