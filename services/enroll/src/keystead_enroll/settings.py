@@ -63,6 +63,9 @@ class EnrollSettings(_CaFolder, ServiceSettings):
     access_code_limit_administrator: RateLimit = Field(
         "5/hour", description="how often an administrator may choose codes that turn out to be in use"
     )
+    trial_limit_administrator: RateLimit = Field(
+        "60/10 minutes", description="test runs of enrollment forms by one administrator"
+    )
     claim_limit_address: RateLimit = Field("60/minute", description="wrong links, tokens and signatures of an address")
     token_limit_address: RateLimit = Field("60/minute", description="invalid API tokens of an address")
     open_orders_limit: int = Field(20, ge=1, description="unfinished requests of one person with one account")

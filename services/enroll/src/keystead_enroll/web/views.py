@@ -193,6 +193,7 @@ def order_view(
         "done_url": address,
         "again_url": f"{base(form)}/request",
         "list_url": f"{base(form)}/certificates",
+        "replaces_url": f"{base(form)}/certificates/{order.supersedes}" if order.supersedes else None,
         "cancel_url": None if order.over else f"{address}/cancel",
     }
 
