@@ -23,7 +23,7 @@ from tests.support.software_tpm import SoftwareTpm
 from keystead_contracts.agent import DeviceJob, MakeKeyAndCsr, Routes
 from keystead_contracts.attestation import CredentialChallenge
 from keystead_contracts.base import AssuranceLevel
-from keystead_enroll.adapters.attestation_tables import challenges
+from keystead_enroll.adapters.attestation_tables import challenges, keys
 from keystead_enroll.adapters.store import CHALLENGES_KEPT
 from keystead_enroll.domain.administration import Grant, Role
 from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
@@ -300,7 +300,10 @@ def test_a_machine_with_a_new_device_key_waits_for_an_administrator(app: EnrollA
     assert (result["level"], result["reasons"][0]["code"]) == ("claimed", "device.same_machine")
     assert "registered here already, as laptop" in result["reasons"][0]["text"]
     assert device(app, again).same_as == machine.device_id
-    assert again.device_id not in app.browser("Proven").get("/request").text
+    browser = app.browser("Proven")
+    offered = browser.get(f"/request?profile={app.profile('Attested')}").text
+    assert (machine.device_id in offered, again.device_id in offered) == (True, False)
+    browser.mistakes(browser.request("Attested", target=again.device_id))
 
 
 def test_an_administrator_says_that_it_is_the_same_machine(app: EnrollApp) -> None:
@@ -336,7 +339,10 @@ def test_policy_may_say_so(database_url: str, redis_url: str) -> None:
 def test_a_device_that_was_removed_is_nobodys_earlier_self(app: EnrollApp) -> None:
     machine = AttestingMachine.made(app)
     machine.attest()
+    machine.register()
     assert master(app)("DELETE", f"/devices/{machine.device_id}").status_code == 204
+    with app.enroll.database.read() as session:
+        assert [session.execute(select(table)).all() for table in (challenges, keys)] == [[], []]
     again = AttestingMachine(app, machine.tpm, machine.certificates)
     assert again.attest()["level"] == "vendor"
 

@@ -175,8 +175,12 @@ def test_a_wrong_answer_is_refused_and_uses_the_challenge_up(kept: EnrollApp, wh
 def test_a_challenge_is_answered_once(app: EnrollApp) -> None:
     machine = AttestingMachine.made(app)
     challenge = machine.register()
-    assert machine.send(machine.answer(challenge)).status_code == 200
-    assert refused(machine.send(machine.answer(challenge)), "evidence-refused")
+    answer = machine.answer(challenge)
+    assert machine.send(answer).status_code == 200
+    other = machine.send(machine.answer(challenge))
+    assert refused(other, "evidence-refused")
+    assert "was answered before" in other.json()["detail"]
+    assert machine.send(answer).json()["level"] == "vendor"
 
 
 def test_a_challenge_ends(app: EnrollApp) -> None:
@@ -253,6 +257,13 @@ def test_the_challenge_of_another_link_opens_nothing_here(app: EnrollApp) -> Non
     _, _, _, other = linked(app, machine)
     order_id, agent, job, _ = linked(app, machine)
     assert refused(agent.report(machine.report(agent, job, other)), "evidence-refused")
+    assert app.order(order_id).failure_code == "key.signer_known.failed"
+
+
+def test_a_link_s_attestation_key_that_did_not_prove_itself_vouches_for_nothing(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    order_id, agent, job, _ = linked(app, machine)
+    assert refused(agent.report(machine.report(agent, job)), "evidence-refused")
     assert app.order(order_id).failure_code == "key.signer_known.failed"
 
 
