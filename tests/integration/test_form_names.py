@@ -101,6 +101,26 @@ def test_a_name_is_free_again_when_its_form_has_another_or_is_gone(app: EnrollAp
     api.create("/forms", FORM)
 
 
+def test_nobody_learns_what_the_accounts_of_others_are_called(app: EnrollApp) -> None:
+    api = master(app)
+    own, other = (api.create("/organizations", {"name": name}) for name in ("Physics", "Chemistry"))
+    staff = next(form for form in api.items("/forms") if form["name"] == "Staff")["id"]
+    account = {"form_id": staff, "name": "Faculty", "profile_ids": [app.profile("Person")]}
+    theirs = api.create("/accounts", account | {"organization_id": other})
+    rao = officer(app, Grant(Role.RAO, own))
+    mine = rao.create("/accounts", account | {"organization_id": own})
+    assert mistakes(rao, "POST", "/accounts", **account, organization_id=own) == ["name"]
+    assert mistakes(api, "PATCH", f"/accounts/{theirs}", organization_id=own) == ["name"]
+    second = rao.create("/accounts", account | {"name": "Guests", "organization_id": own})
+    assert mistakes(rao, "PATCH", f"/accounts/{second}", name="Faculty") == ["name"]
+    migrate(app, Migrations.downgrade, BEFORE)
+    names = {row[0]: row[2] for row in rows(app)["web_form_accounts"]}
+    first, last = sorted([theirs, mine])
+    assert (names[first], names[last]) == ("Faculty", f"Faculty {last}")
+    migrate(app, Migrations.upgrade, "head")
+    assert app.enroll.migrations().drift() == []
+
+
 def test_the_database_takes_no_name_twice_whatever_happens_at_once(app: EnrollApp) -> None:
     with app.enroll.transactions.write() as tx:
         staff, coded = (next(form for form in tx.forms() if form.name == name) for name in ("Staff", "Coded"))
@@ -122,6 +142,20 @@ def test_a_set_up_file_declares_forms_of_one_name_for_two_organizations(lite: En
         lite.apply({"forms": [forms[0], forms[0]]})
     with pytest.raises(DeclarationInvalid, match="several forms have this name"):
         lite.apply({"forms": [forms[0] | {"organizations": []}]})
+
+
+def test_a_set_up_file_declares_accounts_of_one_name_for_two_organizations(lite: EnrollApp) -> None:
+    lite.apply({"organizations": [{"name": "Physics"}, {"name": "Chemistry"}]})
+    accounts = [{"name": "Faculty", "organization": name, "profiles": ["Person"]} for name in ("Physics", "Chemistry")]
+    badges = {"name": "Badges", "type": "client", "accounts": accounts}
+    lite.apply({"forms": [badges]})
+    applied = lite.applied({"forms": [badges | {"accounts": [accounts[1] | {"automatic_approval": False}]}]})
+    assert [(done.change, done.fields) for done in applied.done][1:] == [("changed", ("automatic_approval",))]
+    with lite.enroll.transactions.read() as tx:
+        form = next(form for form in tx.forms() if form.name == "Badges")
+        assert sorted(account.automatic_approval for account in tx.accounts(form.id)) == [False, True]
+    with pytest.raises(DeclarationInvalid, match="account “Faculty” of form “Badges” is declared twice"):
+        lite.apply({"forms": [badges | {"accounts": [accounts[0], accounts[0]]}]})
 
 
 def test_a_set_up_file_leaves_the_form_of_another_organization_alone(lite: EnrollApp) -> None:

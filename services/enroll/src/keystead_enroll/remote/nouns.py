@@ -57,7 +57,7 @@ class Noun:
     @property
     def placed(self) -> bool:
         """Whether things of different organizations may have the same name."""
-        return self.name in ("department", "device", "form", "person", "registration-token")
+        return self.name in ("account", "department", "device", "form", "person", "registration-token")
 
     def model(self, where: str = "") -> type[BaseModel]:
         """The input that `given`, or `where`, names."""
