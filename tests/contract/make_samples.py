@@ -12,7 +12,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from keystead_contracts import agent, events, identity, people, problems
+from keystead_contracts import agent, attestation, events, identity, people, problems
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm, Message
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -31,6 +31,20 @@ MACHINE = agent.MachineInfo(
     tpm_firmware="1.59",
 )
 TPM = agent.TpmEvidence(public_area="AAEC", creation_data="AwQF", creation_hash="BgcI")
+KEYS = attestation.AttestationKey(
+    endorsement_key="AAEC",
+    endorsement_certificates=(attestation.EndorsementCertificate(content="MIIB", nv_index=0x01C0000A),),
+    public_area="AwQF",
+    creation_data="BgcI",
+    creation_attestation="CQoL",
+    creation_signature="DA0O",
+)
+CHALLENGE = attestation.CredentialChallenge(
+    challenge_id=ID, credential_blob="AAEC", encrypted_secret="AwQF", nonce="BgcI", expires_at=AT
+)
+ACTIVATION = attestation.Activation(challenge_id=ID, secret="AAEC")
+CERTIFICATION = attestation.KeyCertification(attestation_key_name="AAvd", certify_info="AAEC", signature="AwQF")
+PROVEN = TPM.model_copy(update={"certification": CERTIFICATION, "activation": ACTIVATION})
 MAKE = agent.MakeKeyAndCsr(
     key_algorithm=KeyAlgorithm.EC_P256, subject="CN=Ada,O=Example", certificate_type=CertificateType.CLIENT
 )
@@ -67,6 +81,31 @@ def samples() -> list[Message]:
         agent.AgentToken(
             access_token="t", expires_in=600, recipient=f"claim:{ID}", organization="Example", trace_id=TRACE
         ),
+        KEYS.endorsement_certificates[0],
+        KEYS,
+        CHALLENGE,
+        ACTIVATION,
+        CERTIFICATION,
+        attestation.ChallengeAnswer(activation=ACTIVATION, certification=CERTIFICATION),
+        attestation.AttestationReason(code="chain_is_trusted", text="The chain ends at a root that is trusted."),
+        attestation.AttestationResult(
+            level=AssuranceLevel.VENDOR,
+            reasons=(attestation.AttestationReason(code="nonce_is_ours", text="The nonce is the server's."),),
+        ),
+        agent.ClaimRequest(claim="c" * 43, agent_secret="a" * 64, machine=MACHINE, attestation=KEYS),
+        agent.AgentToken(access_token="t", expires_in=600, recipient=f"claim:{ID}", challenge=CHALLENGE),
+        PROVEN,
+        agent.RegistrationRequest(
+            registration_token="r" * 16,
+            machine=MACHINE,
+            public_key_pem=PEM,
+            proof="AAEC",
+            evidence=TPM,
+            attestation=KEYS,
+        ),
+        agent.RegistrationReply(device_id=ID, organization="Example", challenge=CHALLENGE),
+        MAKE.model_copy(update={"attestation_nonce": "AAEC"}),
+        agent.CsrReady(csr_pem=CSR, evidence=PROVEN, duration_ms=12.5),
         TPM,
         agent.SoftwareEvidence(),
         agent.RegistrationRequest(
@@ -75,6 +114,7 @@ def samples() -> list[Message]:
         agent.RegistrationReply(device_id=ID, organization="Example"),
         agent.TokenRequest(assertion="a.b.c"),
         MAKE,
+        MAKE.model_copy(update={"supersedes": "5" * 64}),
         INSTALL,
         agent.Remove(reason="superseded"),
         agent.DeviceJob(

@@ -236,6 +236,19 @@ def test_persons_come_from_a_file(keystead: Keystead, tmp_path: Path) -> None:
     assert told(keystead("person", "show", "ada@example.org", "--json"))["name"] == "Ada"
 
 
+def test_known_tpms_come_from_a_file_and_are_called_by_their_fingerprints(keystead: Keystead, tmp_path: Path) -> None:
+    file, fingerprint = tmp_path / "tpms.csv", "a1" * 32
+    file.write_text(f"sha256,organization,ruling\n{fingerprint},,deny\nnothing,,\n")
+    checked = keystead("known-tpm", "import", str(file), "--check")
+    assert (checked.exit_code, "line 3" in checked.stderr) == (1, True)
+    assert keystead("known-tpm", "import", str(file)).exit_code == 1
+    assert told(keystead("known-tpm", "show", fingerprint, "--json"))["ruling"] == "deny"
+    assert keystead("known-tpm", "change", fingerprint, "--ruling", "allow").exit_code == 0
+    assert fingerprint in keystead("known-tpm", "export").output
+    assert keystead("known-tpm", "create", "--sha256", "b2" * 32, "--organization", "Example Hospital").exit_code == 0
+    assert keystead("known-tpm", "delete", fingerprint, "--yes").exit_code == 0
+
+
 def test_without_a_server_it_says_how_to_name_one(keystead: Keystead) -> None:
     done = keystead("cert", "list", KEYSTEAD_URL=None, KEYSTEAD_TOKEN=None)
     assert (done.exit_code, "keystead login" in done.stderr) == (2, True)

@@ -24,6 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tests.load.judging import KEYS, judging_times, whole_judging_times
 from tests.support.person import Person
 
 from keystead_local.stack import Stack, executable
@@ -175,6 +176,17 @@ def agent_footprint() -> Iterator[Row]:
         yield Row("agent", name, round(statistics.median(times[1:]), 1), "ms", "under 400", {"runs": 10})
 
 
+def judging() -> Iterator[Row]:
+    """What a key's evidence costs."""
+    for kind in KEYS:
+        times = judging_times(kind)
+        name = f"judge the evidence of a key, {kind}, median of CPU"
+        yield Row("judge", name, round(statistics.median(times), 2), "ms", "under 1", {"runs": len(times)})
+    times = whole_judging_times()
+    name = "judge all evidence of an enrollment, P-256, median of CPU"
+    yield Row("judge", name, round(statistics.median(times), 2), "ms", "under 1", {"runs": len(times)})
+
+
 def services(stack: Stack) -> Iterator[Row]:
     """Memory of every process of the stack."""
     total = 0.0
@@ -228,7 +240,7 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=100)
     arguments = parser.parse_args()
     where = machine()
-    rows: list[Row] = list(agent_footprint())
+    rows: list[Row] = [*agent_footprint(), *judging()]
     folder = Path(tempfile.mkdtemp(prefix="keystead-bench-"))
     try:
         with Stack(folder / "stack", seed=SEED, tpm=True) as stack:

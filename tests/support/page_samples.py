@@ -48,6 +48,7 @@ def order(name: str, **more: Any) -> dict[str, Any]:
         "done_url": f"/{name}.html",
         "again_url": "/request.html",
         "list_url": "/certificates.html",
+        "replaces_url": None,
         "renew_url": None,
         "use_link_url": None,
         "cancel_url": None,
@@ -95,6 +96,17 @@ def request_pages() -> Iterator[Sample]:
             "dns_names": "www.elsewhere.example.com does not lie in northwind.example.org.",
             "licence": "Accept the terms to go on.",
         },
+    )
+    yield sample(
+        "request-renew",
+        "request.html",
+        REQUEST,
+        renews={
+            "subject": "Ada Lovelace",
+            "not_after": NOW + timedelta(days=20),
+            "url": "/certificate.html",
+        },
+        values={"renew": "1"},
     )
     yield sample(
         "request-provided",
@@ -172,6 +184,12 @@ def order_pages() -> Iterator[Sample]:
     revoked = CERTIFICATE | {"state": "revoked", "revoked_at": NOW, "revoked_because": "it is no longer needed"}
     yield sample("order-revoked", "installed", {"machine": "laptop-042"}, certificate=revoked)
     yield sample("order-installed", "installed", {"machine": "laptop-042"}, certificate=CERTIFICATE)
+    yield sample(
+        "order-replacing",
+        "installed",
+        {"machine": "laptop-042", "replaces_url": "/certificate-replaced.html"},
+        certificate=CERTIFICATE,
+    )
 
 
 def certificate_pages() -> Iterator[Sample]:
@@ -206,8 +224,19 @@ def certificate_pages() -> Iterator[Sample]:
         **listing | {"earlier": earlier},
     )
     yield sample("certificates-none", "certificates.html", certificates=[], orders=[], notice=None, **listing)
-    shown = {"list_url": "/certificates.html", "renew_url": "/request.html", "revoke_url": "/certificate-revoke.html"}
+    shown = {
+        "list_url": "/certificates.html",
+        "replaced_url": None,
+        "renew_url": "/request.html",
+        "revoke_url": "/certificate-revoke.html",
+    }
     yield sample("certificate", "certificate.html", certificate=CERTIFICATE, **shown)
+    yield sample(
+        "certificate-replaced",
+        "certificate.html",
+        certificate=CERTIFICATE,
+        **shown | {"replaced_url": "/order-installed.html"},
+    )
     yield sample("certificate-server", "certificate.html", certificate=SERVER_CERTIFICATE, **shown)
     for assurance in (AssuranceLevel.SOFTWARE, AssuranceLevel.CLAIMED, AssuranceLevel.LISTED, AssuranceLevel.VENDOR):
         yield sample(

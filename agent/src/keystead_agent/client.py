@@ -39,6 +39,7 @@ from keystead_contracts.agent import (
     Routes,
     TokenRequest,
 )
+from keystead_contracts.attestation import AttestationResult, ChallengeAnswer
 from keystead_contracts.base import Message, TraceId
 from keystead_contracts.problems import Problem
 
@@ -109,6 +110,10 @@ class ServerClient:
     def register(self, request: RegistrationRequest) -> RegistrationReply:
         """Registers this machine; the same device key gets the same id again."""
         return self._post(Routes.DEVICES, request, RegistrationReply)
+
+    def attest(self, answer: ChallengeAnswer) -> AttestationResult:
+        """Answers the challenge that came with a registration."""
+        return self._post(Routes.ATTESTATION, answer, AttestationResult)
 
     def device_token(self, request: TokenRequest) -> AgentToken:
         """Exchanges a signed assertion for a token."""

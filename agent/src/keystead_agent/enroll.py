@@ -18,6 +18,7 @@ from keystead_agent.journal import ClaimEntry, JobEntry
 from keystead_agent.machine import Machine
 from keystead_agent.worker import Tell, Tokens, Worker
 from keystead_contracts.agent import ClaimRequest, CsrReady, DeviceJob, EnrollLink, Failed, Installed, MachineInfo
+from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 from keystead_contracts.problems import ProblemCode
 
 ENDED_EARLY = ("cancelled", "failed")
@@ -49,8 +50,16 @@ class Keeper(Protocol):
     def info(self) -> MachineInfo:
         """See `Machine.info`."""
 
-    def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
+    def attestation(self) -> AttestationKey | None:
+        """See `Machine.attestation`."""
+
+    def perform(
+        self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None
+    ) -> JobEntry:
         """See `Machine.perform`."""
+
+    def retire(self) -> list[str]:
+        """See `Machine.retire`."""
 
 
 def enroll(
@@ -91,6 +100,7 @@ def resume(
             tokens,
             recipient=claim.claim_id,
             discard_key=machine.discard_key,
+            retire=keeper.retire,
             stop=stop,
             tell=tell,
             patience=patience,
@@ -112,7 +122,9 @@ def resume(
 
 
 def _claim_request(keeper: Keeper, claim: ClaimEntry) -> ClaimRequest:
-    return ClaimRequest(claim=claim.claim, agent_secret=claim.agent_secret, machine=keeper.info())
+    return ClaimRequest(
+        claim=claim.claim, agent_secret=claim.agent_secret, machine=keeper.info(), attestation=keeper.attestation()
+    )
 
 
 def _until_ended(machine: Machine, claim: ClaimEntry, worker: Worker) -> Enrolled:

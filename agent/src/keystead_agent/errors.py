@@ -14,6 +14,7 @@ AgentError
 └── KeyStoreError
     ├── TpmMissing, TpmBusy, TpmFull, TpmLockedOut, TpmFailed
     ├── AlgorithmUnsupported
+    ├── EndorsementUnusable, ChallengeForeign
     └── KeyLost, KeyMismatch
 """
 
@@ -184,6 +185,14 @@ class AlgorithmUnsupported(KeyStoreError):
     """This key store cannot make keys of the algorithm."""
 
     code = FailureCode.ALGORITHM_UNSUPPORTED
+
+
+class EndorsementUnusable(KeyStoreError):
+    """The TPM cannot show which TPM it is. Its keys are as good as ever."""
+
+
+class ChallengeForeign(KeyStoreError):
+    """The server's challenge is for another TPM, or another of its keys."""
 
 
 class KeyLost(KeyStoreError):

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
+from keystead_agent.attestation import Witness
 from keystead_agent.certstore.pem import CertificateStore, InstalledCertificate, KeyRequest, Metadata, PendingKey
 from keystead_agent.errors import AgentBusy, AgentError, CertificateUnacceptable, KeyLost, KeyMismatch
 from keystead_agent.journal import Clock
@@ -45,6 +46,7 @@ class JobContext:
     store: CertificateStore
     now: Clock
     recipient: str = ""
+    witness: Witness | None = None
 
 
 def execute(job: DeviceJob, context: JobContext) -> ReportBody:
@@ -77,7 +79,7 @@ def make_key_and_csr(job: DeviceJob, wish: MakeKeyAndCsr, context: JobContext) -
     started = time.monotonic()
     pending = context.store.pending(context.server, job.order_id)
     if pending is not None and pending.request.key_algorithm == wish.key_algorithm:
-        if pending.request.subject == wish.subject:
+        if pending.request.subject == wish.subject and not wish.attestation_nonce:
             return pending.answer
         keys = context.keys.for_key_file(pending.request.key_file)
         blob, evidence = pending.blob, pending.answer.evidence
@@ -85,7 +87,11 @@ def make_key_and_csr(job: DeviceJob, wish: MakeKeyAndCsr, context: JobContext) -
         keys = context.keys.usable(allow_software=wish.allow_software_key)
         made = keys.generate(wish.key_algorithm)
         blob, evidence = made.blob, made.evidence
-    csr = _sign_csr(keys.load(blob), wish.subject)
+    key = keys.load(blob)
+    csr = _sign_csr(key, wish.subject)
+    if context.witness is not None:
+        spki = _spki(key.public_key())
+        evidence = context.witness.testify(evidence, keys.key_file, blob, spki, wish.attestation_nonce, job.order_id)
     info = keys.describe()
     answer = CsrReady(csr_pem=csr, evidence=evidence, duration_ms=_since(started))
     request = KeyRequest(
@@ -101,6 +107,7 @@ def make_key_and_csr(job: DeviceJob, wish: MakeKeyAndCsr, context: JobContext) -
         provider=info.name,
         exportable=info.exportable,
         recipient=context.recipient,
+        supersedes=wish.supersedes,
     )
     context.store.save_pending(PendingKey(request=request, blob=blob, answer=answer))
     return answer

@@ -11,17 +11,18 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from keystead_agent.device import DeviceIdentity, DeviceStore
+from keystead_agent.attestation import Identities, Identity
+from keystead_agent.device import DeviceIdentity, DeviceStore, Registered
 from keystead_agent.errors import AlgorithmUnsupported, AlreadyRegistered
 from keystead_agent.keystore.base import KeyStore, PrivateKey, StoredKey
 from keystead_agent.machine import Machine
 from keystead_agent.machine_info import machine_info
 from keystead_agent.signatures import sign
 from keystead_contracts.agent import (
-    RegistrationReply,
     RegistrationRequest,
     registration_proof_input,
 )
+from keystead_contracts.attestation import ChallengeAnswer, CredentialChallenge
 from keystead_contracts.base import KeyAlgorithm
 
 ASSERTION_LIFE = timedelta(seconds=60)
@@ -31,10 +32,11 @@ DEVICE_KEY_ALGORITHMS = (KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048)
 
 def register(
     machine: Machine, server: str, registration_token: str, *, replace: bool, waiting: Callable[[int], None]
-) -> RegistrationReply:
+) -> Registered:
     """Registers this machine with the server at origin `server`. Registering again keeps the device key, and so the
     device id; `replace` gives up a registration with another server; `waiting` is told
-    the process that is waited for. Raises AlreadyRegistered, AgentBusy."""
+    the process that is waited for. A TPM that can shows which one it is and that the device key is in it: if that ends
+    early, the device is registered and registering again finishes it. Raises AlreadyRegistered, AgentBusy."""
     with machine.connect(server) as client, machine.working(waiting=waiting), machine.keys.changing():
         devices = DeviceStore(machine.settings.state_dir)
         known = devices.current()
@@ -47,6 +49,9 @@ def register(
             known = None
         identity, blob = known or _pending_identity(machine, devices, server)
         key = machine.keys.for_key_file(identity.key_file).load(blob)
+        tpm = Identities(machine.keys, machine.settings.state_dir).obtain()
+        if tpm is not None and tpm.key_file != identity.key_file:
+            tpm = None
         reply = client.register(
             RegistrationRequest(
                 registration_token=registration_token,
@@ -54,11 +59,23 @@ def register(
                 public_key_pem=_public_pem(key),
                 proof=base64.b64encode(sign(key, registration_proof_input(server, registration_token))).decode(),
                 evidence=identity.evidence,
+                attestation=tpm.key if tpm else None,
             )
         )
         answered = identity.model_copy(update={"device_id": reply.device_id, "organization": reply.organization})
         devices.save_registered(answered, blob)
-        return reply
+        result = None
+        if tpm is not None and reply.challenge is not None:
+            result = client.attest(_answer(tpm, reply.challenge, blob, key))
+        return Registered(reply.device_id, reply.organization, result)
+
+
+def _answer(tpm: Identity, challenge: CredentialChallenge, blob: bytes, key: PrivateKey) -> ChallengeAnswer:
+    spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return ChallengeAnswer(
+        activation=tpm.solve(challenge),
+        certification=tpm.certify(blob, spki, challenge.nonce, challenge.challenge_id),
+    )
 
 
 def _pending_identity(machine: Machine, devices: DeviceStore, server: str) -> tuple[DeviceIdentity, bytes]:

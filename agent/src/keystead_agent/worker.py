@@ -12,8 +12,9 @@ from typing import Protocol
 from keystead_agent.backoff import Backoff, Stop
 from keystead_agent.client import JobEvent, ServerClient, UnknownJob
 from keystead_agent.errors import AgentBusy, AgentError, ServerRefused, ServerUnreachable, StoreUnwritable
-from keystead_agent.journal import JobEntry, Journal
-from keystead_contracts.agent import AgentToken, CsrReady, DeviceJob, Failed, FailureCode, Report
+from keystead_agent.journal import INSTALLED, JobEntry, Journal
+from keystead_contracts.agent import AgentToken, CsrReady, DeviceJob, Failed, FailureCode, Installed, Report
+from keystead_contracts.attestation import CredentialChallenge
 from keystead_contracts.problems import ProblemCode
 
 RENEW_AT = 0.8
@@ -32,10 +33,12 @@ class Tell(Protocol):
     def __call__(self, event: str, /, **fields: object) -> None: ...
 
 
-Perform = Callable[[str, str, DeviceJob], JobEntry]
+Perform = Callable[[str, str, DeviceJob, CredentialChallenge | None], JobEntry]
 """Does a job for a server and a recipient, once; see `Machine.perform`."""
 DiscardKey = Callable[[str, str], None]
 """Removes the key that waits for an order's certificate; see `Machine.discard_key`."""
+Retire = Callable[[], list[str]]
+"""Removes the certificates whose place others have taken; see `Machine.retire`."""
 
 
 class Tokens:
@@ -53,6 +56,11 @@ class Tokens:
             self._token = self._ask()
             self._renew_at = time.monotonic() + self._token.expires_in * RENEW_AT
         return self._token
+
+    @property
+    def challenge(self) -> CredentialChallenge | None:
+        """What the token came with, for the TPM to solve."""
+        return self._token.challenge if self._token else None
 
     def accepted(self) -> None:
         """The server took the token."""
@@ -79,6 +87,7 @@ class Worker:
         *,
         recipient: str,
         discard_key: DiscardKey,
+        retire: Retire,
         stop: Stop,
         tell: Tell,
         patience: float | None = None,
@@ -91,6 +100,7 @@ class Worker:
         self._tokens = tokens
         self._recipient = recipient
         self._discard_key = discard_key
+        self._retire = retire
         self._stop = stop
         self._tell = tell
         self._backoff = backoff or Backoff()
@@ -148,7 +158,7 @@ class Worker:
         told = False
         while True:
             try:
-                return self._perform(self._client.origin, self._recipient, job)
+                return self._perform(self._client.origin, self._recipient, job, self._tokens.challenge)
             except AgentBusy as error:
                 if not told:
                     self._tell("busy", job=job.job_id, reason=error.detail)
@@ -177,7 +187,19 @@ class Worker:
             state=state,
             trace=entry.trace_id,
         )
+        if isinstance(entry.body, Installed) and state == INSTALLED:
+            self._retire_superseded()
         return settled
+
+    def _retire_superseded(self) -> None:
+        """What cannot go now is tried again when the agent next starts; the new certificate works all the same."""
+        try:
+            gone = self._retire()
+        except AgentError as error:
+            self._tell("superseded_not_removed", reason=error.detail, hint=error.advice)
+        else:
+            for order in gone:
+                self._tell("superseded_removed", order=order)
 
     def _tell_refused(self, job_id: str, trace_id: str, error: ServerRefused) -> None:
         self._tell("report_refused", job=job_id, trace=trace_id, reason=error.detail, hint=error.advice)

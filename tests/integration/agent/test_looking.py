@@ -10,10 +10,12 @@ import pytest
 from tests.integration.agent.conftest import Agent
 from tests.support.agent_server import AgentServer
 from tests.support.swtpm import Swtpm
+from tests.support.swtpm_maker import _first_tpm, made_tpm, swtpm_maker
 
 from keystead_agent.errors import ExitCode
 from keystead_agent.settings import Settings
 
+__all__ = ["_first_tpm", "made_tpm", "swtpm_maker"]
 pytestmark = pytest.mark.tpm
 
 
@@ -24,9 +26,15 @@ def test_doctor_finds_a_machine_ready(agent: Agent, server: AgentServer) -> None
     installed = {"service", "links"}  # by a package, not here
     assert {item["mark"] for name, item in findings.items() if name not in installed} == {"good"}
     assert set(findings) == installed | {
-        "TPM", "key algorithms", "room in the TPM", "storage root key", "state directory",
-        "server", "clock",
+        "TPM", "key algorithms", "room in the TPM", "storage root key", "TPM certificates",
+        "state directory", "server", "clock",
     }  # fmt: skip
+
+
+def test_doctor_says_who_certified_the_tpm(make_agent: Callable[[str], Agent], made_tpm: Swtpm) -> None:
+    findings = {item["subject"]: item for item in json.loads(make_agent(made_tpm.tcti)("doctor", "--json").stdout)}
+    by = "by swtpm-localca"
+    assert findings["TPM certificates"]["found"] == f"ec-p256 {by}, ec-p384 {by}, rsa-2048 {by}"
 
 
 def test_doctor_says_what_is_wrong_and_what_to_do(

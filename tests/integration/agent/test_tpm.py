@@ -22,7 +22,8 @@ from tests.support.swtpm import Swtpm
 from keystead_agent.errors import AlgorithmUnsupported, KeyLost, TpmFailed, TpmFull, TpmMissing
 from keystead_agent.files import locked
 from keystead_agent.keystore._held_keys import KeyStaysInside
-from keystead_agent.keystore.tpm2 import STORAGE_ROOT_KEY, Tpm2KeyStore
+from keystead_agent.keystore._tpm2_objects import STORAGE_ROOT_KEY
+from keystead_agent.keystore.tpm2 import Tpm2KeyStore
 from keystead_agent.settings import silence_tss_log
 from keystead_agent.signatures import sign, verify
 from keystead_contracts.agent import TpmEvidence

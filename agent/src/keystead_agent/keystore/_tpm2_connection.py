@@ -15,16 +15,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tpm2_pytss.constants import TPM2_CAP, TPM2_SU
+from tpm2_pytss.constants import TPM2_SU
 from tpm2_pytss.ESAPI import ESAPI
 from tpm2_pytss.TSS2_Exception import TSS2_Exception
 
 from keystead_agent.errors import AgentBusy, TpmBusy, TpmFailed, TpmFull, TpmMissing
 from keystead_agent.files import locked
 from keystead_agent.keystore import _tpm2_errors as rc
+from keystead_agent.keystore._tpm2_objects import handles
 
 T = TypeVar("T")
 TRANSIENT_FIRST = 0x80000000
+SESSION_FIRST = 0x02000000
 MOST_HANDLES = 64
 LOCK_PATIENCE = 60.0
 """Seconds to wait for other processes of the agent; making an RSA key takes a hardware TPM that long."""
@@ -34,8 +36,8 @@ class TpmConnection:
     """Runs operations on the TPM that `tcti` names, one at a time among all processes that share `lock_file`.
 
     `start_limit` seconds is the most that opening may take (a TPM in failure mode, or one that another program
-    holds, may never answer); for `patience` seconds a busy, full or absent TPM is tried again. Only making a key makes
-    the lock file: whoever has no key yet leaves nothing on the disk.
+    holds, may never answer); for `patience` seconds a busy, full or absent TPM is tried again. Only making a key,
+    and what is asked for one, makes the lock file: whoever only looks leaves nothing on the disk.
     """
 
     def __init__(self, tcti: str, lock_file: Path, *, start_limit: float = 10.0, patience: float = 3.0) -> None:
@@ -75,7 +77,7 @@ class TpmConnection:
 
     @contextmanager
     def _open(self, doing: str) -> Iterator[Any]:
-        with locked(self._lock_file, patience=LOCK_PATIENCE, create=doing == rc.MAKING) as lock:
+        with locked(self._lock_file, patience=LOCK_PATIENCE, create=doing in (rc.MAKING, rc.ENDORSING)) as lock:
             if lock is None:
                 raise AgentBusy("another keystead-agent is using the TPM", "Try again in a moment.")
             esys = self._start(doing)
@@ -153,17 +155,21 @@ def _require_working(esys: Any) -> None:
 
 def transient_handles(esys: Any) -> set[int]:
     """The handles of the objects that are loaded, as this connection sees them."""
-    _, data = esys.get_capability(TPM2_CAP.HANDLES, TRANSIENT_FIRST, MOST_HANDLES)
-    handles = data.data.handles
-    return {int(handles.handle[i]) for i in range(handles.count) if int(handles.handle[i]) >> 24 == 0x80}
+    return {handle for handle in handles(esys, TRANSIENT_FIRST, MOST_HANDLES) if handle >> 24 == 0x80}
+
+
+def _loaded_handles(esys: Any) -> set[int]:
+    """Those of objects, and of HMAC (0x02) and policy sessions (0x03)."""
+    sessions = {handle for handle in handles(esys, SESSION_FIRST, MOST_HANDLES) if handle >> 24 in (0x02, 0x03)}
+    return transient_handles(esys) | sessions
 
 
 def _flush_left_behind(esys: Any, lock: int) -> None:
-    """Flushes what a killed predecessor left loaded. While an operation runs, the lock file lists the objects that
-    were loaded before it; a list that is still there tells that it was killed, and what was not its own. A resource
-    manager flushes by itself: then both lists are empty."""
+    """Flushes what a killed predecessor left loaded. While an operation runs, the lock file lists the objects and
+    sessions that were loaded before it; a list that is still there tells that it was killed, and what was not its own.
+    A resource manager flushes by itself: then both lists are empty."""
     before = os.pread(lock, 4096, 0)
-    loaded = transient_handles(esys)
+    loaded = _loaded_handles(esys)
     if before:
         for handle in loaded - set(json.loads(before)):
             esys.flush_context(esys.tr_from_tpmpublic(handle))

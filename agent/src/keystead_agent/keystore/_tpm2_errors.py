@@ -34,6 +34,8 @@ TRY_AGAIN = {0x908, 0x909, TESTING, 0x920, 0x922, 0x923}
 LOCKOUT = 0x921
 AUTH = {0x08E, 0x0A2, 0x124, 0x12F}
 """AUTH_FAIL, BAD_AUTH, AUTH_TYPE, AUTH_UNAVAILABLE."""
+SWITCHED_OFF = {0x085, 0x120}
+"""HIERARCHY, DISABLED."""
 NOT_THIS_TPM = {0x09F, 0x08B, 0x0A5}
 """INTEGRITY, HANDLE, BINDING: the blob was made under a storage root key that is gone."""
 UNSUPPORTED = {0x081, 0x082, 0x083, 0x084, 0x087, 0x092, 0x0A6}
@@ -51,6 +53,7 @@ OPENING = "being opened"
 LOADING = "loading a key"
 MAKING = "making a key"
 EXAMINING = "being examined"
+ENDORSING = "showing whose it is"
 
 
 def error_code(rc: int) -> int:

@@ -9,17 +9,13 @@ can use it, as PEM that OpenSSL's tpm2 provider loads too.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
 from tpm2_pytss import types as tpm
 from tpm2_pytss.constants import (
-    ESYS_TR,
     TPM2_ALG,
     TPM2_CAP,
     TPM2_ECC,
@@ -28,27 +24,31 @@ from tpm2_pytss.constants import (
     TPM2_PT_HR,
     TPM2_RH,
     TPM2_ST,
-    TPMA_OBJECT,
 )
 from tpm2_pytss.TSS2_Exception import TSS2_Exception
 from tpm2_pytss.tsskey import TSSPrivKey
 
-from keystead_agent.errors import AlgorithmUnsupported, KeyLost
+from keystead_agent.errors import AlgorithmUnsupported, ChallengeForeign
 from keystead_agent.keystore import _tpm2_errors as rc
 from keystead_agent.keystore._held_keys import held_key
 from keystead_agent.keystore._tpm2_connection import TpmConnection, transient_handles
-from keystead_agent.keystore.base import PrivateKey, ProviderInfo, PublicKey, StoredKey
+from keystead_agent.keystore._tpm2_endorsement import read_certificates, read_endorsement
+from keystead_agent.keystore._tpm2_identity import activate, certify, make_identity
+from keystead_agent.keystore._tpm2_objects import (
+    SIGNING,
+    can_make,
+    has_storage_root_key,
+    loaded,
+    parent,
+    parent_handle,
+    read_blob,
+)
+from keystead_agent.keystore.attesting import Challenge, Endorsement, NewIdentity, Statement, StoredCertificate
+from keystead_agent.keystore.base import PrivateKey, ProviderInfo, StoredKey
 from keystead_contracts.agent import KeyProvider, TpmEvidence
 from keystead_contracts.base import KeyAlgorithm
 
-STORAGE_ROOT_KEY = 0x81000001
 KEY_FILE = "key.tss.pem"
-
-_OWNED = TPMA_OBJECT.FIXEDTPM | TPMA_OBJECT.FIXEDPARENT | TPMA_OBJECT.SENSITIVEDATAORIGIN | TPMA_OBJECT.USERWITHAUTH
-_SIGNING = _OWNED | TPMA_OBJECT.NODA | TPMA_OBJECT.SIGN_ENCRYPT
-"""Made here, bound here, signs anything. NODA: its password is empty, so somebody's wrong guesses elsewhere must not
-lock it (TPM 2.0 Part 1 section 19.8)."""
-_STORAGE = _OWNED | TPMA_OBJECT.NODA | TPMA_OBJECT.RESTRICTED | TPMA_OBJECT.DECRYPT
 
 _RSA_BITS = {KeyAlgorithm.RSA_2048: 2048, KeyAlgorithm.RSA_3072: 3072, KeyAlgorithm.RSA_4096: 4096}
 _CURVES = {KeyAlgorithm.EC_P256: TPM2_ECC.NIST_P256, KeyAlgorithm.EC_P384: TPM2_ECC.NIST_P384}
@@ -71,7 +71,8 @@ class TpmFacts:
 class Tpm2KeyStore:
     """The key store on the TPM that `tcti` names; `lock_file` keeps the agent's processes from each other's way."""
 
-    key_file = KEY_FILE
+    key_file = identity_file = KEY_FILE
+    shared = False
 
     def __init__(self, tcti: str, lock_file: Path, *, start_limit: float = 10.0, patience: float = 3.0) -> None:
         self._connection = TpmConnection(tcti, lock_file, start_limit=start_limit, patience=patience)
@@ -82,21 +83,42 @@ class Tpm2KeyStore:
 
     def load(self, blob: bytes) -> PrivateKey:
         """The key of a "TSS2 PRIVATE KEY" PEM. The TPM is not asked before the first signature."""
-        try:
-            stored = TSSPrivKey.from_pem(blob)
-            public_key = serialization.load_der_public_key(stored.public.to_der())
-        except (ValueError, TypeError, TSS2_Exception) as error:
-            raise KeyLost("the key file is damaged") from error
+        stored, public_key = read_blob(blob)
 
         def sign_digest(digest: bytes, hash_name: str) -> bytes:
             return self._connection.run(rc.LOADING, lambda esys: _sign(esys, stored, digest, hash_name))
 
-        if not isinstance(public_key, PublicKey):
-            raise KeyLost("the key file holds another kind of key")
         return held_key(public_key, sign_digest)
 
     def discard(self, blob: bytes) -> None:
         """Nothing: the TPM keeps nothing of a key."""
+
+    def endorsement(self, kind: str = "") -> Endorsement:
+        """See `AttestingKeyStore.endorsement`."""
+        return self._connection.run(rc.ENDORSING, lambda esys: read_endorsement(esys, kind))
+
+    def certificates(self) -> tuple[StoredCertificate, ...]:
+        """The certificates of endorsement keys that the TPM keeps; quick."""
+        return self._connection.run(rc.EXAMINING, read_certificates)
+
+    def make_identity(self) -> NewIdentity:
+        """See `AttestingKeyStore.make_identity`."""
+        return self._connection.run(rc.MAKING, make_identity)
+
+    def check(self, identity: bytes) -> None:
+        """See `AttestingKeyStore.check`."""
+        self.certify(identity, identity, b"")
+
+    def activate(self, identity: bytes, challenge: Challenge) -> bytes:
+        """See `AttestingKeyStore.activate`."""
+        stored, _ = read_blob(identity)
+        endorsement, credential, secret = _read_challenge(challenge)
+        return self._connection.run(rc.LOADING, lambda esys: activate(esys, stored, endorsement, credential, secret))
+
+    def certify(self, key: bytes, identity: bytes, nonce: bytes) -> Statement:
+        """See `AttestingKeyStore.certify`."""
+        (certified, _), (signer, _) = read_blob(key), read_blob(identity)
+        return self._connection.run(rc.LOADING, lambda esys: certify(esys, certified, signer, nonce))
 
     def describe(self) -> ProviderInfo:
         """The TPM's manufacturer and firmware."""
@@ -146,72 +168,20 @@ def _signing_template(algorithm: KeyAlgorithm) -> Any:
             )
         )
     return tpm.TPMT_PUBLIC(
-        type=kind, nameAlg=TPM2_ALG.SHA256, objectAttributes=_SIGNING, authPolicy=b"", parameters=parameters
+        type=kind, nameAlg=TPM2_ALG.SHA256, objectAttributes=SIGNING, authPolicy=b"", parameters=parameters
     )
-
-
-def _storage_template() -> Any:
-    return tpm.TPMT_PUBLIC(
-        type=TPM2_ALG.ECC,
-        nameAlg=TPM2_ALG.SHA256,
-        objectAttributes=_STORAGE,
-        authPolicy=b"",
-        parameters=tpm.TPMU_PUBLIC_PARMS(
-            eccDetail=tpm.TPMS_ECC_PARMS(
-                symmetric=tpm.TPMT_SYM_DEF_OBJECT(
-                    algorithm=TPM2_ALG.AES,
-                    keyBits=tpm.TPMU_SYM_KEY_BITS(aes=128),
-                    mode=tpm.TPMU_SYM_MODE(aes=TPM2_ALG.CFB),
-                ),
-                scheme=tpm.TPMT_ECC_SCHEME(scheme=TPM2_ALG.NULL),
-                curveID=TPM2_ECC.NIST_P256,
-                kdf=tpm.TPMT_KDF_SCHEME(scheme=TPM2_ALG.NULL),
-            )
-        ),
-    )
-
-
-def _has_storage_root_key(esys: Any) -> bool:
-    """Whether the persistent handle is taken by something that can be a parent here."""
-    _, data = esys.get_capability(TPM2_CAP.HANDLES, STORAGE_ROOT_KEY, 1)
-    handles = data.data.handles
-    if handles.count == 0 or int(handles.handle[0]) != STORAGE_ROOT_KEY:
-        return False
-    public, _, _ = esys.read_public(esys.tr_from_tpmpublic(STORAGE_ROOT_KEY))
-    return int(public.publicArea.objectAttributes) & int(_STORAGE) & ~int(TPMA_OBJECT.NODA) == int(_STORAGE) & ~int(
-        TPMA_OBJECT.NODA
-    )
-
-
-@contextmanager
-def _parent(esys: Any, handle: int) -> Iterator[Any]:
-    """The loaded storage root key: persistent `handle`, or the primary for the owner hierarchy, flushed afterwards."""
-    if handle != int(TPM2_RH.OWNER):
-        yield esys.tr_from_tpmpublic(handle)
-        return
-    primary, *_ = esys.create_primary(
-        tpm.TPM2B_SENSITIVE_CREATE(),
-        tpm.TPM2B_PUBLIC(publicArea=_storage_template()),
-        ESYS_TR.RH_OWNER,
-        tpm.TPM2B_DATA(),
-        tpm.TPML_PCR_SELECTION(),
-    )
-    try:
-        yield primary
-    finally:
-        esys.flush_context(primary)
 
 
 def _generate(esys: Any, algorithm: KeyAlgorithm) -> StoredKey:
-    if not _can_make(esys, algorithm):
+    if not can_make(esys, _signing_template(algorithm)):
         able = ", ".join(_capabilities(esys))
         raise AlgorithmUnsupported(
             f"this computer's TPM cannot make {algorithm} keys", f"It can make: {able}. Ask for one of these."
         )
-    parent_handle = STORAGE_ROOT_KEY if _has_storage_root_key(esys) else int(TPM2_RH.OWNER)
-    with _parent(esys, parent_handle) as parent:
+    root = parent_handle(esys)
+    with parent(esys, root) as above:
         private, public, creation_data, creation_hash, _ = esys.create(
-            parent,
+            above,
             tpm.TPM2B_SENSITIVE_CREATE(),
             tpm.TPM2B_PUBLIC(publicArea=_signing_template(algorithm)),
             tpm.TPM2B_DATA(),
@@ -220,7 +190,7 @@ def _generate(esys: Any, algorithm: KeyAlgorithm) -> StoredKey:
     evidence = TpmEvidence(
         public_area=_base64(public), creation_data=_base64(creation_data), creation_hash=_base64(creation_hash)
     )
-    return StoredKey(blob=TSSPrivKey(private, public, True, parent_handle).to_pem(), evidence=evidence)
+    return StoredKey(blob=TSSPrivKey(private, public, True, root).to_pem(), evidence=evidence)
 
 
 def _sign(esys: Any, stored: Any, digest: bytes, hash_name: str) -> bytes:
@@ -228,27 +198,31 @@ def _sign(esys: Any, stored: Any, digest: bytes, hash_name: str) -> bytes:
     scheme = tpm.TPMT_SIG_SCHEME(scheme=TPM2_ALG.RSASSA if is_rsa else TPM2_ALG.ECDSA)
     scheme.details.any.hashAlg = _HASHES[hash_name]
     no_ticket = tpm.TPMT_TK_HASHCHECK(tag=TPM2_ST.HASHCHECK, hierarchy=TPM2_RH.NULL)
-    with _parent(esys, int(stored.parent)) as parent:
-        key = esys.load(parent, stored.private, stored.public)
-    try:
+    with loaded(esys, stored) as key:
         return bytes(esys.sign(key, tpm.TPM2B_DIGEST(buffer=digest), scheme, no_ticket))
-    finally:
-        esys.flush_context(key)
-
-
-def _can_make(esys: Any, algorithm: KeyAlgorithm) -> bool:
-    template = _signing_template(algorithm)
-    try:
-        esys.test_parms(tpm.TPMT_PUBLIC_PARMS(type=template.type, parameters=template.parameters))
-    except TSS2_Exception as error:
-        if rc.error_code(int(error.rc)) in rc.UNSUPPORTED:
-            return False
-        raise
-    return True
 
 
 def _capabilities(esys: Any) -> tuple[KeyAlgorithm, ...]:
-    return tuple(algorithm for algorithm in KeyAlgorithm if _can_make(esys, algorithm))
+    return tuple(algorithm for algorithm in KeyAlgorithm if can_make(esys, _signing_template(algorithm)))
+
+
+def _read_challenge(challenge: Challenge) -> tuple[Any, Any, Any]:
+    """The TPM2B_PUBLIC, the TPM2B_ID_OBJECT and the TPM2B_ENCRYPTED_SECRET of `challenge`. Raises ChallengeForeign."""
+    try:
+        return (
+            _whole(tpm.TPM2B_PUBLIC, challenge.endorsement),
+            _whole(tpm.TPM2B_ID_OBJECT, challenge.credential),
+            _whole(tpm.TPM2B_ENCRYPTED_SECRET, challenge.secret),
+        )
+    except (ValueError, TSS2_Exception) as error:
+        raise ChallengeForeign("the server's challenge is damaged", "Try again from the beginning.") from error
+
+
+def _whole(kind: Any, content: bytes) -> Any:
+    structure, length = kind.unmarshal(content)
+    if length != len(content):
+        raise ValueError("bytes are left over")
+    return structure
 
 
 def _properties(esys: Any) -> dict[int, int]:
@@ -282,7 +256,7 @@ def _examine(esys: Any) -> TpmFacts:
         firmware=_firmware(properties),
         free_transient_slots=properties.get(int(TPM2_PT_HR.TRANSIENT_AVAIL), 0),
         loaded_objects=len(transient_handles(esys)),
-        has_storage_root_key=_has_storage_root_key(esys),
+        has_storage_root_key=has_storage_root_key(esys),
         algorithms=_capabilities(esys),
     )
 

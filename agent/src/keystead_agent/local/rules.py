@@ -9,6 +9,7 @@ from keystead_agent.errors import PolicyRefused
 from keystead_agent.journal import JobEntry
 from keystead_agent.settings import Settings
 from keystead_contracts.agent import DeviceJob, EnrollLink, Install, MachineInfo, MakeKeyAndCsr
+from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 from keystead_contracts.base import CertificateType
 
 
@@ -29,6 +30,15 @@ def may_enroll(peer: Peer, settings: Settings) -> bool:
     """Whether `peer` may have links done for the computer: administrators always, others who are logged in if the
     administrator's setting says so."""
     return peer.administrator or (settings.users_may_enroll_machine and peer.interactive)
+
+
+def require_at_computer(peer: Peer) -> None:
+    """Raises PolicyRefused unless `peer` may have the computer's TPM vouch for its keys. What the TPM's identity says
+    is true whoever asks: that a key is in this TPM."""
+    if not (peer.administrator or peer.interactive):
+        raise PolicyRefused(
+            "the TPM vouches for the keys of who is logged in at the computer", "Log in there, or ask an administrator."
+        )
 
 
 def require_may_enroll(peer: Peer, link: EnrollLink, settings: Settings, registered_with: str) -> None:
@@ -81,7 +91,17 @@ class Scoped:
         """See `Machine.info`."""
         return self._keeper.info()
 
-    def perform(self, server: str, recipient: str, job: DeviceJob) -> JobEntry:
+    def attestation(self) -> AttestationKey | None:
+        """See `Machine.attestation`."""
+        return self._keeper.attestation()
+
+    def perform(
+        self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None
+    ) -> JobEntry:
         """See `Machine.perform`. Raises PolicyRefused."""
         require_scope(job, machine=self._machine)
-        return self._keeper.perform(server, recipient, job)
+        return self._keeper.perform(server, recipient, job, challenge)
+
+    def retire(self) -> list[str]:
+        """See `Machine.retire`."""
+        return self._keeper.retire()

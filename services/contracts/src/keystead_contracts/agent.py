@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from pydantic import Field, TypeAdapter
 
+from keystead_contracts.attestation import Activation, AttestationKey, CredentialChallenge, KeyCertification
 from keystead_contracts.base import AwareDatetime, Base64, CertificateType, KeyAlgorithm, Message, PlainText, TraceId
 
 URL_SCHEME = "keystead"
@@ -26,6 +27,7 @@ class Routes:
 
     CLAIMS = "/api/agent/claims"
     DEVICES = "/api/agent/devices"
+    ATTESTATION = "/api/agent/devices/attestation"
     TOKEN = "/api/agent/token"  # noqa: S105 a path
     JOBS = "/api/agent/jobs"
     REPORT = "/api/agent/jobs/{job_id}/report"
@@ -92,6 +94,8 @@ class ClaimRequest(Message):
     claim: Annotated[str, Field(min_length=16, max_length=128)]
     agent_secret: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     machine: MachineInfo
+    attestation: AttestationKey | None = None
+    """Of a machine that is not registered; None if its TPM cannot attest here."""
 
 
 class AgentToken(Message):
@@ -103,6 +107,8 @@ class AgentToken(Message):
     recipient: str
     organization: str = ""
     trace_id: TraceId | None = None
+    challenge: CredentialChallenge | None = None
+    """To the attestation key of the claim; its secret goes into the evidence of the key."""
 
 
 class TpmEvidence(Message):
@@ -115,6 +121,10 @@ class TpmEvidence(Message):
     """TPM2B_CREATION_DATA (section 15.2), empty if not kept."""
     creation_hash: Base64 = ""
     """TPM2B_DIGEST over the creation data."""
+    certification: KeyCertification | None = None
+    """What the machine's attestation key says of the key; None if it was not asked to, or cannot."""
+    activation: Activation | None = None
+    """The answer to the challenge that came with the claim's token; None for a registered device."""
 
 
 class SoftwareEvidence(Message):
@@ -134,6 +144,8 @@ class RegistrationRequest(Message):
     public_key_pem: Annotated[str, Field(max_length=4096)]
     proof: Base64
     evidence: Evidence
+    attestation: AttestationKey | None = None
+    """None if the machine has no TPM that attests."""
 
 
 class RegistrationReply(Message):
@@ -141,6 +153,8 @@ class RegistrationReply(Message):
 
     device_id: str
     organization: str
+    challenge: CredentialChallenge | None = None
+    """To be answered at `Routes.ATTESTATION`, if the request came with an attestation key."""
 
 
 def registration_proof_input(origin: str, registration_token: str) -> bytes:
@@ -164,6 +178,11 @@ class MakeKeyAndCsr(Message):
     subject: str
     certificate_type: CertificateType
     allow_software_key: bool = False
+    attestation_nonce: Annotated[Base64, Field(max_length=64)] = ""
+    """32 octets for `attestation.qualifying_data`, with the job's order id; empty: the server does not ask."""
+    supersedes: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """SHA-256 of the certificate (DER) whose place the new one takes: once the order is installed, the agent removes
+    it with its key if both are its own. Empty: it takes nobody's."""
 
 
 class Install(Message):

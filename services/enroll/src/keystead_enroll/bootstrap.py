@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -13,9 +14,11 @@ from keystead_contracts.people import AdministratorSignInsEnded, IdentityProvide
 from keystead_enroll.adapters import tables
 from keystead_enroll.adapters.argon2_hasher import Argon2Hasher
 from keystead_enroll.adapters.builtin_ca import BuiltinCa
+from keystead_enroll.adapters.ek_roots import load_roots
 from keystead_enroll.adapters.keyed_secrets import KeyedSecrets
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
 from keystead_enroll.adapters.store import SqlTransaction, SqlTransactions
+from keystead_enroll.domain.endorsement import EkRoots
 from keystead_enroll.metrics import ORDERS_DESERTED
 from keystead_enroll.ports import PasswordHasher, RateLimits
 from keystead_enroll.settings import EnrollSettings
@@ -30,6 +33,7 @@ from keystead_enroll.usecases.tell_approvers import tell_approvers
 from keystead_kit.bus import Bus
 from keystead_kit.clock import Clock, SystemClock
 from keystead_kit.db import Database
+from keystead_kit.logs import get_logger
 from keystead_kit.migrations import Migrations
 from keystead_kit.ratelimit import RateLimiter
 from keystead_kit.secrets import TokenSigner, TokenVerifier
@@ -75,6 +79,17 @@ class Enroll:
             now=self.clock.now(),
             passphrase=passphrase.get_secret_value().encode() if passphrase else None,
         )
+
+    @cached_property
+    def ek_roots(self) -> EkRoots:
+        """The TPM manufacturers' certificates. Raises EkRootsUnusable if they cannot be used."""
+        folder = self.settings.ek_roots_folder
+        read = load_roots(folder, self.settings.ek_roots_key_file)
+        if folder is not None:
+            revoked = sum(map(len, read.revoked.values()))
+            counts = {"roots": len(read.roots), "intermediates": len(read.intermediates), "revoked": revoked}
+            get_logger().info("TPM manufacturers' certificates read", **counts)
+        return read
 
     def messenger(self) -> Messenger:
         """The outbox and inbox."""

@@ -25,6 +25,13 @@ ON_THE_SERVER: Mapping[str, str] = MappingProxyType(
         "ca": "The built-in CA.",
     }
 )
+ANYWHERE: Mapping[str, str] = MappingProxyType(
+    {
+        "ek-roots": "TPM manufacturers' certificates, by which a real TPM is known.",
+        "evidence": "Evidence that a key is in a TPM: judge it again.",
+    }
+)
+_MODULES: Mapping[str, str] = MappingProxyType({"ca": "cli_ca", "ek-roots": "cli_ek_roots", "evidence": "cli_evidence"})
 
 
 class _Keystead(click.Group):
@@ -32,20 +39,24 @@ class _Keystead(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All, by name."""
-        return sorted([*self.commands, *ON_THE_SERVER])
+        return sorted([*self.commands, *ON_THE_SERVER, *ANYWHERE])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported if it works on the server itself."""
-        if cmd_name in ON_THE_SERVER:
-            module = "cli_ca" if cmd_name == "ca" else "cli_server"
-            command: click.Command = getattr(import_module(f"keystead_enroll.{module}"), cmd_name)
+        """The command, imported if it brings libraries with it."""
+        if cmd_name in ON_THE_SERVER or cmd_name in ANYWHERE:
+            module = _MODULES.get(cmd_name, "cli_server")
+            command: click.Command = getattr(import_module(f"keystead_enroll.{module}"), cmd_name.replace("-", "_"))
             return command
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Their help, without importing any."""
         remote = {name: command.get_short_help_str(60) for name, command in self.commands.items()}
-        for heading, commands in (("Through the API", remote), ("On the server itself", ON_THE_SERVER)):
+        for heading, commands in (
+            ("Through the API", remote),
+            ("On the server itself", ON_THE_SERVER),
+            ("Anywhere", ANYWHERE),
+        ):
             with formatter.section(heading):
                 formatter.write_dl(sorted(commands.items()))
 
@@ -55,7 +66,8 @@ def main() -> None:
     """Keystead for administrators.
 
     Most commands speak to a server's API: `keystead login URL` once, or KEYSTEAD_URL with KEYSTEAD_TOKEN_FILE. `ca`,
-    `apply` and `bootstrap` work on the server itself, with the KEYSTEAD_ENROLL_… settings of the service.
+    `apply` and `bootstrap` work on the server itself, with the KEYSTEAD_ENROLL_… settings of the service; `evidence`
+    needs neither.
 
     \b
     Examples:

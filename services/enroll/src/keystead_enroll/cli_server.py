@@ -79,6 +79,7 @@ def service() -> None:
 
 
 @service.command()
+@advises
 def web() -> None:
     """Serve portal pages and the agent API."""
     enroll = _enroll("web")

@@ -11,7 +11,9 @@ from cryptography import x509
 
 from keystead_contracts.base import Message
 from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Scope
+from keystead_enroll.domain.attestation_state import AttestationChallenge, DeviceAttestationKey, OrderEvidence
 from keystead_enroll.domain.certificate_record import Certificate, IssuanceIntent
+from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
 from keystead_enroll.domain.enrollment import (
     CertificateProfile,
     Department,
@@ -121,7 +123,9 @@ class Transaction(Protocol):
     def claim_of(self, recipient: str) -> Claim | None: ...
     def device(self, device_id: str) -> Device | None: ...
     def device_by_key(self, spki_sha256: str) -> Device | None: ...
-    def devices_of(self, email: str, organization_id: str) -> Sequence[Device]: ...
+    def devices_of(self, email: str, organization_id: str) -> Sequence[Device]:
+        """The person's devices that may be given something to do."""
+        ...
 
     def open_orders_for(self, recipient: str) -> Sequence[Order]:
         """Orders that have not ended and that this recipient works on, locked, in the order of their ids."""
@@ -143,6 +147,33 @@ class Transaction(Protocol):
         """They are no longer open there."""
         ...
 
+    def device_with_tpm(self, organization_id: str, ek_sha256: str) -> Device | None: ...
+
+    def challenge(self, challenge_id: str) -> AttestationChallenge | None:
+        """The challenge, locked: nobody else answers it before this transaction ends."""
+        ...
+
+    def open_challenges(self, recipient: str, now: datetime) -> Sequence[AttestationChallenge]:
+        """Those that this recipient may still answer, oldest first."""
+        ...
+
+    def attestation_key(self, recipient: str, name: str) -> DeviceAttestationKey | None:
+        """The device's attestation key with this Name (hex)."""
+        ...
+
+    def attestation_keys(self, recipient: str) -> Sequence[DeviceAttestationKey]:
+        """The device's attestation keys, newest first."""
+        ...
+
+    def forget_attestation(self, recipient: str) -> None:
+        """Deletes the recipient's attestation keys and challenges."""
+        ...
+
+    def hand_over(self, giver: str, taker: str) -> None:
+        """What one recipient worked on and is to do becomes another's."""
+        ...
+
+    def evidence_of(self, order_id: str) -> OrderEvidence | None: ...
     def job(self, job_id: str, *, lock: bool = False) -> Job | None: ...
 
     def open_jobs(self, recipient: str, limit: int = 100) -> Sequence[Job]:
@@ -216,6 +247,17 @@ class Transaction(Protocol):
 
     def persons_with(self, organization_id: str, emails: Collection[str]) -> Sequence[Person]:
         """The organization's persons who have one of these addresses."""
+        ...
+
+    def endorsement_rulings(
+        self, organization_id: str, only: Collection[str] | None = None
+    ) -> Sequence[tuple[str, Ruling]]:
+        """Fingerprint and ruling of the endorsement keys that this organization or all have entries of, or of `only`
+        those."""
+        ...
+
+    def endorsement_keys_with(self, fingerprints: Collection[str]) -> Sequence[EndorsementKey]:
+        """The entries of these fingerprints, of whichever organization."""
         ...
 
     def tokens_of(self, administrator_id: str) -> Sequence[ApiToken]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
+from keystead_enroll.domain.attestation_state import SameMachine
 from keystead_kit.ratelimit import RateLimit
 from keystead_kit.secrets import same_key_pair
 from keystead_kit.setting_types import (
@@ -76,6 +77,16 @@ class EnrollSettings(_CaFolder, ServiceSettings):
     most_streams: int = Field(10_000, ge=1, le=30_000, description="open event streams a web process holds")
     page_streams_per_person: int = Field(10, ge=1, description="live pages that one person has open at a time")
     agent_token_seconds: int = Field(600, ge=60, le=3600)
+    ek_roots_folder: Path | None = Field(
+        None, description="TPM manufacturers' roots: certificates, or what `keystead ek-roots update` made"
+    )
+    same_machine: SameMachine = Field(
+        SameMachine.ASK,
+        description="a TPM that registers again with another device key: ask an administrator, or replace the device",
+    )
+    ek_roots_key_file: FilePath | None = Field(
+        None, description="the operator's Ed25519 public key, PEM: only a bundle that it signed is taken"
+    )
     agent_download_url: WebAddress | None = None
     mailbox_url: DevelopmentMailbox | None = Field(
         None, description="the development mailbox, linked from the start page"
@@ -102,3 +113,12 @@ class TokenKeySettings(EnvironmentSettings):
     model_config = SettingsConfigDict(env_prefix="KEYSTEAD_ENROLL_", extra="ignore", hide_input_in_errors=True)
 
     token_key_file: Path = Field(description="where this service's private token key is to be, PEM")
+
+
+class EkRootsSettings(EnvironmentSettings):
+    """What is needed to look after the bundle of TPM manufacturers' certificates."""
+
+    model_config = SettingsConfigDict(env_prefix="KEYSTEAD_ENROLL_", extra="ignore", hide_input_in_errors=True)
+
+    ek_roots_folder: Path = Field(description="the folder of the bundle; or give --folder")
+    ek_roots_key_file: FilePath | None = None

@@ -17,6 +17,7 @@ from keystead_enroll.adapters.form_names import other_called
 from keystead_enroll.adapters.listed import LISTED, contains
 from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Role, Scope
 from keystead_enroll.domain.administration_refusals import KeyReused
+from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
 from keystead_enroll.domain.figures import Figures
 from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.lists import ORDERS
@@ -125,6 +126,19 @@ class AdministrationQueries:
 
     def persons_with(self, organization_id: str, emails: Collection[str]) -> Sequence[Person]:
         query = select(Person).where(a.persons.c.organization_id == organization_id, a.persons.c.email.in_(emails))
+        return self.session.scalars(query).all()
+
+    def endorsement_rulings(
+        self, organization_id: str, only: Collection[str] | None = None
+    ) -> Sequence[tuple[str, Ruling]]:
+        c = a.endorsement_keys.c
+        query = select(c.sha256, c.ruling).where(or_(c.organization_id == organization_id, c.organization_id.is_(None)))
+        if only is not None:
+            query = query.where(c.sha256.in_(only))
+        return [(row.sha256, row.ruling) for row in self.session.execute(query)]
+
+    def endorsement_keys_with(self, fingerprints: Collection[str]) -> Sequence[EndorsementKey]:
+        query = select(EndorsementKey).where(a.endorsement_keys.c.sha256.in_(fingerprints))
         return self.session.scalars(query).all()
 
     def tokens_of(self, administrator_id: str) -> Sequence[ApiToken]:

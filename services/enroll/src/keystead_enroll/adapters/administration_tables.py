@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, text
 from sqlalchemy.orm import registry
 
 from keystead_contracts.base import CertificateType
 from keystead_contracts.people import AdministratorMethod, IdentityProviderKind, IdentityProviderState
 from keystead_enroll.adapters.columns import ID, OBJECT, TEXTS, EnumList, EnumText, metadata
 from keystead_enroll.domain.administration import ActorKind, Administrator, ApiToken, AuditEntry, ConsoleSession
+from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
 from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.persons import Person
 from keystead_kit.db import UtcDateTime
@@ -134,6 +135,23 @@ idempotency_keys = Table(
     Column("target_id", String(64), nullable=False),
     Column("at", UtcDateTime, nullable=False, index=True),
 )
+_FOR_ALL = text("organization_id IS NULL")
+endorsement_keys = Table(
+    "endorsement_keys",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), index=True),
+    Column("sha256", String(64), nullable=False),
+    Column("ruling", EnumText(Ruling), nullable=False),
+    Column("label", String(128), nullable=False),
+    Column("serial_number", String(128), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(256), nullable=False),
+    UniqueConstraint("sha256", "organization_id"),
+    Index("ix_endorsement_keys_for_all", "sha256", unique=True, postgresql_where=_FOR_ALL, sqlite_where=_FOR_ALL),
+)
 
 _mapper = registry(metadata=metadata)
 for _class, _table in (
@@ -143,5 +161,6 @@ for _class, _table in (
     (ApiToken, api_tokens),
     (ConsoleSession, console_sessions),
     (AuditEntry, audit_entries),
+    (EndorsementKey, endorsement_keys),
 ):
     _mapper.map_imperatively(_class, _table)

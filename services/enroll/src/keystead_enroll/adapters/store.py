@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 
 from keystead_contracts.base import Message
 from keystead_enroll.adapters import administration_tables as a
+from keystead_enroll.adapters import attestation_tables as at
 from keystead_enroll.adapters import tables as t
 from keystead_enroll.adapters.administration_store import AdministrationQueries, locked
+from keystead_enroll.adapters.attestation_store import AttestationQueries
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
     CertificateProfile,
@@ -46,6 +48,8 @@ from keystead_kit.trace import current_trace_id
 
 T = TypeVar("T")
 IDEMPOTENCY_KEPT = timedelta(days=2)
+CHALLENGES_KEPT = timedelta(days=1)
+"""After their end: an answer that comes again gets the same answer."""
 _OPEN = or_(
     and_(
         t.orders.c.csr_method != CsrGenerationMethod.PROVIDED,
@@ -58,7 +62,7 @@ _OPEN = or_(
 )
 
 
-class SqlTransaction(AdministrationQueries):
+class SqlTransaction(AdministrationQueries, AttestationQueries):
     """One transaction; see `ports.Transaction` for what each method promises."""
 
     def __init__(self, session: Session, clock: Clock) -> None:
@@ -227,7 +231,8 @@ class SqlTransaction(AdministrationQueries):
         return self.session.scalar(select(Device).where(t.devices.c.spki_sha256 == spki_sha256))
 
     def devices_of(self, email: str, organization_id: str) -> Sequence[Device]:
-        query = select(Device).where(t.devices.c.owner == email, t.devices.c.organization_id == organization_id)
+        c = t.devices.c
+        query = select(Device).where(c.owner == email, c.organization_id == organization_id, c.same_as.is_(None))
         return self.session.scalars(query.order_by(t.devices.c.last_seen_at.desc().nulls_last(), t.devices.c.id)).all()
 
     def open_orders_for(self, recipient: str) -> Sequence[Order]:
@@ -349,11 +354,12 @@ class SqlTransactions:
 
     def prune(self, now: datetime) -> int:
         """Forgets sessions that are over, burned identity tokens past their life, whom it was told that requests wait
-        which no longer do, and old inbox ids."""
+        which no longer do, challenges that are over, and old inbox ids."""
         with self._database.write() as session:
             session.execute(delete(t.sessions).where(t.sessions.c.expires_at < now))
             session.execute(delete(t.burned).where(t.burned.c.at < now - timedelta(hours=1)))
             session.execute(delete(a.console_sessions).where(a.console_sessions.c.expires_at < now))
+            session.execute(delete(at.challenges).where(at.challenges.c.expires_at < now - CHALLENGES_KEPT))
             session.execute(delete(a.idempotency_keys).where(a.idempotency_keys.c.at < now - IDEMPOTENCY_KEPT))
             waiting = select(t.orders.c.id).where(t.orders.c.state == OrderState.AWAITING_APPROVAL)
             session.execute(delete(a.approval_notices).where(a.approval_notices.c.order_id.not_in(waiting)))

@@ -22,6 +22,7 @@ from sqlalchemy.orm import registry, relationship
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_contracts.identity import SignInMethod
 from keystead_enroll.adapters import administration_tables as _administration_tables  # noqa: F401 part of the schema
+from keystead_enroll.adapters import attestation_tables as _attestation_tables  # noqa: F401 part of the schema
 from keystead_enroll.adapters.columns import ID, OBJECT, TEXTS, EnumList, EnumText
 from keystead_enroll.adapters.columns import metadata as metadata
 from keystead_enroll.adapters.form_names import keep_names
@@ -209,6 +210,7 @@ orders = Table(
     Column("department_id", ForeignKey("departments.id")),
     Column("csr_method", EnumText(CsrGenerationMethod), nullable=False),
     Column("language", String(35), nullable=False, server_default=""),
+    Column("supersedes", ID),
     Index("ix_orders_spki_sha256", "spki_sha256", unique=True),
     Index("ix_orders_request_digest", "request_digest", unique=True),
     Index("ix_orders_state_state_at", "state", "state_at"),
@@ -253,6 +255,11 @@ devices = Table(
     Column("machine", OBJECT, nullable=False),
     Column("stream_holder", String(32)),
     Column("stream_seen_at", UtcDateTime),
+    Column("ek_sha256", String(64)),
+    Column("assurance", EnumText(AssuranceLevel)),
+    Column("attested_at", UtcDateTime),
+    Column("same_as", ID),
+    Index("ix_devices_organization_id_ek_sha256", "organization_id", "ek_sha256", unique=True),
 )
 jobs = Table(
     "device_jobs",

@@ -5,16 +5,19 @@ Refusal
 ├── CsrRefused          CsrMalformed, CsrSignatureInvalid, CsrKeyMismatch, CsrNamesDiffer, KeyInUse
 ├── KeyTooWeak, KeyAlgorithmNotAllowed
 ├── NameNotAllowed, TemplateInvalid
-├── EvidenceRefused     EvidenceMalformed, EvidenceMismatch, AssuranceTooLow
+├── EvidenceRefused     EvidenceMalformed, EvidenceMismatch, EvidenceFailed, AssuranceTooLow, ChallengeRefused
 ├── ProbeSignatureInvalid
-└── CaRefused           CertificateLintFailed, CaKeyMismatch, CaUnusable, CaFilesExist, IntentNotSignable
+├── CaRefused           CertificateLintFailed, CaKeyMismatch, CaUnusable, CaFilesExist, IntentNotSignable
+└── EkRootsUnusable
 ```
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from keystead_contracts.refusals import Refusal
-from keystead_contracts.words import Words
+from keystead_contracts.words import Sentences, Words
 
 
 class CsrRefused(Refusal):
@@ -85,6 +88,8 @@ class EvidenceRefused(Refusal):
     """What the agent sent to show where the key lives does not do."""
 
     code = "evidence-refused"
+    reason_code = ""
+    """What exactly, for administrators and programs: a finding's code."""
 
 
 class EvidenceMalformed(EvidenceRefused):
@@ -99,8 +104,31 @@ class EvidenceMismatch(EvidenceRefused):
     default_advice = Words("Let the agent make the key; do not import or copy one into the TPM.")
 
 
+class EvidenceFailed(EvidenceRefused):
+    """A check of the TPM's evidence failed."""
+
+    default_advice = Words(
+        "Do not try to work around this. Tell your administrator: the TPM or the agent of this computer is not what it "
+        "should be."
+    )
+
+    def __init__(self, reasons: Sequence[str], reason_code: str) -> None:
+        super().__init__(
+            Words("This computer's TPM did not prove where the key is. {reasons}", reasons=Sentences(*reasons))
+        )
+        self.reason_code = reason_code
+
+
+class ChallengeRefused(EvidenceRefused):
+    """The challenge that is answered is unknown, was answered before, or is too old."""
+
+    default_advice = Words("Register the computer again.")
+
+
 class AssuranceTooLow(EvidenceRefused):
     """The certificate profile demands stronger proof of key residency than the evidence gives."""
+
+    reason_code = "assurance.too_low"
 
     default_advice = Words(
         "Use a machine with a working TPM 2.0, or ask the administrator for another certificate profile."
@@ -145,3 +173,9 @@ class CaFilesExist(CaRefused):
 
 class IntentNotSignable(CaRefused):
     """A stored intent certificate is not one that this CA may sign as it is."""
+
+
+class EkRootsUnusable(Refusal):
+    """The TPM manufacturers' certificates cannot be used as they are."""
+
+    code = "malformed"

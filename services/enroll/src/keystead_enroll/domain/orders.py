@@ -121,6 +121,8 @@ class Order:
     csr_method: CsrGenerationMethod = CsrGenerationMethod.AGENT
     language: str = ""
     """In which the person asked (BCP 47), and is written to."""
+    supersedes: str | None = None
+    """The id of the certificate whose place this one takes."""
     log: list[OrderTransition] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -212,6 +214,14 @@ class Device:
     """The web process in which the device's newest job stream is open."""
     stream_seen_at: datetime | None = None
     """When that process last said so."""
+    ek_sha256: str | None = None
+    """Its TPM, by the endorsement key that was shown to be there; None if none was."""
+    assurance: AssuranceLevel | None = None
+    """How sure it is that the device key is in that TPM; None for devices of before that was judged."""
+    attested_at: datetime | None = None
+    same_as: str | None = None
+    """The device whose TPM this one has shown to have. Until an administrator says that it takes that one's place, it
+    gets nothing to do."""
 
     def connected(self, now: datetime) -> bool:
         """Whether the device holds a job stream open."""

@@ -5,8 +5,6 @@ Structures: TCG "TPM 2.0 Library", Part 2 "Structures"; section numbers are thos
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -19,19 +17,23 @@ from keystead_contracts.base import AssuranceLevel
 from keystead_contracts.words import Words
 from keystead_enroll.domain.errors import EvidenceMalformed, EvidenceMismatch
 from keystead_enroll.domain.keys import PublicKey, same_key
+from keystead_enroll.domain.tpm_reader import Reader, decoded, only_tpm2b
 
 MAX_PUBLIC_AREA = 2048
 """Octets; the largest here, RSA 4096 with a SHA-512 policy, has about 620."""
 
-_ALG_NULL = 0x0010
-_HASHES = {0x000B: "sha256", 0x000C: "sha384", 0x000D: "sha512"}
+ALG_NULL = 0x0010
+ALG_AES = 0x0006
+ALG_CFB = 0x0043
+HASHES = {0x000B: "sha256", 0x000C: "sha384", 0x000D: "sha512"}
+SHA1 = 0x0004
 _SYMMETRIC_CIPHERS = frozenset({0x0006, 0x0013, 0x0026})  # AES, SM4, Camellia
 _RSA_SCHEMES_WITH_HASH = frozenset({0x0014, 0x0016, 0x0017})  # RSASSA, RSAPSS, OAEP
 _RSA_SCHEME_WITHOUT_HASH = 0x0015  # RSAES
 _ECC_SCHEMES_WITH_HASH = frozenset({0x0018, 0x0019, 0x001B, 0x001C, 0x001D})  # ECDSA, ECDH, SM2, ECSCHNORR, ECMQV
 _ECC_SCHEME_WITH_COUNT = 0x001A  # ECDAA
 _KDFS = frozenset({0x0007, 0x0020, 0x0021, 0x0022})  # MGF1, KDF1_SP800_56A, KDF2, KDF1_SP800_108
-_CURVES: dict[int, ec.EllipticCurve] = {0x0003: ec.SECP256R1(), 0x0004: ec.SECP384R1()}
+CURVES: dict[int, ec.EllipticCurve] = {0x0003: ec.SECP256R1(), 0x0004: ec.SECP384R1()}
 _DEFAULT_RSA_EXPONENT = 65537  # what an exponent field of zero means, section 12.2.3.5
 
 
@@ -65,6 +67,22 @@ _DEFINED_BITS = sum(ObjectAttributes)
 
 
 @dataclass(frozen=True)
+class Parameters:
+    """How a TPM uses an object (TPMU_PUBLIC_PARMS, section 12.2.3.7), as the numbers of TPM_ALG_ID (section 6.3).
+
+    `scheme` and `scheme_hash` are the key's own signing or decrypting scheme; `cipher`, `cipher_bits` and
+    `cipher_mode` protect what a storage key is the parent of. What there is not is TPM_ALG_NULL, or 0 for
+    `cipher_bits`.
+    """
+
+    scheme: int = ALG_NULL
+    scheme_hash: int = ALG_NULL
+    cipher: int = ALG_NULL
+    cipher_bits: int = 0
+    cipher_mode: int = ALG_NULL
+
+
+@dataclass(frozen=True)
 class TpmPublic:
     """A TPM object's public area (TPMT_PUBLIC, section 12.2.4). `name_alg` is a hashlib name; `name` is the object's
     Name: two octets of algorithm and the digest over the public area (Part 1, section 16)."""
@@ -75,6 +93,7 @@ class TpmPublic:
     auth_policy: bytes
     public_key: PublicKey
     name: bytes
+    parameters: Parameters
 
 
 class Reason(Enum):
@@ -130,7 +149,7 @@ def judge(evidence: Evidence, csr_public_key: PublicKey) -> Judgement:
 
 
 def _judge_tpm(evidence: TpmEvidence, csr_public_key: PublicKey) -> Judgement:
-    public = parse_tpm2b_public(_decode(evidence.public_area, "public area"))
+    public = parse_tpm2b_public(decoded(evidence.public_area, "public area"))
     if not same_key(public.public_key, csr_public_key):
         raise EvidenceMismatch("the TPM public area is that of another key than the request's")
     for attribute, wanted, meaning in _REQUIRED:
@@ -145,26 +164,10 @@ def _judge_tpm(evidence: TpmEvidence, csr_public_key: PublicKey) -> Judgement:
 
 def _check_creation(evidence: TpmEvidence, name_alg: str) -> None:
     """The creation hash is the nameAlg digest over TPMS_CREATION_DATA (Part 3, TPM2_Create)."""
-    data = _only_tpm2b(_decode(evidence.creation_data, "creation data"), "creation data")
-    digest = _only_tpm2b(_decode(evidence.creation_hash, "creation hash"), "creation hash")
+    data = only_tpm2b(decoded(evidence.creation_data, "creation data"), "creation data")
+    digest = only_tpm2b(decoded(evidence.creation_hash, "creation hash"), "creation hash")
     if not hmac.compare_digest(hashlib.new(name_alg, data).digest(), digest):
         raise EvidenceMismatch("the creation hash is not the digest of the creation data")
-
-
-def _decode(text: str, what: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise EvidenceMalformed(f"the {what} is not base64") from None
-
-
-def _only_tpm2b(data: bytes, what: str) -> bytes:
-    """The content of the one TPM2B that `data` is."""
-    reader = _Reader(data)
-    content = reader.tpm2b()
-    if not content or reader.rest():
-        raise EvidenceMalformed(f"the {what} is not exactly one TPM2B structure with content")
-    return content
 
 
 def parse_tpm2b_public(data: bytes) -> TpmPublic:
@@ -175,13 +178,13 @@ def parse_tpm2b_public(data: bytes) -> TpmPublic:
     """
     if len(data) > MAX_PUBLIC_AREA:
         raise EvidenceMalformed("the TPM public area is too large")
-    area = _only_tpm2b(data, "TPM public area")
-    reader = _Reader(area)
+    area = only_tpm2b(data, "TPM public area")
+    reader = Reader(area)
     object_type = reader.u16()
     name_alg_id = reader.u16()
-    if name_alg_id not in _HASHES:
+    if name_alg_id not in HASHES:
         raise EvidenceMalformed(f"the TPM object's name algorithm {name_alg_id:#06x} is none of SHA-256, -384, -512")
-    name_alg = _HASHES[name_alg_id]
+    name_alg = HASHES[name_alg_id]
     bits = reader.u32()
     if bits & ~_DEFINED_BITS:
         raise EvidenceMalformed("the TPM object's attributes have reserved bits set")
@@ -192,24 +195,25 @@ def parse_tpm2b_public(data: bytes) -> TpmPublic:
     public_key: PublicKey
     match object_type:
         case ObjectType.RSA:
-            public_key = _rsa_key(reader)
+            parameters, public_key = _rsa(reader)
         case ObjectType.ECC:
-            public_key = _ecc_key(reader)
+            parameters, public_key = _ecc(reader)
         case _:
             raise EvidenceMalformed(f"the TPM object's type {object_type:#06x} is neither RSA nor ECC")
-    if reader.rest():
-        raise EvidenceMalformed("the TPM public area has trailing octets")
+    reader.end("TPM public area")
     name = name_alg_id.to_bytes(2) + hashlib.new(name_alg, area).digest()
-    return TpmPublic(ObjectType(object_type), name_alg, ObjectAttributes(bits), auth_policy, public_key, name)
+    return TpmPublic(
+        ObjectType(object_type), name_alg, ObjectAttributes(bits), auth_policy, public_key, name, parameters
+    )
 
 
-def _rsa_key(reader: _Reader) -> rsa.RSAPublicKey:
+def _rsa(reader: Reader) -> tuple[Parameters, rsa.RSAPublicKey]:
     """TPMS_RSA_PARMS (section 12.2.3.5) and TPM2B_PUBLIC_KEY_RSA (section 11.2.4.5)."""
-    _skip_symmetric(reader)
-    scheme = reader.u16()
+    cipher = _symmetric(reader)
+    scheme, scheme_hash = reader.u16(), ALG_NULL
     if scheme in _RSA_SCHEMES_WITH_HASH:
-        reader.u16()
-    elif scheme not in (_RSA_SCHEME_WITHOUT_HASH, _ALG_NULL):
+        scheme_hash = reader.u16()
+    elif scheme not in (_RSA_SCHEME_WITHOUT_HASH, ALG_NULL):
         raise EvidenceMalformed(f"the TPM object's RSA scheme {scheme:#06x} is unknown")
     key_bits = reader.u16()
     exponent = reader.u32() or _DEFAULT_RSA_EXPONENT
@@ -218,74 +222,47 @@ def _rsa_key(reader: _Reader) -> rsa.RSAPublicKey:
     if len(modulus_octets) * 8 != key_bits or modulus.bit_length() != key_bits:
         raise EvidenceMalformed("the TPM object's RSA modulus does not have the size that its parameters say")
     try:
-        return rsa.RSAPublicNumbers(exponent, modulus).public_key()
+        return Parameters(scheme, scheme_hash, *cipher), rsa.RSAPublicNumbers(exponent, modulus).public_key()
     except ValueError:
         raise EvidenceMalformed("the TPM object's RSA key is no RSA key") from None
 
 
-def _ecc_key(reader: _Reader) -> ec.EllipticCurvePublicKey:
+def _ecc(reader: Reader) -> tuple[Parameters, ec.EllipticCurvePublicKey]:
     """TPMS_ECC_PARMS (section 12.2.3.6) and TPMS_ECC_POINT (section 11.2.5.2)."""
-    _skip_symmetric(reader)
-    scheme = reader.u16()
+    cipher = _symmetric(reader)
+    scheme, scheme_hash = reader.u16(), ALG_NULL
     if scheme in _ECC_SCHEMES_WITH_HASH:
-        reader.u16()
+        scheme_hash = reader.u16()
     elif scheme == _ECC_SCHEME_WITH_COUNT:
-        reader.u32()
-    elif scheme != _ALG_NULL:
+        scheme_hash = reader.u16()
+        reader.u16()
+    elif scheme != ALG_NULL:
         raise EvidenceMalformed(f"the TPM object's ECC scheme {scheme:#06x} is unknown")
     curve_id = reader.u16()
-    curve = _CURVES.get(curve_id)
+    curve = CURVES.get(curve_id)
     if curve is None:
         raise EvidenceMalformed(f"the TPM object's curve {curve_id:#06x} is neither P-256 nor P-384")
     kdf = reader.u16()
     if kdf in _KDFS:
         reader.u16()
-    elif kdf != _ALG_NULL:
+    elif kdf != ALG_NULL:
         raise EvidenceMalformed(f"the TPM object's key derivation {kdf:#06x} is unknown")
     x, y = reader.tpm2b(), reader.tpm2b()
     size = (curve.key_size + 7) // 8
     if not 0 < len(x) <= size or not 0 < len(y) <= size:
         raise EvidenceMalformed("the TPM object's point does not have the size of its curve")
     try:
-        return ec.EllipticCurvePublicNumbers(int.from_bytes(x), int.from_bytes(y), curve).public_key()
+        point = ec.EllipticCurvePublicNumbers(int.from_bytes(x), int.from_bytes(y), curve)
+        return Parameters(scheme, scheme_hash, *cipher), point.public_key()
     except ValueError:
         raise EvidenceMalformed("the TPM object's point is not on its curve") from None
 
 
-def _skip_symmetric(reader: _Reader) -> None:
-    """TPMT_SYM_DEF_OBJECT (section 11.1.7): a storage key's cipher, or NULL."""
+def _symmetric(reader: Reader) -> tuple[int, int, int]:
+    """TPMT_SYM_DEF_OBJECT (section 11.1.7): a storage key's cipher, its key's bits and its mode, or NULL."""
     cipher = reader.u16()
     if cipher in _SYMMETRIC_CIPHERS:
-        reader.u16()
-        reader.u16()
-    elif cipher != _ALG_NULL:
+        return cipher, reader.u16(), reader.u16()
+    if cipher != ALG_NULL:
         raise EvidenceMalformed(f"the TPM object's symmetric cipher {cipher:#06x} is unknown")
-
-
-class _Reader:
-    """Takes big-endian fields off the front of `data`; raises EvidenceMalformed when there are too few octets."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._position = 0
-
-    def take(self, count: int) -> bytes:
-        end = self._position + count
-        if end > len(self._data):
-            raise EvidenceMalformed("a TPM structure ends too early")
-        taken = self._data[self._position : end]
-        self._position = end
-        return taken
-
-    def u16(self) -> int:
-        return int.from_bytes(self.take(2))
-
-    def u32(self) -> int:
-        return int.from_bytes(self.take(4))
-
-    def tpm2b(self) -> bytes:
-        """A TPM2B: a 16-bit size and that many octets (section 10.4.1)."""
-        return self.take(self.u16())
-
-    def rest(self) -> bytes:
-        return self._data[self._position :]
+    return cipher, 0, ALG_NULL

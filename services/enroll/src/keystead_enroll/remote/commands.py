@@ -248,7 +248,13 @@ def _place(noun: Noun) -> list[click.Option]:
 
 
 def _example(noun: Noun) -> str:
-    examples = {"email": "ada@example.org", "serial": "4f2a…", "name": "'Example Hospital'", "": "5f0c4e1b…"}
+    examples = {
+        "email": "ada@example.org",
+        "serial": "4f2a…",
+        "sha256": "5c31…",
+        "name": "'Example Hospital'",
+        "": "5f0c4e1b…",
+    }
     return examples[noun.named]
 
 

@@ -10,6 +10,8 @@ from keystead_enroll.domain.enrollment import CsrGenerationMethod
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Claim, Order, OrderState
 from keystead_enroll.ports import Secrets, Transaction
+from keystead_enroll.usecases.challenge_tpm import new_nonce
+from keystead_enroll.usecases.end_order import device_of
 from keystead_enroll.usecases.jobs import add_job
 from keystead_kit.secrets import new_id, token_digest
 
@@ -51,10 +53,19 @@ def add_first_job(tx: Transaction, order: Order, now: datetime) -> None:
     profile = tx.profile(order.profile_id)
     if profile is None:
         raise LookupError(f"order {order.id} names a profile that is gone")
+    old = tx.certificate(order.supersedes) if order.supersedes else None
     job = MakeKeyAndCsr(
         key_algorithm=order.key_algorithm,
         subject=CertificateNames.from_plain(order.names).rfc4514(),
         certificate_type=order.certificate_type,
         allow_software_key=profile.minimum_assurance is AssuranceLevel.SOFTWARE,
+        attestation_nonce=new_nonce() if _may_attest(tx, order) else "",
+        supersedes=old.sha256 if old else "",
     )
     add_job(tx, order, job, now, profile.name)
+
+
+def _may_attest(tx: Transaction, order: Order) -> bool:
+    """Whether a certification of the key can be judged: whoever comes by a link is challenged, a device was."""
+    device = device_of(tx, order.recipient)
+    return device is None or device.ek_sha256 is not None

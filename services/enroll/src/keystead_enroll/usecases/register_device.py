@@ -4,31 +4,48 @@ from __future__ import annotations
 
 import base64
 import re
+from datetime import timedelta
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from keystead_contracts.agent import AgentToken, RegistrationReply, RegistrationRequest, registration_proof_input
+from keystead_contracts.agent import (
+    AgentToken,
+    RegistrationReply,
+    RegistrationRequest,
+    TpmEvidence,
+    registration_proof_input,
+)
 from keystead_contracts.refusals import Refusal
+from keystead_enroll.domain.endorsement import EkRoots
 from keystead_enroll.domain.keys import PublicKey, check_key_policy, spki_sha256, supported_key, verify_signature
 from keystead_enroll.domain.orders import Device
 from keystead_enroll.domain.refusals import AssertionInvalid, RegistrationRefused
 from keystead_enroll.domain.tpm_public import judge
 from keystead_enroll.ports import Clock, Secrets, Transactions
+from keystead_enroll.usecases.challenge_tpm import challenge_device
 from keystead_kit.secrets import new_id, token_digest
 
+CHALLENGE_LIFE = timedelta(minutes=15)
 ASSERTION_SECONDS = 60
 SKEW_SECONDS = 60
 _ID = re.compile("[0-9a-f]{32}")
 
 
 def register_device(
-    transactions: Transactions, clock: Clock, secrets: Secrets, origin: str, request: RegistrationRequest
+    transactions: Transactions,
+    clock: Clock,
+    secrets: Secrets,
+    roots: EkRoots,
+    origin: str,
+    request: RegistrationRequest,
 ) -> RegistrationReply:
-    """Stores the machine and its device key; the same key again answers the same device.
+    """Stores the machine and its device key; the same key again answers the same device. A machine that shows an
+    attestation key is challenged.
 
-    Raises RegistrationRefused, and EvidenceRefused if the key's evidence contradicts itself.
+    Raises RegistrationRefused, and EvidenceRefused if the key's evidence contradicts itself or the attestation key is
+    not what it should be.
     """
     now = clock.now()
     key = _public_key(request.public_key_pem)
@@ -37,7 +54,7 @@ def register_device(
         verify_signature(key, proof, registration_proof_input(origin, request.registration_token))
     except (Refusal, ValueError) as error:
         raise RegistrationRefused("The proof of possession of the device key is not valid.") from error
-    judge(request.evidence, key)
+    judgement = judge(request.evidence, key)
     with transactions.write() as tx:
         token = tx.registration_token(secrets.registration_digest(request.registration_token))
         if token is None or (token.expires_at is not None and token.expires_at <= now):
@@ -60,7 +77,13 @@ def register_device(
         if device is None or device.organization_id != organization.id:
             raise RegistrationRefused("The registration token is not valid.")
         device.machine = request.machine.model_dump(mode="json")
-        return RegistrationReply(device_id=device.id, organization=organization.name)
+        device.assurance = device.assurance or judgement.level
+        challenge = None
+        if request.attestation is not None and isinstance(request.evidence, TpmEvidence):
+            sent, public_area = request.attestation, request.evidence.public_area
+            until = now + CHALLENGE_LIFE
+            challenge = challenge_device(tx, roots, organization.id, device.recipient, sent, public_area, now, until)
+        return RegistrationReply(device_id=device.id, organization=organization.name, challenge=challenge)
 
 
 def exchange_assertion(

@@ -15,20 +15,26 @@ from keystead_contracts.words import Words
 from keystead_enroll.domain.agent_failures import agent_failure
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.csr import CheckedCsr, check_csr
-from keystead_enroll.domain.errors import AssuranceTooLow, KeyInUse, ProbeSignatureInvalid
+from keystead_enroll.domain.endorsement import EkRoots
+from keystead_enroll.domain.errors import EvidenceRefused, KeyInUse, ProbeSignatureInvalid
+from keystead_enroll.domain.evidence_refusals import refuse_failures, refuse_less
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.keys import supported_key, verify_signature
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import JobNotYours, OrderClosed, ReportRefused
-from keystead_enroll.domain.tpm_public import Judgement, judge
+from keystead_enroll.metrics import count_judged
 from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import note, person_actor
 from keystead_enroll.usecases.end_order import device_of, fail_order
+from keystead_enroll.usecases.judge_key import judge_key
+from keystead_enroll.usecases.own_certificates import in_place_of
 from keystead_enroll.usecases.revoke_certificate import certificate_target
 
 
-def take_report(transactions: Transactions, clock: Clock, origin: str, recipient: str, report: Report) -> ReportReceipt:
+def take_report(
+    transactions: Transactions, clock: Clock, roots: EkRoots, origin: str, recipient: str, report: Report
+) -> ReportReceipt:
     """Stores the report's effect once; the same report again answers the same. A report for an order that has ended
     meanwhile has no effect, and the receipt says how it ended.
 
@@ -49,15 +55,17 @@ def take_report(transactions: Transactions, clock: Clock, origin: str, recipient
                 raise _repeated(job.refusal)
             return ReportReceipt(order_state=order.state.value)
         try:
-            _apply(tx, order, job, report, now, origin)
+            _apply(tx, roots, order, job, report, now, origin)
         except (OrderClosed, ReportRefused):
             raise
         except Refusal as refusal:
             refused = refusal
             job.refusal = {"code": refusal.code, "detail": refusal.detail, "advice": refusal.advice}
-            fail_order(tx, order, refusal.code, refusal.detail, refusal.advice, now, origin)
+            fail_order(tx, order, _code(refusal), refusal.detail, refusal.advice, now, origin)
         tx.wake(f"order:{order.id}")
-        state = order.state.value
+        state, level = order.state.value, order.assurance
+    if isinstance(report.body, CsrReady):
+        count_judged("request", level, refused=refused is not None)
     if refused is not None:
         raise refused
     return ReportReceipt(order_state=state)
@@ -74,10 +82,16 @@ def _repeated(stored: dict[str, str]) -> Refusal:
     return refusal
 
 
-def _apply(tx: Transaction, order: Order, job: Job, report: Report, now: datetime, origin: str) -> None:
+def _code(refusal: Refusal) -> str:
+    """What the order's history says."""
+    exactly = refusal.reason_code if isinstance(refusal, EvidenceRefused) else ""
+    return exactly or refusal.code
+
+
+def _apply(tx: Transaction, roots: EkRoots, order: Order, job: Job, report: Report, now: datetime, origin: str) -> None:
     match report.body, job.kind:
         case CsrReady() as body, "make_key_and_csr":
-            _take_csr(tx, order, body, now)
+            _take_csr(tx, roots, order, job, body, now)
         case Installed() as body, "install":
             _take_installation(tx, order, body, job, now, origin)
         case Removed(), "remove":
@@ -92,31 +106,25 @@ def _apply(tx: Transaction, order: Order, job: Job, report: Report, now: datetim
             raise ReportRefused(f"“{report.body.outcome}” does not answer a job of kind “{job.kind}”.")
 
 
-def _take_csr(tx: Transaction, order: Order, body: CsrReady, now: datetime) -> None:
+def _take_csr(tx: Transaction, roots: EkRoots, order: Order, job: Job, body: CsrReady, now: datetime) -> None:
     if order.state is not OrderState.OFFERED:
         raise OrderClosed(Words("The request has ended or has its key already."))
     names = CertificateNames.from_plain(order.names)
     checked: CheckedCsr = check_csr(body.csr_pem, names, order.key_algorithm)
-    judgement: Judgement = judge(body.evidence, checked.public_key)
+    record = judge_key(tx, roots, order, job, body.evidence, checked.public_key, now)
+    order.assurance = record.level
+    order.evidence = {
+        "level": record.level.value if record.level else None,
+        "reasons": [each.model_dump() for each in record.findings],
+    }
+    level = refuse_failures(record)
     profile = tx.profile(order.profile_id)
-    if profile is None or judgement.level.rank < profile.minimum_assurance.rank:
-        demanded = profile.minimum_assurance.value if profile else "more"
-        raise AssuranceTooLow(
-            Words(
-                "the profile demands “{demanded}”, the evidence shows “{shown}”",
-                demanded=demanded,
-                shown=judgement.level.value,
-            )
-        )
+    if profile is None:
+        raise LookupError(f"order {order.id} names a profile that is gone")
+    refuse_less(level, profile.minimum_assurance)
     if not tx.give_key(order, checked.spki_sha256):
         raise KeyInUse(Words("the key in the request belongs to another order already"))
     order.csr_pem = body.csr_pem
-    order.assurance = judgement.level
-    order.evidence = {
-        "evidence": body.evidence.model_dump(mode="json"),
-        "level": judgement.level.value,
-        "reasons": [{"code": r.name.lower(), "text": r.sentence} for r in judgement.reasons],
-    }
     order.agent_seen_at = order.agent_seen_at or now
     order.advance(OrderState.CSR_ACCEPTED, now)
     tx.ring()
@@ -130,7 +138,8 @@ def _take_installation(tx: Transaction, order: Order, body: Installed, job: Job,
     certificate.location = order.key_location = body.location
     certificate.machine = order.machine
     order.advance(OrderState.INSTALLED, now)
-    note(tx, person_actor(order.person_email), now, "certificate.install", certificate_target(certificate))
+    actor, target = person_actor(order.person_email), certificate_target(certificate)
+    note(tx, actor, now, "certificate.install", target, in_place_of(tx, order))
     form = tx.form(order.form_id)
     tx.record(
         CertificateInstalled(

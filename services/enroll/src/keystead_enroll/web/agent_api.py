@@ -22,8 +22,11 @@ from keystead_contracts.agent import (
     Routes,
     TokenRequest,
 )
+from keystead_contracts.attestation import AttestationResult, ChallengeAnswer
 from keystead_contracts.problems import ProblemCode
+from keystead_enroll.domain.errors import ChallengeRefused
 from keystead_enroll.domain.refusals import AssertionInvalid, ClaimInvalid, RegistrationRefused, TooManyAttempts
+from keystead_enroll.usecases.answer_challenge import answer_challenge
 from keystead_enroll.usecases.redeem_claim import redeem_claim
 from keystead_enroll.usecases.register_device import exchange_assertion, register_device
 from keystead_enroll.usecases.take_report import take_report
@@ -53,7 +56,7 @@ def router(context: WebContext) -> APIRouter:
             raise TooManyAttempts("Too many wrong links, tokens or signatures came from this address.", retry_after)
         try:
             yield
-        except (ClaimInvalid, RegistrationRefused, AssertionInvalid):
+        except (ClaimInvalid, RegistrationRefused, AssertionInvalid, ChallengeRefused):
             enroll.limits.hit(limit, *key)
             raise
 
@@ -72,12 +75,19 @@ def router(context: WebContext) -> APIRouter:
     @api.post(Routes.CLAIMS)
     def claims(request: Request, body: ClaimRequest) -> AgentToken:
         with counting_failures(request, "claim"):
-            return redeem_claim(enroll.transactions, enroll.clock, enroll.secrets, body)
+            return redeem_claim(enroll.transactions, enroll.clock, enroll.secrets, enroll.ek_roots, body)
 
     @api.post(Routes.DEVICES)
     def devices(request: Request, body: RegistrationRequest) -> RegistrationReply:
         with counting_failures(request, "register"):
-            return register_device(enroll.transactions, enroll.clock, enroll.secrets, origin, body)
+            return register_device(enroll.transactions, enroll.clock, enroll.secrets, enroll.ek_roots, origin, body)
+
+    @api.post(Routes.ATTESTATION)
+    def attestation(request: Request, body: ChallengeAnswer) -> AttestationResult:
+        with counting_failures(request, "attestation"):
+            return answer_challenge(
+                enroll.transactions, enroll.clock, enroll.ek_roots, enroll.settings.same_machine, body
+            )
 
     @api.post(Routes.TOKEN)
     def token(request: Request, body: TokenRequest) -> AgentToken:
@@ -108,6 +118,6 @@ def router(context: WebContext) -> APIRouter:
         recipient, _ = recipient_of(request)
         if body.job_id != job_id:
             raise ProblemException(422, ProblemCode.MALFORMED, "The report names another job than its address.")
-        return take_report(enroll.transactions, enroll.clock, origin, recipient, body)
+        return take_report(enroll.transactions, enroll.clock, enroll.ek_roots, origin, recipient, body)
 
     return api

@@ -62,6 +62,7 @@ def remove_device(transactions: Transactions, clock: Clock, origin: str, actor: 
             raise StillInUse(Words("A certificate for this device is being signed."), Words("Try again in a minute."))
         for job in tx.open_jobs(recipient, limit=MOST_JOBS):
             job.state = JobState.VOID
+        tx.forget_attestation(recipient)
         tx.remove(device)
         tx.flush()
         reason = Words("Your administrator removed the computer {machine}.", machine=device.name)

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_enroll.domain.administration import Actor
+from keystead_enroll.domain.administration_refusals import ThingUnknown
 from keystead_enroll.domain.certificate_files import CertificateFormat, certificate_file
 from keystead_enroll.domain.certificate_record import Certificate, certificate_state
 from keystead_enroll.domain.inputs import RevocationInput
@@ -22,18 +23,13 @@ from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin.common import reach
 from keystead_enroll.usecases.admin.export_certificates import export_certificates
 from keystead_enroll.usecases.revoke_certificate import revoke_certificate
+from keystead_enroll.usecases.show_evidence import evidence_file
+from keystead_enroll.web.api.evidence import EVIDENCE_FILE, FindingOut, evidence_response, findings
 from keystead_enroll.web.api.resources import Resource, add_routes
 from keystead_enroll.web.api.tools import PROBLEMS, ApiTools
 
 CSV = "text/csv; charset=utf-8"
 _LATER = "Relying parties are told through CRL and OCSP once this service publishes them."
-
-
-class FindingOut(BaseModel):
-    """A reason to believe, or not, that the private key is in a TPM, in words."""
-
-    passed: bool
-    text: str
 
 
 class RevocationOut(BaseModel):
@@ -110,7 +106,7 @@ def router(tools: ApiTools) -> APIRouter:
             sha256=certificate.sha256,
             key_algorithm=certificate.key_algorithm,
             assurance=certificate.assurance,
-            evidence=[FindingOut(passed=passed, text=text) for passed, text in certificate.findings],
+            evidence=findings(certificate.reasons),
             machine=certificate.machine,
             location=certificate.location,
             not_before=certificate.not_before,
@@ -163,6 +159,24 @@ def router(tools: ApiTools) -> APIRouter:
             "cache-control": "no-store",
         }
         return Response(certificate_file(found, format), media_type=format.media_type, headers=headers)
+
+    @api.get(
+        "/certificates/{id}/evidence",
+        operation_id="download_certificate_evidence",
+        summary="Download the evidence that the key of one certificate is in a TPM",
+        response_class=Response,
+        responses={**PROBLEMS, **EVIDENCE_FILE},
+        **common,
+    )
+    def evidence(actor: Asker, id: str) -> Response:
+        """All that was sent, asked and judged, and the certificate: `keystead evidence verify` judges it again,
+        anywhere. 404 for certificates of before evidence was kept."""
+        with transactions.read() as tx:
+            found = reach(tx, CERTIFICATES, actor, id, "certificate")
+            order = tx.order(found.order_id)
+            if order is None:
+                raise ThingUnknown("evidence")
+            return evidence_response(evidence_file(tx, order), found.serial)
 
     @api.post(
         "/certificates/{id}/revocation",

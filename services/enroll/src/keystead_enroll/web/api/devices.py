@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, BaseModel
 
+from keystead_contracts.base import AssuranceLevel
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.certificate_record import certificate_state
 from keystead_enroll.domain.enrollment import RegistrationToken
@@ -22,12 +23,15 @@ from keystead_enroll.usecases.admin.devices import (
     device_records,
     remove_device,
 )
+from keystead_enroll.usecases.same_machine import confirm_same_machine
 from keystead_enroll.web.api.resources import Resource, add_routes
 from keystead_enroll.web.api.tools import PROBLEMS, ApiTools
 
 
 class DeviceOut(BaseModel):
-    """A registered machine. `machine` is what its agent says of it: claims, not proof."""
+    """A registered machine. `machine` is what its agent says of it: claims, not proof. `assurance` is how sure it is
+    that its device key is in its TPM, which `ek_sha256` names if it was shown; `same_as` is the device whose TPM this
+    one has shown to have: it gets nothing to do until an administrator says that it is the same machine."""
 
     id: str
     name: str
@@ -38,6 +42,10 @@ class DeviceOut(BaseModel):
     registered_at: AwareDatetime
     seen_at: AwareDatetime | None
     connected: bool
+    assurance: AssuranceLevel | None
+    ek_sha256: str | None
+    attested_at: AwareDatetime | None
+    same_as: str | None
     machine: dict[str, Any]
 
 
@@ -104,6 +112,10 @@ def router(tools: ApiTools) -> APIRouter:
             registered_at=device.registered_at,
             seen_at=device.seen_at,
             connected=device.connected(clock.now()),
+            assurance=device.assurance,
+            ek_sha256=device.ek_sha256,
+            attested_at=device.attested_at,
+            same_as=device.same_as,
             machine=dict(device.machine),
         )
 
@@ -146,6 +158,20 @@ def router(tools: ApiTools) -> APIRouter:
                     for job in records.jobs
                 ],
             )
+
+    @api.post(
+        "/devices/{id}/same-machine",
+        operation_id="confirm_same_machine",
+        summary="Say that a device takes the place of its machine's earlier registration",
+        tags=["devices"],
+        responses=PROBLEMS,
+    )
+    def confirm(actor: Asker, id: str) -> DeviceOut:
+        """It goes on with the earlier device's requests and certificates, and that one's key opens nothing any more.
+        Again, or where nothing is to be said, it answers the same."""
+        confirm_same_machine(transactions, clock, actor, id)
+        with transactions.read() as tx:
+            return shown(tx, actor, reach(tx, DEVICES, actor, id, "device"))
 
     @api.delete(
         "/devices/{id}",

@@ -5,7 +5,7 @@ This module evaluates its annotations when a router is made: no `from __future__
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, BaseModel
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
@@ -23,7 +23,9 @@ from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin.common import reach
 from keystead_enroll.usecases.admin.decisions import Decided, decide_several
 from keystead_enroll.usecases.change_order import cancel_any_order, decide_order
+from keystead_enroll.usecases.show_evidence import evidence_file
 from keystead_enroll.usecases.show_order import describe_order
+from keystead_enroll.web.api.evidence import EVIDENCE_FILE, FindingOut, evidence_response, findings
 from keystead_enroll.web.api.resources import Resource, add_routes
 from keystead_enroll.web.api.tools import PROBLEMS, ApiTools
 
@@ -65,6 +67,7 @@ class RequestOut(BaseModel):
     assurance: AssuranceLevel | None
     licence_version: str | None
     certificate_id: str | None
+    evidence: list[FindingOut]
     failure: str
     advice: str
     trace_id: str
@@ -116,11 +119,17 @@ def shown(tx: Transaction, _actor: Actor, order: Order) -> RequestOut:
         assurance=order.assurance,
         licence_version=order.licence_version,
         certificate_id=certificate.id if certificate else None,
+        evidence=findings(_reasons(order)),
         failure=failure.title if failure else "",
         advice=failure.advice if failure else "",
         trace_id=order.trace_id,
         history=[StepOut(at=step.at, state=step.state, note=step.note) for step in told.history],
     )
+
+
+def _reasons(order: Order) -> list[dict[str, object]]:
+    reasons = (order.evidence or {}).get("reasons")
+    return reasons if isinstance(reasons, list) else []
 
 
 def router(tools: ApiTools) -> APIRouter:
@@ -140,6 +149,19 @@ def router(tools: ApiTools) -> APIRouter:
         return DecisionsOut(
             results=[_decision(each) for each in decide_several(transactions, clock, origin, actor, body)]
         )
+
+    @api.get(
+        "/requests/{id}/evidence",
+        operation_id="download_request_evidence",
+        summary="Download the evidence that came with the key of one request",
+        response_class=Response,
+        tags=["requests"],
+        responses={**PROBLEMS, **EVIDENCE_FILE},
+    )
+    def evidence(actor: Asker, id: str) -> Response:
+        """As for certificates; also where the evidence was refused. 404 before there is a key."""
+        with transactions.read() as tx:
+            return evidence_response(evidence_file(tx, reach(tx, ORDERS, actor, id, "request")), id)
 
     @api.post("/requests/{id}/approval", operation_id="approve_request", summary="Approve a request", **common)
     def approve(actor: Asker, id: str, body: ApprovalInput) -> RequestOut:

@@ -269,7 +269,7 @@ def _place(tx: Transaction, certificate: Certificate) -> tuple[Fact, ...]:
 
 
 def _finding(passed: bool, sentence: str) -> Cell:
-    return text(Words(sentence), "" if passed else Words("Not shown"))
+    return text(sentence, "" if passed else Words("Not shown"))
 
 
 def _confirm(tx: Transaction, certificate: Certificate, draft: Draft) -> ConfirmPage:
