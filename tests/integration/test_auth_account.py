@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.support.console_sign_in import (
     token_on,
 )
 
+from keystead_auth.bootstrap import migrations
 from keystead_contracts.people import AdministratorSeen
 
 ACCOUNT = "/auth/administrators/account"
@@ -161,6 +163,19 @@ def test_nobody_signs_out_somebody_else(auth: Auth) -> None:
     assert victim.get(ACCOUNT).status_code == 200
     assert len(auth.facts()) == told
     assert len(sessions_on(eve)) == 1
+
+
+def test_the_schema_goes_there_and_back_with_open_sessions(auth: Auth) -> None:
+    browser, other = signed_in(auth), signed_in(auth)
+    steps = migrations(auth.parts.database)
+    steps.downgrade("0006")
+    steps.upgrade()
+    assert steps.drift() == []
+    listed = re.findall(r"/account/sessions/(\w+)/sign-out", browser.get(ACCOUNT).text)
+    for id in listed[1:]:
+        browser.post(sign_out_of(id), form_token=browser.form_token(ACCOUNT))
+    assert len(sessions_on(browser)) == 1
+    assert other.get(ACCOUNT).headers["location"] == SIGN_IN
 
 
 def test_a_session_that_is_used_at_the_console_goes_on(auth: Auth) -> None:

@@ -70,6 +70,13 @@ def test_what_the_api_can_do_the_command_can(app: EnrollApp) -> None:
     paths = {noun.path for noun in NOUNS}
     roots = {f"/{path.split('/')[3]}" for path in describe(app.web)["paths"]}
     assert roots - paths == {"/me", "/dashboard"}
+    assert {"me", "dashboard"} <= set(main.commands)
+
+
+def test_the_dashboard_s_numbers_are_told(keystead: Keystead) -> None:
+    figures = told(keystead("dashboard", "--json"))
+    assert figures["valid"] == len(json.loads(keystead("cert", "list", "--search", "state:valid", "--json").stdout))
+    assert "awaiting approval  0" in keystead("dashboard").output
 
 
 def test_every_command_has_help_with_an_example(keystead: Keystead) -> None:

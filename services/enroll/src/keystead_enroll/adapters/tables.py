@@ -127,7 +127,7 @@ accounts = Table(
     Column("idp_rules", TEXTS, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("created_at", UtcDateTime),
-    UniqueConstraint("form_id", "name"),
+    UniqueConstraint("form_id", "organization_id", "name"),
 )
 registration_tokens = Table(
     "registration_tokens",

@@ -249,7 +249,16 @@ class Declaration(_Declared):
             ),
             *_repeated("identity provider", self.identity_providers),
             *_repeated("administrator", self.administrators, by="email"),
-            *(mistake for f in self.forms for mistake in _repeated("account", f.accounts, f" of form “{f.name}”")),
+            *(
+                mistake
+                for f in self.forms
+                for place in dict.fromkeys(account.organization for account in f.accounts)
+                for mistake in _repeated(
+                    "account",
+                    [account for account in f.accounts if account.organization == place],
+                    f" of form “{f.name}”",
+                )
+            ),
             *(
                 mistake
                 for o in self.organizations

@@ -21,7 +21,7 @@ FORMATS = ("pem", "der", "chain", "p7b", "root")
 
 def add_extras(main: click.Group) -> None:
     """Adds them to `keystead`."""
-    for command in (login, logout, me, completion):
+    for command in (login, logout, me, dashboard, completion):
         main.add_command(command)
 
 
@@ -79,6 +79,23 @@ def me(as_json: bool) -> None:
     """Say whose token this is, and what it may do."""
     who = connect().call("GET", "/me")
     show_json(who) if as_json else show_facts(who)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, also what each day and week brought.")
+@advised
+def dashboard(as_json: bool) -> None:
+    """Say what waits, what failed, and how many certificates there are.
+
+    \b
+    Example:
+      keystead dashboard
+    """
+    figures = connect().call("GET", "/dashboard")
+    if as_json:
+        show_json(figures)
+    else:
+        show_facts({name: value for name, value in figures.items() if name not in ("days", "weeks")})
 
 
 @click.command()

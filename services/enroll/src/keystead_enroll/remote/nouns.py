@@ -60,7 +60,9 @@ class Noun:
     @property
     def placed(self) -> bool:
         """Whether things of different organizations may have the same name."""
-        return self.name in ("department", "device", "form", "known-tpm", "person", "registration-token")
+        return self.name in (
+            "account", "department", "device", "form", "known-tpm", "person", "registration-token"
+        )  # fmt: skip
 
     def model(self, where: str = "") -> type[BaseModel]:
         """The input that `given`, or `where`, names."""

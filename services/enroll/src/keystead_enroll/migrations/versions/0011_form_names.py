@@ -1,4 +1,4 @@
-"""names of forms by organization, and the sign-ins that opened consoles
+"""names of forms and accounts by organization, and the sign-ins that opened consoles
 
 Revision ID: 0011
 Revises: 0010
@@ -14,8 +14,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Forms for different organizations may have the same name; those that are for all have their names apart."""
+    """Forms for different organizations may have the same name, and so may their accounts of one form; forms that are
+    for all have their names apart."""
     op.add_column("console_sessions", sa.Column("sign_in", sa.String(length=32), nullable=False, server_default=""))
+    with op.batch_alter_table("web_form_accounts") as table:
+        table.drop_constraint("uq_web_form_accounts_form_id_name", type_="unique")
+        table.create_unique_constraint(
+            "uq_web_form_accounts_form_id_organization_id_name", ["form_id", "organization_id", "name"]
+        )
     with op.batch_alter_table("enrollment_forms") as table:
         table.drop_constraint("uq_enrollment_forms_name", type_="unique")
     names = op.create_table(
@@ -39,7 +45,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Names are unique again. Of forms with the same name all but one get their id into it."""
+    """Names are unique again. Of forms, and accounts of a form, with the same name all but one get their id into it."""
     op.drop_table("enrollment_form_names")
     op.execute(
         "UPDATE enrollment_forms SET name = substr(name, 1, 223) || ' ' || id WHERE EXISTS (SELECT 1 FROM "
@@ -47,4 +53,12 @@ def downgrade() -> None:
     )
     with op.batch_alter_table("enrollment_forms") as table:
         table.create_unique_constraint("uq_enrollment_forms_name", ["name"])
+    op.execute(
+        "UPDATE web_form_accounts SET name = substr(name, 1, 95) || ' ' || id WHERE EXISTS (SELECT 1 FROM "
+        "web_form_accounts AS o WHERE o.form_id = web_form_accounts.form_id AND o.name = web_form_accounts.name "
+        "AND o.id < web_form_accounts.id)"
+    )
+    with op.batch_alter_table("web_form_accounts") as table:
+        table.drop_constraint("uq_web_form_accounts_form_id_organization_id_name", type_="unique")
+        table.create_unique_constraint("uq_web_form_accounts_form_id_name", ["form_id", "name"])
     op.drop_column("console_sessions", "sign_in")

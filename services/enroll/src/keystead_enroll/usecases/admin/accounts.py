@@ -30,7 +30,7 @@ from keystead_enroll.usecases.admin.common import Once, Target, note, reach
 from keystead_enroll.usecases.publish_forms import publish_form
 from keystead_kit.secrets import new_id
 
-NAME_TAKEN = Words("Another account of this form has this name already. Choose another name.")
+NAME_TAKEN = Words("Another account of this organization has this name already. Choose another name.")
 CODE_MISSING = Words("Give the access code that the account is to ask for.")
 
 
@@ -53,9 +53,9 @@ def create_account(
         earlier = tx.earlier(actor.id, once.key, once.request_digest, fresh.id, now) if once else None
         if earlier:
             return earlier
-        _refuse_taken(tx, fresh, wanted.name, fresh.access_code_digest)
+        _refuse_taken(tx, fresh, wanted, fresh.access_code_digest)
         if not tx.add_first(fresh):
-            _refuse_taken(tx, fresh, wanted.name, None)
+            _refuse_taken(tx, fresh, wanted, None)
             raise AccessCodeInUse
         note(tx, actor, now, "account.create", _target(form, fresh), _told(wanted))
         publish_form(tx, form)
@@ -77,12 +77,12 @@ def change_account(
         if wanted.form_id != form.id:
             raise InputRefused({"form_id": Words("An account stays in its form.")})
         stored = _stored(tx, codes.secrets, actor, form, wanted, account)
-        _refuse_taken(tx, account, wanted.name, stored["access_code_digest"])
+        _refuse_taken(tx, account, wanted, stored["access_code_digest"])
         changed = {name: value for name, value in stored.items() if getattr(account, name) != value}
         if not changed:
             return
         if not tx.set_first(account, changed):
-            _refuse_taken(tx, account, wanted.name, None)
+            _refuse_taken(tx, account, wanted, None)
             raise AccessCodeInUse
         told = {name: value for name, value in changed.items() if name != "access_code_digest"}
         if "access_code_digest" in changed:
@@ -164,9 +164,13 @@ def _profile(tx: Transaction, actor: Actor, profile_id: str, before: list[str]) 
     return tx.profile(profile_id) if profile_id in before else tx.in_reach(PROFILES, actor.scope, profile_id)
 
 
-def _refuse_taken(tx: Transaction, account: WebFormAccount, name: str, digest: str | None) -> None:
-    """Raises InputRefused if another account of the form has the name, AccessCodeInUse if any has the code."""
-    named = any(other.name == name and other.id != account.id for other in tx.accounts(account.form_id))
+def _refuse_taken(tx: Transaction, account: WebFormAccount, wanted: AccountInput, digest: str | None) -> None:
+    """Raises InputRefused if another account of the organization has the name in the form, AccessCodeInUse if any has
+    the code."""
+    named = any(
+        (other.name, other.organization_id) == (wanted.name, wanted.organization_id) and other.id != account.id
+        for other in tx.accounts(account.form_id)
+    )
     holder = tx.account_with_code(digest) if digest else None
     if named:
         raise InputRefused({"name": NAME_TAKEN})

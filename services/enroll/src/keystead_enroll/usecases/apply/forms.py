@@ -91,7 +91,9 @@ def _apply_account(work: Work, form: EnrollmentForm, wanted: AccountDeclaration)
     department = work.departments.get((organization.id, wanted.department or "")) if organization else None
     if organization and wanted.department and department is None:
         work.lacks(wanted.line("department"), where, "department", wanted.department)
-    existing = next((a for a in work.tx.accounts(form.id) if a.name == wanted.name), None)
+    place = organization.id if organization else None
+    namesakes = (a for a in work.tx.accounts(form.id) if a.name == wanted.name)
+    existing = next((a for a in namesakes if a.organization_id == place), None)
     profiles = [p for number, name in enumerate(wanted.profiles) if (p := _usable(work, number, name, wanted, form))]
     if organization is not None:
         before = existing.profile_ids if existing else ()
