@@ -131,6 +131,13 @@ PROGRESS = {
     ),
 }
 
+REFUSED_EVIDENCE = {
+    "title": "This computer's TPM did not prove where the key is. Key: It could be moved to another TPM.",
+    "advice": "Do not try to work around this. Tell your administrator.",
+    "reference": TRACE,
+    "said": "",
+}
+
 
 def order(name: str, **more: Any) -> dict[str, Any]:
     """The `order` of order.html; events come from `/events/<name>`."""
@@ -151,6 +158,7 @@ def order(name: str, **more: Any) -> dict[str, Any]:
         "list_url": "/certificates.html",
         "renew_url": None,
         "use_link_url": None,
+        "evidence_url": None,
         "cancel_url": None,
     } | more
 
@@ -171,12 +179,7 @@ CERTIFICATE: dict[str, Any] = {
     "machine": "laptop-042",
     "store": "/home/ada/.local/share/keystead/certificates/staff",
     "assurance": AssuranceLevel.ATTESTED,
-    "evidence": [
-        {"passed": True, "text": "The key in the request is the key that the TPM made."},
-        {"passed": True, "text": "The TPM marks it as made inside, fixed to it, and not exportable."},
-        {"passed": True, "text": "The stored certificate signed our test with that key."},
-        {"passed": False, "text": "The TPM’s maker was not checked: no manufacturer roots are configured."},
-    ],
+    "evidence_url": "/evidence-attested.html",
     "revoked_at": None,
     "revoked_because": "",
     "pem_url": "/download/certificate.pem",
@@ -190,7 +193,6 @@ SERVER_CERTIFICATE = CERTIFICATE | {
     "key_algorithm": KeyAlgorithm.RSA_3072,
     "renews_at": None,
     "root_url": None,
-    "evidence": [],
 }
 
 
@@ -475,6 +477,8 @@ def order_pages() -> Iterator[Sample]:
     yield sample("order-approval", "approval", {"cancel_url": "/e/x/orders/1/cancel"})
     for state in ("failed", "rejected", "cancelled"):
         yield sample(f"order-{state}", state)
+    refused = PROGRESS["failed"] | {"failure": REFUSED_EVIDENCE}
+    yield sample("order-evidence-refused", "failed", {"evidence_url": "/evidence-refused.html"}, progress=refused)
     lines = {"lines": [REQUEST_DONE, line("issued", "active", None, "The certificate is being signed.")]}
     signing = {"state": "signing", "failure": None, "terminal": False} | lines
     yield sample("order-provided", "working", {"cancel_url": "/e/x/orders/1/cancel"}, progress=signing)
@@ -522,9 +526,8 @@ def certificate_pages() -> Iterator[Sample]:
     yield sample("certificate", "certificate.html", certificate=CERTIFICATE, **shown)
     yield sample("certificate-server", "certificate.html", certificate=SERVER_CERTIFICATE, **shown)
     for assurance in (AssuranceLevel.SOFTWARE, AssuranceLevel.CLAIMED, AssuranceLevel.LISTED, AssuranceLevel.VENDOR):
-        yield sample(
-            f"certificate-{assurance}", "certificate.html", certificate=CERTIFICATE | {"assurance": assurance}, **shown
-        )
+        level = {"assurance": assurance, "evidence_url": f"/evidence-{assurance}.html"}
+        yield sample(f"certificate-{assurance}", "certificate.html", certificate=CERTIFICATE | level, **shown)
     for state in ("expiring", "expired", "revoked", "on_hold"):
         lapsed = CERTIFICATE | {"state": state, "not_after": NOW - timedelta(days=3)}
         if state == "revoked":
@@ -618,4 +621,7 @@ def certificate_pages() -> Iterator[Sample]:
 
 def pages() -> list[Sample]:
     """Every page in every state."""
-    return [*auth_pages(), *administrator_pages(), *request_pages(), *order_pages(), *certificate_pages()]
+    from tests.support.evidence_pages import evidence_pages  # which needs what is above
+
+    before = [*auth_pages(), *administrator_pages(), *request_pages(), *order_pages(), *certificate_pages()]
+    return [*before, *evidence_pages()]

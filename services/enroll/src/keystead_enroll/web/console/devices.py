@@ -24,8 +24,10 @@ from keystead_enroll.usecases.admin.devices import (
     device_records,
     remove_device,
 )
+from keystead_enroll.usecases.show_evidence import show_device_evidence
 from keystead_enroll.web.console.cells import Cell, link, moment, tag, text
 from keystead_enroll.web.console.certificates import state_tag
+from keystead_enroll.web.console.evidence import device_tpm
 from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage, Option
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
@@ -241,6 +243,7 @@ def _detail(tx: Transaction, actor: Actor, device: Device, presence: Cell, tools
                     Fact(Words("Last seen"), moment(device.seen_at, "datetime", relative=True)),
                 ),
             ),
+            device_tpm(device, show_device_evidence(tx, device)),
             Section(
                 Words("Machine"),
                 intro=Words("What its agent says; claims, not proof."),
