@@ -174,10 +174,10 @@ def _page(
     facts: tuple[Fact, ...] = (),
     file_url: str = "",
 ) -> DetailPage:
-    sections = [Section(belief.headline, facts, text=belief.how)]
+    sections = [Section(belief.headline, facts, intro=belief.how)]
     if shown is not None:
         checked = (Fact(Words("Checked"), moment(shown.judged_at, "datetime")),) if shown.judged_at else ()
-        sections = [Section(belief.headline, (*facts, *checked), text=belief.how)]
+        sections = [Section(belief.headline, (*facts, *checked), intro=belief.how)]
         if shown.tpm is not None:
             intro = Words("As the computer sent it; the evidence was refused.") if shown.level is None else ""
             sections.append(Section(Words("The TPM"), tpm_facts(shown.tpm, shown.level), intro=intro))
