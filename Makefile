@@ -77,7 +77,7 @@ lint: setup ## ruff, shellcheck
 
 types: setup ## mypy, strict
 	@$(BIN)/mypy services/*/src agent/src deploy/local deploy/windows tests
-	@$(BIN)/mypy --platform win32 --follow-imports silent tests/windows/*.py agent/src/keystead_agent/system/*.py
+	@$(BIN)/mypy --platform win32 --follow-imports silent tests/windows/*.py tests/wine/desk.py agent/src/keystead_agent/system/*.py agent/src/keystead_agent/spawned.py
 
 imports: setup ## the import contracts between and inside distributions
 	@$(BIN)/lint-imports

@@ -28,6 +28,7 @@ PATH=$PATH:/usr/sbin:/sbin
 need redis-server command -v redis-server
 need nginx-light command -v nginx
 need swtpm command -v swtpm
+need swtpm-tools command -v swtpm_setup
 need openssl command -v openssl
 need xmlsec1 command -v xmlsec1
 need util-linux command -v prlimit
@@ -44,7 +45,7 @@ if [ "$what" != run ]; then
   need postgresql any_file '/usr/lib/postgresql/*/bin/postgres'
   need chromium command -v chromium
   need fonts-dejavu-core any_file '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf'
-  need swtpm-tools command -v swtpm_setup
+  need cabextract command -v cabextract
   need tpm2-tools command -v tpm2_createprimary
   need tpm2-openssl any_file '/usr/lib/*/ossl-modules/tpm2.so'
   need shellcheck command -v shellcheck

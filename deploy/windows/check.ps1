@@ -53,6 +53,10 @@ if (Test-Path $agent) {
     $memory = if ($service.ProcessId) { (Get-Process -Id $service.ProcessId).WorkingSet64 / 1MB }
     Section "figures" { "start {0:N2} s at best of 5; service {1:N0} MiB" -f ($times | Measure-Object -Minimum).Minimum, $memory }
     Section "doctor" { if ($Server) { & $agent doctor --server $Server } else { & $agent doctor } }
+    & $agent setup identity --computer 2>&1 | Out-String -Width 200 | Write-Output
+    Check "the TPM vouches for keys of the computer" ($LASTEXITCODE -eq 0)
+    Section "certificates of the endorsement key, by Windows" { Get-TpmEndorsementKeyInfo -HashAlgorithm Sha256 | Format-List }
+    Section "and in the registry" { Get-ChildItem "HKLM:\SYSTEM\CurrentControlSet\Services\TPM\WMI\Endorsement" -Recurse | Select-Object -ExpandProperty Name }
     Section "list" { & $agent list }
     Section "certutil -user -store My" { certutil -user -store My }
     Section "certutil -store My" { certutil -store My }

@@ -46,13 +46,14 @@ IN_SIGHT: dict[str, dict[str, str]] = {
         "persons": "who belongs to the organization is known; they are managed with client certificates only",
         "devices": "belong to the organization, whatever the certificate type",
         "registration-tokens": "belong to the organization, whatever the certificate type",
+        "endorsement-keys": "belong to the organization, whatever the certificate type",
         "administrators": "who has a role in the organization is known; their roles for other types are not shown",
         "tokens": "as their owners",
     },
 }
 """Role → kind of thing that is in its sight by design → why. All that it may not do to it is refused with 403."""
 THEIRS_TO_DO = {
-    (OTHER_TYPE, kind) for kind in ("departments", "devices", "registration-tokens")
+    (OTHER_TYPE, kind) for kind in ("departments", "devices", "endorsement-keys", "registration-tokens")
 }  # fmt: skip
 """What an administrator of the whole organization manages whatever their certificate types."""
 

@@ -65,6 +65,8 @@ def bodies(ours: Tenant) -> dict[str, Any]:
         "PATCH /identity-providers/{id}": profile_delegation(ours),
         "POST /tokens": {"name": "Any", "grants": [role]},
         "POST /registration-tokens": {"name": f"{OURS} more", "organization_id": ours.organization},
+        "POST /endorsement-keys": {"organization_id": ours.organization, "sha256": "e" * 64},
+        "PATCH /endorsement-keys/{id}": {"organization_id": ours.organization},
         "POST /requests/decisions": {"ids": [ours.ids["requests"]], "approve": True},
     }
 
@@ -144,6 +146,16 @@ def test_a_file_of_persons_names_no_other_organization(world: World, name: str) 
     answer = api("POST", "/persons/import", content=content.encode()).json()
     assert (answer["created"], answer["refused"]) == (0, 1)
     assert answer["mistakes"][0]["reason"] == "There is no such organization, or you may not add persons to it."
+
+
+@pytest.mark.parametrize("name", [THEIRS, "Nobody"])
+def test_a_file_of_known_tpms_names_no_other_organization(world: World, name: str) -> None:
+    api = officer(world.app, Grant(Role.RAO, world.ours.organization))
+    content = f"sha256,organization\n{'f' * 64},{name} Institute\n"
+    answer = api("POST", "/endorsement-keys/import", content=content.encode()).json()
+    assert (answer["created"], answer["refused"]) == (0, 1)
+    told = "There is no such organization, or you may not say which TPMs are its own."
+    assert answer["mistakes"][0]["reason"] == told
 
 
 def test_the_bodies_are_such_as_an_administrator_sends(world: World) -> None:

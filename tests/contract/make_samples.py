@@ -114,6 +114,7 @@ def samples() -> list[Message]:
         agent.RegistrationReply(device_id=ID, organization="Example"),
         agent.TokenRequest(assertion="a.b.c"),
         MAKE,
+        MAKE.model_copy(update={"supersedes": "5" * 64}),
         INSTALL,
         agent.Remove(reason="superseded"),
         agent.DeviceJob(
@@ -275,7 +276,8 @@ def samples() -> list[Message]:
             invited_by="Ada Lovelace",
             invitation=1,
         ),
-        people.AdministratorSignInsEnded(administrator_id=ID, ended_at=AT),
+        people.AdministratorSignInsEnded(administrator_id=ID, ended_at=AT, session=OTHER_ID),
+        people.AdministratorSeen(administrator_id=ID, session=OTHER_ID, seen_at=AT),
         people.AdministratorInvited(
             email="grace@example.org",
             name="Grace Hopper",
@@ -322,6 +324,7 @@ def samples() -> list[Message]:
             exp=1795435320,
             method=people.AdministratorMethod.PASSWORD,
             second_factor=True,
+            session=OTHER_ID,
         ),
         events.Envelope(
             message_id=ID,

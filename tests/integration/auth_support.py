@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
+from tests.support import http_client
 from tests.support.kept import Kept, become, fill, process_folder
 
 from keystead_auth.adapters import tables
@@ -199,11 +199,6 @@ def _new(chosen: AuthWebSettings) -> Auth:
 
 def client_of(app: Any, address: str = "192.0.2.1") -> httpx.Client:
     """An HTTP client of `app` that comes from `address`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Starlette's client prefers a successor of httpx that is not ours to choose
-        from starlette.testclient import TestClient
-
-    return TestClient(
-        app, base_url=ORIGIN, follow_redirects=False, headers={"accept": "text/html"}, client=(address, 50000),
-        raise_server_exceptions=False,
-    )  # fmt: skip
+    return http_client.client_of(
+        app, ORIGIN, headers={"accept": "text/html"}, client=(address, 50000), raise_server_exceptions=False
+    )

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from tests.support import page_audit
 from tests.support.console_frame import ConsoleSample, render
 from tests.support.console_samples import SAMPLES
-from tests.support.page_samples import STATIC
+from tests.support.page_sample_data import STATIC
 from tests.support.preview_pages import ARGUMENTS, CHROMIUM, served
 
 pytestmark = pytest.mark.browser

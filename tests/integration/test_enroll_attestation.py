@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import html
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from sqlalchemy import select
 from tests.integration.test_enroll_devices import Registered, signed_in
-from tests.support.administrators import Api, master
+from tests.support.administrators import Api, console, master, officer
 from tests.support.attesting_machine import AttestingMachine, roots_folder
 from tests.support.enroll_app import Agent, EnrollApp, enroll_app, problem_code
 from tests.support.software_tpm import SoftwareTpm
@@ -20,8 +23,13 @@ from tests.support.software_tpm import SoftwareTpm
 from keystead_contracts.agent import DeviceJob, MakeKeyAndCsr, Routes
 from keystead_contracts.attestation import CredentialChallenge
 from keystead_contracts.base import AssuranceLevel
+from keystead_enroll.adapters.attestation_tables import challenges, keys
+from keystead_enroll.adapters.store import CHALLENGES_KEPT
+from keystead_enroll.domain.administration import Grant, Role
 from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
 from keystead_enroll.domain.evidence_record import EvidenceRecord, judge_again
+from keystead_enroll.usecases.challenge_tpm import MOST_OPEN
+from keystead_enroll.usecases.register_device import CHALLENGE_LIFE
 from keystead_enroll.usecases.show_evidence import Mark, evidence_file, show_evidence
 from keystead_kit.secrets import new_id
 
@@ -292,7 +300,10 @@ def test_a_machine_with_a_new_device_key_waits_for_an_administrator(app: EnrollA
     assert (result["level"], result["reasons"][0]["code"]) == ("claimed", "device.same_machine")
     assert "registered here already, as laptop" in result["reasons"][0]["text"]
     assert device(app, again).same_as == machine.device_id
-    assert again.device_id not in app.browser("Proven").get("/request").text
+    browser = app.browser("Proven")
+    offered = browser.get(f"/request?profile={app.profile('Attested')}").text
+    assert (machine.device_id in offered, again.device_id in offered) == (True, False)
+    browser.mistakes(browser.request("Attested", target=again.device_id))
 
 
 def test_an_administrator_says_that_it_is_the_same_machine(app: EnrollApp) -> None:
@@ -328,9 +339,100 @@ def test_policy_may_say_so(database_url: str, redis_url: str) -> None:
 def test_a_device_that_was_removed_is_nobodys_earlier_self(app: EnrollApp) -> None:
     machine = AttestingMachine.made(app)
     machine.attest()
+    machine.register()
     assert master(app)("DELETE", f"/devices/{machine.device_id}").status_code == 204
+    with app.enroll.database.read() as session:
+        assert [session.execute(select(table)).all() for table in (challenges, keys)] == [[], []]
     again = AttestingMachine(app, machine.tpm, machine.certificates)
     assert again.attest()["level"] == "vendor"
+
+
+def twice(app: EnrollApp) -> tuple[AttestingMachine, AttestingMachine]:
+    """A machine, and the same one set up anew."""
+    machine = AttestingMachine.made(app)
+    machine.attest()
+    again = AttestingMachine(app, machine.tpm, machine.certificates)
+    again.attest()
+    return machine, again
+
+
+def test_a_machine_that_registers_twice_at_once_is_one(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    twins = [AttestingMachine(app, machine.tpm, machine.certificates) for _ in range(4)]
+    answers = [(twin, twin.answer(twin.register())) for twin in twins]
+    with ThreadPoolExecutor(len(twins)) as pool:
+        done = list(pool.map(lambda pair: pair[0].send(pair[1]), answers))
+    assert [answer.status_code for answer in done] == [200] * len(twins)
+    assert sorted(answer.json()["level"] for answer in done) == ["claimed"] * 3 + ["vendor"]
+    assert sum(device(app, twin).ek_sha256 is not None for twin in twins) == 1
+
+
+def test_an_answer_that_arrives_twice_at_once_has_one_result(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    answer = machine.answer(machine.register())
+    with ThreadPoolExecutor(4) as pool:
+        done = list(
+            pool.map(
+                lambda client: client.post(Routes.ATTESTATION, json=answer.model_dump(mode="json")),
+                [app.client() for _ in range(4)],
+            )
+        )
+    assert [each.json()["level"] for each in done] == ["vendor"] * 4
+
+
+def test_only_who_rules_the_organization_says_which_machine_is_which(app: EnrollApp) -> None:
+    machine, again = twice(app)
+    path = f"/devices/{again.device_id}/same-machine"
+    with app.enroll.transactions.read() as tx:
+        own = device(app, again).organization_id
+        department = tx.departments()[0].id
+    other = master(app).create("/organizations", {"name": "Elsewhere"})
+    outsider = officer(app, Grant(Role.RAO, other))
+    assert outsider("POST", path).status_code == 404
+    below = officer(app, Grant(Role.DRAO, own, department))
+    assert below("POST", path).status_code in (403, 404)
+    assert device(app, again).same_as == machine.device_id
+    assert officer(app, Grant(Role.RAO, own))("POST", path).status_code == 200
+    [entry] = [each for each in master(app).items("/audit") if each["action"] == "device.take_place"]
+    assert entry["details"]["earlier device"] == machine.device_id
+
+
+def test_of_two_that_wait_the_one_that_is_confirmed_last_stays(app: EnrollApp) -> None:
+    machine, second = twice(app)
+    third = AttestingMachine(app, machine.tpm, machine.certificates)
+    third.attest()
+    api = master(app)
+    for each in (second, third):
+        assert api("POST", f"/devices/{each.device_id}/same-machine").json()["assurance"] == "vendor"
+    assert [device(app, each) is None for each in (machine, second, third)] == [True, True, False]
+
+
+def test_the_console_asks_whether_it_is_the_same_computer(app: EnrollApp) -> None:
+    machine, again = twice(app)
+    visit = console(app)
+    page = visit.get(f"/devices/{again.device_id}").text
+    assert "Its TPM is that of a computer that is registered already." in html.unescape(page)
+    asked = visit.get(f"/devices/{again.device_id}/same-machine").text
+    assert "Is laptop the same computer, set up anew?" in asked
+    done = visit.follow(visit.send(f"/devices/{again.device_id}/same-machine")).text
+    assert "Genuine TPM, proven" in done
+    assert device(app, machine) is None
+
+
+def test_challenges_that_are_over_are_forgotten(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    machine.register()
+    app.clock.shift += CHALLENGE_LIFE + CHALLENGES_KEPT
+    app.enroll.transactions.prune(app.clock.now())
+    with app.enroll.database.read() as session:
+        assert session.execute(select(challenges)).all() == []
+
+
+def test_a_device_has_some_challenges_and_no_more(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    asked = [machine.register() for _ in range(MOST_OPEN + 1)]
+    assert machine.send(machine.answer(asked[0])).status_code == 422
+    assert machine.send(machine.answer(asked[1])).json()["level"] == "vendor"
 
 
 # What is told of it

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from alembic import command
 from sqlalchemy import text
 from tests.support.enroll_app import ADA, BOB, Browser, EnrollApp, enroll_app, migrate, problem_code, settings, started
 
 from keystead_enroll.bootstrap import build
 from keystead_enroll.domain.orders import OrderState
+from keystead_kit.migrations import Migrations
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_one_key_for_several_orders_at_once_serves_one(app: EnrollApp) -> None:
 def test_orders_that_shared_a_key_before_the_rule_are_migrated(database_url: str, redis_url: str) -> None:
     with enroll_app(database_url, redis_url) as app:
         orders = [app.browser().order(), app.browser(email=BOB).order()]
-        migrate(app, command.downgrade, "0001")
+        migrate(app, Migrations.downgrade, "0001")
         with app.enroll.database.write() as session:
             session.execute(text("UPDATE orders SET spki_sha256 = 'same'"))
     enroll = build(settings(database_url, redis_url))

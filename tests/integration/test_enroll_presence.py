@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
-from alembic import command
 from anyio import CapacityLimiter
 from sqlalchemy import select, text
 from tests.integration.test_enroll_devices import Registered, register, signed_in
@@ -20,6 +19,7 @@ from keystead_contracts.agent import Failed, FailureCode, KeyProvider, MakeKeyAn
 from keystead_enroll.adapters import tables
 from keystead_enroll.usecases.note_presence import note_presence
 from keystead_enroll.web.presence import DevicePresence
+from keystead_kit.migrations import Migrations
 
 
 @pytest.fixture
@@ -225,8 +225,8 @@ def test_no_link_takes_the_place_of_a_device_that_has_begun(app: EnrollApp) -> N
 def test_migrating_there_and_back_keeps_the_jobs_and_their_numbering(app: EnrollApp) -> None:
     browser = app.browser()
     first = browser.order()
-    migrate(app, command.downgrade, "0002")
-    migrate(app, command.upgrade, "head")
+    migrate(app, Migrations.downgrade, "0002")
+    migrate(app, Migrations.upgrade, "head")
     assert app.enroll.migrations().drift() == []
     second = browser.order()
     with app.enroll.database.read() as session:

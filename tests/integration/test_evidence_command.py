@@ -18,7 +18,7 @@ from tests.support.tpm_maker import NOW, Authority
 from keystead_contracts.base import AssuranceLevel
 from keystead_enroll.cli import main
 from keystead_enroll.domain.endorsement import EndorsementPolicy
-from keystead_enroll.domain.evidence_record import EvidenceRecord, judge_record
+from keystead_enroll.domain.evidence_record import EvidenceRecord, judge_again, judge_record
 
 Verify = Callable[..., Result]
 GOOD = evidence_sample()
@@ -88,6 +88,12 @@ def test_evidence_that_was_changed_is_refused(verify: Verify, what: str) -> None
     done = verify(FORGED[what]())
     assert done.exit_code == 3, done.output
     assert "error: " in done.stderr
+
+
+def test_an_attestation_key_whose_tpm_did_not_answer_vouches_for_nothing() -> None:
+    judged = judge_again(changed(activation=None)).record
+    assert [finding.code for finding in judged.failures] == ["key.signer_known.failed"]
+    assert judged.level is None
 
 
 def test_a_certificate_for_another_key_is_told(verify: Verify) -> None:

@@ -125,6 +125,51 @@ def test_things_of_one_name_are_told_apart_by_their_organizations(keystead: Keys
     assert told(keystead("registration-token", "show", "Lab", "--json"))["organization"] == "South"
 
 
+def test_forms_of_one_name_are_told_apart(keystead: Keystead) -> None:
+    for organization in ("East", "West"):
+        assert keystead("organization", "create", "--name", organization).exit_code == 0
+        made = keystead(
+            "form", "create", "--name", "Cards", "--organization", organization, "--certificate-type", "client",
+            "--method", "email",
+        )  # fmt: skip
+        assert made.exit_code == 0, made.output
+    unclear = keystead("form", "show", "Cards")
+    assert (unclear.exit_code, "of “East”" in unclear.stderr, "--organization" in unclear.stderr) == (3, True, True)
+    found = told(keystead("form", "show", "Cards", "--organization", "West", "--json"))
+    unchanged = keystead("form", "change", "Cards", "--help-text", "Ask us.")
+    assert (unchanged.exit_code, "Give the id" in unchanged.stderr) == (3, True), "its --organization is a field"
+    account = ("--name", "Cards", "--profile", "Person", "--authorization", "none")
+    made = keystead("account", "create", "--form", "Cards", "--organization", "West", *account)
+    assert made.exit_code == 0, made.output
+    assert told(keystead("account", "show", "Cards", "--json"))["form_id"] == found["id"]
+
+
+def test_a_form_is_tried_for_somebody(keystead: Keystead) -> None:
+    tried = keystead("form", "try", "Staff", "--email", ADA, "--name", "Ada Lovelace")
+    assert tried.exit_code == 0, tried.output
+    assert "account “Staff” of Example Hospital, Radiology: open" in tried.output
+    assert "CN=Ada Lovelace" in tried.output
+    trial = told(keystead("form", "try", "Staff", "--email", ADA, "--json"))
+    assert (trial["refused"], trial["licence_version"]) == (None, "2026-11")
+
+
+def test_a_trial_that_comes_to_nothing_exits_with_1(keystead: Keystead) -> None:
+    stranger = keystead("form", "try", "Staff", "--email", "eve@evil.example", "--json")
+    assert (stranger.exit_code, bool(json.loads(stranger.stdout)["refused"])) == (1, True)
+    servers = ("form", "try", "Servers", "--email", ADA, "--dns-name")
+    assert keystead(*servers, "www.example.org").exit_code == 0
+    foreign = keystead(*servers, "www.evil.example")
+    assert (foreign.exit_code, "refused  dns names" in foreign.output) == (1, True)
+
+
+def test_a_trial_that_cannot_be_made_says_why(keystead: Keystead) -> None:
+    unknown = keystead("form", "try", "Nowhere", "--email", ADA)
+    assert (unknown.exit_code, "keystead form list" in unknown.stderr) == (3, True)
+    otherwise = keystead("form", "try", "Staff", "--email", ADA, "--method", "idp", "--attribute", "groups=staff")
+    assert (otherwise.exit_code, "method:" in otherwise.stderr) == (2, True)
+    assert keystead("form", "try", "Staff", "--email", ADA, "--attribute", "groups").exit_code == 2
+
+
 def test_roles_are_given_in_words(keystead: Keystead) -> None:
     made = keystead(
         "administrator", "create", "--email", "rao@example.org", "--name", "Rao", "--method", "password",
@@ -182,6 +227,19 @@ def test_persons_come_from_a_file(keystead: Keystead, tmp_path: Path) -> None:
     assert (checked.exit_code, "line 3" in checked.stderr) == (1, True)
     assert keystead("person", "import", str(file)).exit_code == 1
     assert told(keystead("person", "show", "ada@example.org", "--json"))["name"] == "Ada"
+
+
+def test_known_tpms_come_from_a_file_and_are_called_by_their_fingerprints(keystead: Keystead, tmp_path: Path) -> None:
+    file, fingerprint = tmp_path / "tpms.csv", "a1" * 32
+    file.write_text(f"sha256,organization,ruling\n{fingerprint},,deny\nnothing,,\n")
+    checked = keystead("known-tpm", "import", str(file), "--check")
+    assert (checked.exit_code, "line 3" in checked.stderr) == (1, True)
+    assert keystead("known-tpm", "import", str(file)).exit_code == 1
+    assert told(keystead("known-tpm", "show", fingerprint, "--json"))["ruling"] == "deny"
+    assert keystead("known-tpm", "change", fingerprint, "--ruling", "allow").exit_code == 0
+    assert fingerprint in keystead("known-tpm", "export").output
+    assert keystead("known-tpm", "create", "--sha256", "b2" * 32, "--organization", "Example Hospital").exit_code == 0
+    assert keystead("known-tpm", "delete", fingerprint, "--yes").exit_code == 0
 
 
 def test_without_a_server_it_says_how_to_name_one(keystead: Keystead) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from tests.support.page_samples import CERTIFICATE, LINK, PROGRESS, STATIC, Sample, order_pages, render
+from tests.support.page_sample_data import CERTIFICATE, LINK, PROGRESS, STATIC, Sample, render
+from tests.support.page_samples import order_pages
 
 from keystead_kit.edge import CSP
 

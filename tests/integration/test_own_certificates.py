@@ -100,7 +100,7 @@ def test_renewing_begins_with_what_was_asked_for(app: EnrollApp) -> None:
     renew = f"/request?renew={made}"
     assert renew in html.unescape(browser.get(f"/certificates/{made}").text)
     page = browser.get(renew).text
-    assert "Renew a certificate</h1>" in page and "That one stays as it is." in page
+    assert "Renew a certificate</h1>" in page and "the agent there removes that one, with its key" in page
     assert re.search(r"<textarea[^>]*>\s*a\.example\.org\nb\.example\.org</textarea>", page)
     again = browser.mistakes(browser.request("Server", dns_names="", renew=made))
     assert "Renew a certificate</h1>" in again

@@ -168,8 +168,10 @@ class AgentServer:
         recipient: str | None = None,
         allow_software_key: bool = False,
         certificate_type: CertificateType = CertificateType.CLIENT,
+        renews: Order | None = None,
     ) -> tuple[Order, str]:
-        """An order that waits for an agent, and its link; for device `recipient` the link is empty."""
+        """An order that waits for an agent, and its link; for device `recipient` the link is empty. The certificate of
+        the order that it `renews` is the one whose place its own takes."""
         link = ""
         if recipient is None:
             claim = secrets.token_urlsafe(24)
@@ -185,6 +187,7 @@ class AgentServer:
             subject="CN=alice",
             certificate_type=certificate_type,
             allow_software_key=allow_software_key,
+            supersedes=renews.certificates[-1].fingerprint(hashes.SHA256()).hex() if renews else "",
         )
         self.add_job(order, wish)
         return order, link

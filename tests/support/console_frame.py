@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tests.support.page_samples import ENROLL
+from tests.support.page_sample_data import ENROLL
 
 from keystead_enroll.web.console.form_widgets import (
     ConfirmPage,

@@ -12,8 +12,6 @@ from typing import Any
 
 import httpx
 import uvicorn
-from alembic import command
-from alembic.config import Config
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import inspect, select
@@ -43,19 +41,21 @@ from tests.support.enroll_setup import (
     files,
     settings,
 )
+from tests.support.http_client import client_of
 from tests.support.kept import Kept, become, fill
 from tests.support.servers import free_port, wait_until
 
 from keystead_contracts.identity import IdentityClaims
 from keystead_enroll.adapters import tables
 from keystead_enroll.adapters.builtin_ca import BuiltinCa
-from keystead_enroll.bootstrap import MIGRATIONS, Enroll, build
+from keystead_enroll.bootstrap import Enroll, build
 from keystead_enroll.domain.declaration import Declaration
 from keystead_enroll.domain.orders import Order
 from keystead_enroll.settings import EnrollSettings
 from keystead_enroll.usecases.apply.work import Applied
 from keystead_enroll.usecases.apply_declaration import apply_declaration
 from keystead_enroll.web.app import create_app
+from keystead_kit.migrations import Migrations
 from keystead_kit.secrets import TokenSigner
 
 __all__ = [
@@ -130,7 +130,7 @@ class EnrollApp:
 
     def client(self) -> TestClient:
         """A fresh HTTP client without cookies that follows nothing by itself."""
-        return TestClient(self.web, base_url=self.origin, follow_redirects=False)
+        return client_of(self.web, self.origin)
 
     def identity(self, form: str = "Staff", email: str = ADA, **changes: Any) -> str:
         """What auth says of a person who signed in for `form`."""
@@ -240,12 +240,9 @@ def http(app: EnrollApp) -> httpx.Client:
     return httpx.Client(base_url=app.origin, timeout=30)
 
 
-def migrate(app: EnrollApp, step: Callable[[Config, str], None], revision: str) -> None:
+def migrate(app: EnrollApp, step: Callable[[Migrations, str], None], revision: str) -> None:
     """Takes the schema of the tests' database, made from the models, up or down to `revision`."""
-    with app.enroll.database.engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes.update(connection=connection, target_metadata=tables.metadata)
-        if "alembic_version" not in inspect(connection).get_table_names():
-            command.stamp(config, "head")
-        step(config, revision)
+    migrations = app.enroll.migrations()
+    if "alembic_version" not in inspect(app.enroll.database.engine).get_table_names():
+        migrations.stamp()
+    step(migrations, revision)

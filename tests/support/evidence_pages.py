@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.support.console_frame import ID, ConsoleSample, frame
 from tests.support.evidence_samples import evidence_sample
-from tests.support.page_samples import ENROLL, SIGNED_IN, TRACE, Sample
+from tests.support.page_sample_data import ENROLL, SIGNED_IN, TRACE, Sample
 
 from keystead_contracts.agent import SoftwareEvidence, TpmEvidence
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm

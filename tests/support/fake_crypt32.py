@@ -99,6 +99,14 @@ class FakeCrypt32:
         self.content(location, name).append(element)
         return element
 
+    def handed_over(self, certificates: list[bytes]) -> int:
+        """The HCERTSTORE of a store in memory, as another DLL gives one away."""
+        self._next_store += 8
+        place = (0, f"memory {self._next_store}")
+        self.places[place] = [Element(encoded) for encoded in certificates]
+        self._stores[self._next_store] = (place, True)
+        return self._next_store
+
     def open_handles(self) -> int:
         """The stores and contexts that were not given back."""
         return len(self._stores) + len(self._contexts)

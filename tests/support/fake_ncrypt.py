@@ -1,8 +1,9 @@
 """ncrypt.dll as a TPM's computer has it, over keys of `cryptography`: every octet in and out is laid out as the headers
 say, keys stay in a folder from process to process, and any call can be told to fail.
 
-The layouts are those of bcrypt.h; the platform key blob's is that of public tools that read it. What this fake says
-about a TPM is a statement of what the agent expects, not of what was seen on one.
+The layouts are those of bcrypt.h; claims are those of [MS-WCCE] section 2.2.2.5, the platform key blob's is that of
+public tools that read it. What this fake says about a TPM is a statement of what the agent expects, not of what was
+seen on one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
+from tests.support import software_tpm as tpm
 
 from keystead_agent.keystore import _ncrypt as n
 
@@ -47,6 +49,9 @@ class _Object:
     flags: int = 0
     key: PrivateKey | None = None
     properties: dict[str, bytes] = field(default_factory=dict)
+    binding: bytes = b""
+    """What only the handle that made an identity knows."""
+    secret: bytes = b""
 
 
 class FakeNcrypt:
@@ -55,10 +60,18 @@ class FakeNcrypt:
     `vulnerability` (ROCA), `platform_type`, `exportable` (a provider that ignores the policy), `makes` (a provider that
     makes the key it likes), `failing`: the status
     with which a call answers, by the call's name, each may be a function of the call's arguments; and `before`, which
-    is told of each call."""
+    is told of each call. Of its TPM: the `endorsement` key, `stores` (the HCERTSTOREs of properties), whether the
+    provider can be told an identity's hash (`tells_hash`), whether the account is an `administrator`, whether claims
+    have a TPMT_SIGNATURE (`whole_signatures`) or the bare number, and `claims`, which may change one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.endorsement = tpm.ek(tpm.rsa_key(which=1))
+        self.stores: dict[str, Callable[[], int]] = {}
+        self.tells_hash = True
+        self.administrator = True
+        self.whole_signatures = False
+        self.claims: Callable[[bytes], bytes] = lambda claim: claim
         self.impl_type: int | None = HARDWARE
         self.rsa_lengths: tuple[int, int, int] | None = (1024, 2048, 1024)
         self.refused_lengths: dict[int, int] = {}
@@ -136,9 +149,15 @@ class FakeNcrypt:
             raise n.NcryptError("NCryptGetProperty", n.NOT_SUPPORTED)
         return value
 
-    def set_property(self, handle: int, name: str, value: bytes) -> None:
+    def set_property(self, handle: int, name: str, value: bytes, flags: int = 0) -> None:
         self._enter("set_property", name, value)
         item = self._object(handle)
+        assert flags == (n.DACL_SECURITY_INFORMATION if name == n.SECURITY_DESCRIPTOR else 0)
+        if name == n.PCP_ID_ACTIVATION and item.key is not None:
+            item.secret = self._opened(item, value)
+            return
+        if name in (n.PCP_RSA_SCHEME, n.PCP_RSA_SCHEME_HASH) and not self.tells_hash:
+            raise n.NcryptError("NCryptSetProperty", n.NOT_SUPPORTED)
         if item.key is not None:
             raise n.NcryptError("NCryptSetProperty", n.NOT_SUPPORTED)
         if name == n.LENGTH and not self._has_length(int.from_bytes(value, "little"), item.provider):
@@ -158,6 +177,8 @@ class FakeNcrypt:
         else:
             item.key = ec.generate_private_key(CURVES[item.algorithm])
         item.key = self.makes or item.key
+        if is_identity(item.properties):
+            item.binding = self._binding(item)
         self._keep(item)
         self._enter("finalized")
 
@@ -172,7 +193,7 @@ class FakeNcrypt:
         if blob_type == n.ECC_PUBLIC_BLOB and isinstance(public, ec.EllipticCurvePublicKey):
             return ec_public_blob(public, generic=self.generic_curves)
         if blob_type == n.OPAQUE_KEY_BLOB and item.provider == n.PLATFORM_PROVIDER:
-            return opaque_blob(public)
+            return opaque_blob(public, area=self._tpm_object(item).public)
         raise n.NcryptError("NCryptExportKey", n.NOT_SUPPORTED)
 
     def sign_hash(self, key: int, digest: bytes, pkcs1_hash: str | None) -> bytes:
@@ -187,6 +208,18 @@ class FakeNcrypt:
         size = item.key.key_size // 8
         r, s = decode_dss_signature(item.key.sign(digest, ec.ECDSA(Prehashed(BY_SIZE[len(digest)]))))
         return r.to_bytes(size) + s.to_bytes(size)
+
+    def create_claim(self, subject: int, authority: int, nonce: bytes) -> bytes:
+        self._enter("create_claim", len(nonce))
+        item, signer = self._object(subject), self._object(authority)
+        if item.key is None or signer.key is None or not is_identity(signer.properties):
+            raise n.NcryptError("NCryptCreateClaim", 0x8029040F)
+        certified, by = self._tpm_object(item), self._tpm_object(signer)
+        statement = tpm.Statement(tpm.CERTIFY, certified.name, certified.name, nonce).octets
+        signature = tpm.signature(by.key, statement, by.scheme_hash)
+        if not self.whole_signatures:
+            signature = signature[6:]
+        return self.claims(claim(statement, signature, opaque_blob(item.key.public_key(), area=certified.public)))
 
     def delete_key(self, key: int) -> None:
         self._enter("delete_key")
@@ -235,6 +268,14 @@ class FakeNcrypt:
             return None if impl_type is None else _dword(impl_type)
         if item.provider != n.PLATFORM_PROVIDER:
             return None
+        if name == n.PCP_EK_PUBLIC:
+            public = self.endorsement.key.public_key()
+            assert isinstance(public, rsa.RSAPublicKey)
+            return rsa_public_blob(public)
+        if name in self.stores:
+            if not self.administrator:
+                raise n.NcryptError("NCryptGetProperty", n.PERM)
+            return struct.pack("<Q", self.stores[name]())
         if name == n.PCP_PLATFORM_TYPE and self.platform_type is not None:
             return self.platform_type.encode("utf-16-le") + b"\0\0"
         if self.vulnerability is not None and name in self.vulnerability:
@@ -248,7 +289,36 @@ class FakeNcrypt:
             return struct.pack("<4I", *self.rsa_lengths, 2048)
         if name == n.ECC_CURVE_NAME and isinstance(item.key, ec.EllipticCurvePrivateKey):
             return CURVE_NAMES[item.key.key_size].encode("utf-16-le") + b"\0\0"
+        if name == n.PCP_ID_BINDING:
+            return item.binding or None
+        if name == n.PCP_ID_ACTIVATION:
+            return item.secret or None
+        if name == n.PCP_KEY_USAGE_POLICY and item.key is not None:
+            return _dword(0x10000 | (n.PCP_IDENTITY_KEY if is_identity(item.properties) else 1))
         return item.properties.get(name)
+
+    def _tpm_object(self, item: _Object) -> tpm.Object:
+        """What the TPM holds of a key."""
+        assert item.key is not None
+        if not is_identity(item.properties):
+            return tpm.Object(item.key, ATTRIBUTES)
+        told = item.properties.get(n.PCP_RSA_SCHEME_HASH)
+        return tpm.ak(item.key, scheme_hash=int.from_bytes(told, "little") if told else tpm.SHA1)
+
+    def _binding(self, item: _Object) -> bytes:
+        identity = tpm.SoftwareTpm(self.endorsement, self._tpm_object(item))
+        return identity.attestation.public + b"".join(identity.creation())
+
+    def _opened(self, item: _Object, blob: bytes) -> bytes:
+        """TPM2_ActivateCredential."""
+        if not self.administrator:
+            raise n.NcryptError("NCryptSetProperty", 0x80280400)  # TPM_E_COMMAND_BLOCKED
+        end = 2 + int.from_bytes(blob[:2])
+        chip = tpm.SoftwareTpm(self.endorsement, self._tpm_object(item))
+        try:
+            return chip.activate(blob[:end], blob[end:])
+        except ValueError:
+            raise n.NcryptError("NCryptSetProperty", 0x8028009F) from None  # TPM_20_E_INTEGRITY
 
     def _path(self, provider: str, flags: int, name: str) -> Path:
         scope = "machine" if flags & n.MACHINE_KEY_FLAG else "user"
@@ -284,9 +354,28 @@ def ec_public_blob(key: ec.EllipticCurvePublicKey, *, generic: bool = False) -> 
     return struct.pack("<4sI", magic, size) + numbers.x.to_bytes(size) + numbers.y.to_bytes(size)
 
 
-def opaque_blob(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, *, kind: int = 2) -> bytes:
+def is_identity(properties: dict[str, bytes]) -> bool:
+    """Whether a key was made to sign only what the TPM says."""
+    return properties.get(n.PCP_KEY_USAGE_POLICY) == _dword(n.PCP_IDENTITY_KEY)
+
+
+def claim(attest: bytes, signature: bytes, key_blob: bytes, *, id_binding: bytes = b"", aik: bytes = b"") -> bytes:
+    """KeyAttestationStatement."""
+    sizes = len(attest), len(signature), len(key_blob)
+    body = struct.pack("<4s5I", b"KADS", 2, 24, *sizes) + attest + signature + key_blob
+    head = struct.pack("<4s6I", b"KAST", 1, 2, 28, len(id_binding), len(body), len(aik))
+    return head + id_binding + body + aik
+
+
+def serialized_certificate(der: bytes, *, others: tuple[tuple[int, bytes], ...] = ((3, bytes(20)),)) -> bytes:
+    """What the registry keeps of a certificate in a store: `others` are properties that come before it."""
+    records = (*others, (32, der))
+    return b"".join(struct.pack("<3I", number, 1, len(value)) + value for number, value in records)
+
+
+def opaque_blob(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, *, kind: int = 2, area: bytes = b"") -> bytes:
     """The platform provider's blob of a key: a header of 13 DWORDs and a WORD, TPM2B_PUBLIC, TPM2B_PRIVATE."""
-    public, private = tpm2b_public(key), _tpm2b(b"wrapped by the TPM")
+    public, private = area or tpm2b_public(key), _tpm2b(b"wrapped by the TPM")
     header = struct.pack("<4s12IH", b"PCPM", 54, kind, 0, len(public), len(private), 0, 0, 0, 0, 0, 0, 0, 0xB)
     return header + public + private
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.support.page_samples import NOW, ROOT
+from tests.support.page_sample_data import NOW, ROOT
 
 from keystead_contracts.base import AssuranceLevel, CertificateType
 from keystead_contracts.events import (

@@ -23,7 +23,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.support.letter_samples import FACTS, render_letter
-from tests.support.page_samples import STATIC, Sample, pages, render
+from tests.support.page_sample_data import STATIC, Sample, render
+from tests.support.page_samples import pages
 
 from keystead_kit.edge import CSP
 from keystead_kit.i18n import language, speaking

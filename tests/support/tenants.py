@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import select, update
@@ -113,6 +114,11 @@ def tenant(app: EnrollApp, name: str) -> Tenant:
         {"name": f"{name} sign-in", "kind": "saml", "metadata_url": f"https://idp.{domain}/metadata",
          "organization_ids": [organization]},
     )  # fmt: skip
+    known = api.create(
+        "/endorsement-keys",
+        {"organization_id": organization, "sha256": sha256(name.encode()).hexdigest(), "label": f"{name} laptop",
+         "serial_number": f"{name}-0001", "model": f"{name} model"},
+    )  # fmt: skip
     for form, which in zip(forms, ("issuing", "approving"), strict=True):
         app.uris[f"{name} {which}"] = api("GET", f"/forms/{form}").json()["uri_extension"]
     request = app.browser(f"{name} approving", email).order(f"{name} person")
@@ -129,6 +135,7 @@ def tenant(app: EnrollApp, name: str) -> Tenant:
         "organizations": organization, "departments": department, "profiles": profile, "forms": forms[0],
         "accounts": accounts[0], "persons": person, "administrators": who, "tokens": token_of(app, who),
         "registration-tokens": registration["id"], "devices": device.id, "identity-providers": provider,
+        "endorsement-keys": known,
         "requests": request, "certificates": certificate, "audit": str(line),
     }  # fmt: skip
     told: dict[str, tuple[str, ...]] = {kind: (value,) for kind, value in ids.items() if kind != "audit"}

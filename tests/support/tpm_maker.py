@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID, ObjectIdentifier
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID, ObjectIdentifier
 from tests.support.software_tpm import SigningKey, rsa_key
 
 from keystead_enroll.domain import lenient_der
@@ -21,15 +21,17 @@ NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 YEAR = timedelta(days=365)
 EK_PURPOSE = ObjectIdentifier("2.23.133.8.1")
 SERVER_PURPOSE = ObjectIdentifier("1.3.6.1.5.5.7.3.1")
+Extension = tuple[x509.ExtensionType, bool]
+"""An extension, and whether it is critical."""
 _SHA256_RSA, _SHA1_RSA = (bytes.fromhex("06092a864886f70d0101" + last) for last in ("0b", "05"))
 
 
-def authority_extensions(length: int | None = None, is_authority: bool = True) -> list[tuple[x509.ExtensionType, bool]]:
+def authority_extensions(length: int | None = None, is_authority: bool = True) -> list[Extension]:
     """Those of a CA certificate."""
-    return [(x509.BasicConstraints(is_authority, length), True), (_usage("key_cert_sign"), True)]
+    return [(x509.BasicConstraints(is_authority, length), True), (_usage("key_cert_sign", "crl_sign"), True)]
 
 
-def ek_extensions(usage: str = "key_agreement", *, names: int = 3) -> list[tuple[x509.ExtensionType, bool]]:
+def ek_extensions(usage: str = "key_agreement", *, names: int = 3) -> list[Extension]:
     """Those of an endorsement certificate; `names` of manufacturer, model and version."""
     values = ("id:4B455953", "Keystead", "id:00010002")
     attributes = [
@@ -44,23 +46,21 @@ def ek_extensions(usage: str = "key_agreement", *, names: int = 3) -> list[tuple
     ]
 
 
-def replaced(
-    extensions: list[tuple[x509.ExtensionType, bool]], *new: tuple[x509.ExtensionType, bool]
-) -> list[tuple[x509.ExtensionType, bool]]:
+def replaced(extensions: list[Extension], *new: Extension) -> list[Extension]:
     """`extensions`, with `new` in the place of those of the same kind."""
     kinds = {type(extension) for extension, _ in new}
     return [pair for pair in extensions if type(pair[0]) not in kinds] + list(new)
 
 
-def _usage(wanted: str) -> x509.KeyUsage:
+def _usage(*wanted: str) -> x509.KeyUsage:
     every = (
         "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
         "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
     )  # fmt: skip
-    return x509.KeyUsage(**{name: name == wanted for name in every})
+    return x509.KeyUsage(**{name: name in wanted for name in every})
 
 
-def key_usage(wanted: str) -> tuple[x509.ExtensionType, bool]:
+def key_usage(wanted: str) -> Extension:
     """A key usage of one."""
     return _usage(wanted), True
 
@@ -79,9 +79,7 @@ class Authority:
         key = rsa_key(2048, which)
         return cls(name, key, _issue(name, name, key, key, authority_extensions(), **changes))
 
-    def authority(
-        self, extensions: Sequence[tuple[x509.ExtensionType, bool]] | None = None, **changes: timedelta
-    ) -> Authority:
+    def authority(self, extensions: Sequence[Extension] | None = None, **changes: timedelta) -> Authority:
         """One under it."""
         key = rsa_key(2048, 91)
         made = _issue("Chips CA", self.name, key, self.key, extensions or authority_extensions(0), **changes)
@@ -90,12 +88,23 @@ class Authority:
     def certify(
         self,
         key: SigningKey,
-        extensions: Sequence[tuple[x509.ExtensionType, bool]] | None = None,
+        extensions: Sequence[Extension] | None = None,
         **changes: timedelta,
     ) -> bytes:
         """An endorsement certificate in DER."""
         usage = "key_encipherment" if isinstance(key, rsa.RSAPrivateKey) else "key_agreement"
         return _issue("", self.name, key, self.key, extensions or ek_extensions(usage), **changes)
+
+    def revoked(self, *serials: int, extension: x509.ExtensionType | None = None) -> bytes:
+        """A revocation list in DER; `extension`: something critical in it."""
+        builder = x509.CertificateRevocationListBuilder().issuer_name(_name(self.name))
+        builder = builder.last_update(NOW - YEAR / 12).next_update(NOW + YEAR / 12)
+        for serial in serials:
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - YEAR / 12).build()
+            builder = builder.add_revoked_certificate(entry)
+        if extension is not None:
+            builder = builder.add_extension(extension, critical=True)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
     def resigned(self, der: bytes, change: Callable[[bytes], bytes]) -> bytes:
         """`der` with its to-be-signed part changed, signed again."""
@@ -111,9 +120,22 @@ class Authority:
         return _sequence(tbs + algorithm.raw.replace(_SHA256_RSA, _SHA1_RSA) + _bits(signature))
 
 
-def subordinate(issuer: Authority, name: str, key: rsa.RSAPrivateKey) -> bytes:
-    """The certificate of an authority under `issuer`."""
-    return _issue(name, issuer.name, key, issuer.key, authority_extensions(0))
+def names_of_places(issuer: str = "", revocations: str = "") -> list[Extension]:
+    """Where a certificate's issuer and its revocation list are to be had."""
+    found: list[Extension] = []
+    if issuer:
+        place = x509.UniformResourceIdentifier(issuer)
+        access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, place)
+        found.append((x509.AuthorityInformationAccess([access]), False))
+    if revocations:
+        point = x509.DistributionPoint([x509.UniformResourceIdentifier(revocations)], None, None, None)
+        found.append((x509.CRLDistributionPoints([point]), False))
+    return found
+
+
+def subordinate(issuer: Authority, name: str, key: rsa.RSAPrivateKey, *more: Extension) -> bytes:
+    """The certificate of an authority under `issuer`, with `more` extensions."""
+    return _issue(name, issuer.name, key, issuer.key, [*authority_extensions(0), *more])
 
 
 def _issue(
@@ -121,7 +143,7 @@ def _issue(
     issuer: str,
     key: SigningKey,
     issuer_key: rsa.RSAPrivateKey,
-    extensions: Sequence[tuple[x509.ExtensionType, bool]],
+    extensions: Sequence[Extension],
     *,
     since: timedelta = -YEAR,
     until: timedelta = YEAR,

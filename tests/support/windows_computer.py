@@ -16,11 +16,14 @@ from tests.unit.agent.samples import NOW, SERVER, job, wish
 
 from keystead_agent.certstore._crypt32 import Crypt32
 from keystead_agent.certstore.cng_keys import NcryptKeys
+from keystead_agent.certstore.endorsement import WindowsEndorsementCertificates
 from keystead_agent.certstore.made import MadeEntries
 from keystead_agent.certstore.pem import CertificateStore, InstalledCertificate
 from keystead_agent.certstore.windows import WindowsStores
-from keystead_agent.journal import Journal
+from keystead_agent.journal import JobEntry, Journal
 from keystead_agent.keystore import KeyStores
+from keystead_agent.keystore.pcp import EndorsementCertificates
+from keystead_agent.keystore.served import IdentityService
 from keystead_agent.machine import Machine
 from keystead_agent.settings import Settings
 from keystead_contracts.agent import CsrReady, DeviceJob, Install, Installed, Remove, ReportBody
@@ -31,10 +34,21 @@ PROBE = b"probe"
 
 class WindowsComputer:
     """Jobs are done as the worker has them done. `restart` is what a crash or a new process leaves: files, Windows's
-    keys, Windows's stores."""
+    keys, Windows's stores. `service` is the agent's, for the process of a person; `registry` what Windows keeps of the
+    certificates of the TPM's endorsement key."""
 
-    def __init__(self, folder: Path, *, machine_keys: bool = False, **settings: object) -> None:
-        self.ncrypt = FakeNcrypt(folder / "windows")
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        machine_keys: bool = False,
+        ncrypt: FakeNcrypt | None = None,
+        service: IdentityService | None = None,
+        **settings: object,
+    ) -> None:
+        self.ncrypt = ncrypt or FakeNcrypt(folder / "windows")
+        self.service = service
+        self.registry: list[bytes] = []
         self.crypt32 = FakeCrypt32(self.ncrypt)
         self.ca = Ca()
         self.settings = Settings.model_validate({"state_dir": folder / "state", **settings})
@@ -54,11 +68,25 @@ class WindowsComputer:
         )
         self.machine = Machine(
             settings=self.settings,
-            keys=KeyStores(self.settings, machine_keys=self.machine_keys, platform="win32", ncrypt=lambda: self.ncrypt),
+            keys=KeyStores(
+                self.settings,
+                machine_keys=self.machine_keys,
+                platform="win32",
+                ncrypt=lambda: self.ncrypt,
+                certificates=self._certificates,
+                service=self._the_service,
+            ),
             store=CertificateStore(self.settings.state_dir, stores),
             journal=Journal(self.settings.state_dir, lambda: NOW),
             now=lambda: NOW,
         )
+
+    def _certificates(self) -> EndorsementCertificates:
+        return WindowsEndorsementCertificates(lambda: Crypt32(self.crypt32), lambda: iter(self.registry))
+
+    def _the_service(self) -> IdentityService:
+        assert self.service is not None, "no service was expected to be asked"
+        return self.service
 
     def recover(self) -> None:
         """What every command that writes does first."""
@@ -66,8 +94,11 @@ class WindowsComputer:
 
     def perform(self, payload: Install | Remove | object, order_id: str = "order-1") -> ReportBody:
         """The answer to a new job."""
+        return self._entry(payload, order_id).body
+
+    def _entry(self, payload: object, order_id: str) -> JobEntry:
         self._jobs += 1
-        return self.machine.perform(SERVER, "claim", self._job(payload, order_id)).body
+        return self.machine.perform(SERVER, "claim", self._job(payload, order_id))
 
     def _job(self, payload: object, order_id: str) -> DeviceJob:
         made = job(payload, job_id=f"job-{self._jobs}", order_id=order_id)  # type: ignore[arg-type]
@@ -94,6 +125,16 @@ class WindowsComputer:
         certificate = self.certify(order_id, subject)
         body = self.perform(self.parcel(certificate), order_id)
         assert isinstance(body, Installed), body
+        return certificate
+
+    def renew(
+        self, old: x509.Certificate, order_id: str = "order-2", order_state: str = "installed"
+    ) -> x509.Certificate:
+        """A certificate that is in place and takes that of `old`, and of which the server says `order_state`."""
+        certificate = self.certify(order_id, supersedes=old.fingerprint(hashes.SHA256()).hex())
+        entry = self._entry(self.parcel(certificate), order_id)
+        assert isinstance(entry.body, Installed), entry.body
+        self.machine.journal.settle(entry, order_state)
         return certificate
 
     def installed(self) -> list[InstalledCertificate]:

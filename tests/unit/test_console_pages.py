@@ -11,7 +11,7 @@ from tests.support.console_frame import ConsoleSample, frame, render
 from tests.support.console_lists import CERTIFICATES, FILTERED, FORMS, SEARCH
 from tests.support.console_samples import BOARD, SAMPLES
 from tests.support.markup import Page
-from tests.support.page_samples import ENROLL, STATIC
+from tests.support.page_sample_data import ENROLL, STATIC
 
 from keystead_contracts.problems import ProblemCode
 from keystead_enroll.web.console.cells import text

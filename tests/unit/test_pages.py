@@ -8,7 +8,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from tests.support.letter_samples import FACTS, LETTERS, render_letter
 from tests.support.markup import Page
-from tests.support.page_samples import AUTH, ENROLL, KIT, LINK, STATIC, Sample, pages, render
+from tests.support.page_sample_data import AUTH, ENROLL, KIT, LINK, STATIC, Sample, render
+from tests.support.page_samples import pages
 
 from keystead_kit.pages import utc_text, with_breaks, with_code
 

@@ -21,7 +21,8 @@ from tests.support.console_frame import ConsoleSample
 from tests.support.console_frame import render as render_console
 from tests.support.console_samples import SAMPLES
 from tests.support.letter_samples import FACTS
-from tests.support.page_samples import Sample, pages, render
+from tests.support.page_sample_data import Sample, render
+from tests.support.page_samples import pages
 
 from keystead_kit.i18n import Language, languages, speaking
 from keystead_notify.adapters import writing

@@ -3,18 +3,27 @@ these are not collected; they have not been run on hardware by their makers."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.key_store_promises import KeyStorePromises, made
 
+from keystead_agent.attestation import Identities
 from keystead_agent.errors import KeyLost, TpmMissing
+from keystead_agent.findings import Mark
 from keystead_agent.keystore import _ncrypt as n
 from keystead_agent.keystore.base import KeyStore
 from keystead_agent.keystore.cng import CngKeyStore
+from keystead_agent.machine import Machine
+from keystead_agent.settings import Settings
 from keystead_agent.signatures import sign, verify
+from keystead_agent.trial import try_identity
 
 PROGRAM = """
 import sys
@@ -79,3 +88,16 @@ def test_a_private_key_is_not_exported(blob_type: str) -> None:
             ncrypt.export_key(key, blob_type)
     finally:
         ncrypt.delete_key(key)
+
+
+def test_the_tpm_vouches_for_keys(platform: CngKeyStore, tmp_path: Path) -> None:
+    shell: Any = ctypes.WinDLL("shell32.dll")  # type: ignore[attr-defined, unused-ignore]
+    if not shell.IsUserAnAdmin():
+        pytest.skip("keys of the machine take an administrator")
+    machine = Machine.of(Settings(state_dir=tmp_path / "state"), lambda: datetime.now(UTC), machine_keys=True)
+    machine.recover()
+    found = list(try_identity(machine))
+    made = Identities(machine.keys, machine.settings.state_dir).known()
+    assert made is not None
+    machine.keys.hardware().discard(made.blob)
+    assert {finding.mark for finding in found} == {Mark.GOOD}, found

@@ -14,7 +14,9 @@ import pytest
 
 from keystead_agent import __version__
 from keystead_agent.local.client import ServiceRefused, ask_status, hand_over
+from keystead_agent.memory import give_back_memory
 from keystead_agent.windows._advapi32 import SERVICE_RUNNING, SERVICE_STOPPED
+from keystead_agent.windows._kernel32 import ALL_THAT_CAN_GO, kernel32
 from keystead_agent.windows.control import running_service, service_status
 from keystead_agent.windows.eventlog import EventLog, entry_of
 from keystead_agent.windows.pipe import connect
@@ -25,12 +27,16 @@ import os, sys
 sys.path[:0] = {path!r}
 os.environ.update({environment!r})
 from datetime import UTC, datetime
+from pathlib import Path
 from keystead_agent.windows.dispatch import dispatch
 
 def live(reports, controls):
     from keystead_agent.settings import load_settings
     from keystead_agent.windows import service
-    return service.live(load_settings, lambda: datetime.now(UTC), reports, controls, pipe={pipe!r})
+    def settings():
+        return load_settings(default_file=Path({folder!r}, "agent.toml"), distributed={{}})
+
+    return service.live(settings, lambda: datetime.now(UTC), reports, controls, pipe={pipe!r})
 
 dispatch(live)
 """
@@ -49,7 +55,11 @@ class Installed:
             SCRIPT.format(
                 path=sys.path,
                 pipe=self.pipe,
-                environment={"KEYSTEAD_AGENT_STATE_DIR": str(folder / "state"), "KEYSTEAD_AGENT_SERVERS": ""},
+                folder=str(folder),
+                environment={
+                    "KEYSTEAD_AGENT_STATE_DIR": str(folder / "state"),
+                    "PYTHONPATH": os.pathsep.join(sys.path),  # for the process that has the keys
+                },
             ),
             encoding="utf-8",
         )
@@ -107,3 +117,9 @@ def test_the_event_log_takes_an_entry() -> None:
     entry = entry_of("enrolled", {"order": "order-1"})
     assert entry is not None
     EventLog().write(entry)
+
+
+def test_giving_memory_back_is_taken_by_the_system() -> None:
+    process = kernel32.result("GetCurrentProcess")
+    assert kernel32.result("SetProcessWorkingSetSize", process, ALL_THAT_CAN_GO, ALL_THAT_CAN_GO)
+    give_back_memory()

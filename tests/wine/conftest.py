@@ -10,10 +10,13 @@ import pytest
 from tests.support.person import UNHURRIED
 
 from keystead_local.stack import Stack
+from keystead_windows import runtime
 from keystead_windows.build import INSTALLER
 from keystead_windows.wine import WINE, Wine, opened
 
 SEED = Path(__file__).parents[2] / "deploy/local/seed.yaml"
+LONGEST_RUN = 7200
+"""Seconds; all that runs is ended with the prefix."""
 MUST_RUN = "KEYSTEAD_WINDOWS_TESTS"
 """Set by `make test-windows`: what it needs is there, or the tests fail."""
 
@@ -28,10 +31,13 @@ def installer() -> Path:
 
 @pytest.fixture(scope="session")
 def wine(installer: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wine]:
-    """A new Windows, whose administrators allow keys outside a TPM: Wine has none."""
+    """A new Windows, whose administrators allow keys outside a TPM: Wine has none. A program stays: when the last one
+    that is no service ends, Wine ends the services too, and starts all again for the next."""
+    python = runtime.prepare()
     with opened(tmp_path_factory.mktemp("wine") / "prefix") as windows:
         policy = r"HKLM\Software\Policies\Keystead"
         windows.run(["reg.exe", "add", policy, "/v", "allow_software_key", "/t", "REG_DWORD", "/d", "1"])
+        windows.start([python, "-c", f"import time; time.sleep({LONGEST_RUN})"])
         yield windows
 
 

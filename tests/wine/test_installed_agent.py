@@ -7,18 +7,21 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.support.person import Person
 
 from keystead_agent import __version__
+from keystead_agent.errors import ExitCode
+from keystead_agent.windows._comctl32 import IDNO, IDYES
+from keystead_agent.windows.dialog import TITLE
 from keystead_local.stack import Stack
 from keystead_local.up import REGISTRATION_TOKEN
-from keystead_windows import runtime
 from keystead_windows.places import PYTHON
 from keystead_windows.wine import Wine
 
@@ -34,10 +37,11 @@ import json, win32api, win32process, win32service as service
 manager = service.OpenSCManager(None, None, service.SC_MANAGER_CONNECT)
 found = service.QueryServiceStatusEx(service.OpenService(manager, "KeysteadAgent", service.SERVICE_QUERY_STATUS))
 process = win32api.OpenProcess(0x410, False, found["ProcessId"])
-memory = win32process.GetProcessMemoryInfo(process)["WorkingSetSize"]
-print(json.dumps({"state": found["CurrentState"], "memory": memory}))
+memory = win32process.GetProcessMemoryInfo(process)
+print(json.dumps({"state": found["CurrentState"], "all": memory["WorkingSetSize"], "own": memory["PagefileUsage"]}))
 """
 RUNNING = 4
+DESK = Path(__file__).with_name("desk.py")
 STORED = "import ssl, hashlib; print([hashlib.sha256(c).hexdigest() for c, *_ in ssl.enum_certificates('{}')])"
 
 
@@ -52,8 +56,20 @@ class Computer:
     def msiexec(self, *arguments: str | Path) -> None:
         self.wine.run(["msiexec.exe", *arguments, "/qn", "/l*v", r"C:\msi.log"])
 
-    def agent(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.wine.attempt([self.folder / "keystead-agent.exe", *arguments])
+    def agent(self, *arguments: str, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return self.wine.attempt([self.folder / "keystead-agent.exe", *arguments], variables)
+
+    def click(self, link: str, button: int = IDYES, times: int = 1) -> list[int]:
+        """What the programs end with that the scheme's command starts for `link`, when a person presses `button` in
+        each of their windows."""
+        done = self.wine.run([PYTHON / "python.exe", DESK, str(button), TITLE, str(times), link], limit=300)
+        codes: list[int] = json.loads(done)
+        return codes
+
+    def listed(self) -> list[str]:
+        """The serial number of each certificate that the agent shows."""
+        shown = json.loads(self.agent("list", "--no-test", "--json").stdout)
+        return sorted(each["serial_number"].lower() for each in shown)
 
     def registry(self, key: str) -> str:
         """What is below a key; empty if it is not there."""
@@ -65,8 +81,8 @@ class Computer:
         return self.wine.run([PYTHON / "python.exe", "-c", STORED.format(store)])
 
     def service(self) -> dict[str, int]:
-        """The service as the service control manager sees it, and the octets of memory that it has; empty if there is
-        none, or it does not run."""
+        """The service as the service control manager sees it, and the octets of memory that it has, `all` and its `own`
+        without what it shares; empty if there is none, or it does not run."""
         done = self.wine.attempt([PYTHON / "python.exe", "-c", SERVICE_STATUS])
         found: dict[str, int] = json.loads(done.stdout) if done.returncode == 0 else {}
         return found
@@ -74,7 +90,6 @@ class Computer:
 
 @pytest.fixture(scope="module")
 def computer(wine: Wine, installer: Path, stack: Stack) -> Iterator[Computer]:
-    runtime.prepare()
     windows = Computer(wine)
     windows.msiexec("/i", installer, f"SERVER={stack.origin}", f"REGISTRATION_TOKEN={REGISTRATION_TOKEN}")
     yield windows
@@ -82,18 +97,55 @@ def computer(wine: Wine, installer: Path, stack: Stack) -> Iterator[Computer]:
         windows.msiexec("/x", installer)
 
 
-@pytest.fixture(scope="module")
-def enrolled(computer: Computer, stack: Stack) -> Iterator[dict[str, bytes]]:
-    """The files that the person's page offers once the link's work is done."""
-    form = next(url for name, url in stack.forms.items() if "Staff" in name).rsplit("/", 1)[1]
-    with Person(stack.origin, stack.mailbox_url, "ada@example.org", timeout=120) as person:
+class Applicant:
+    """A person with a browser, signed in to the staff's form."""
+
+    def __init__(self, person: Person, form: str) -> None:
+        self.person, self.form = person, form
         person.sign_in(form)
         person.give_access_code(form, CODE)
-        person.submit(form, key_algorithm="rsa-2048")
-        done = computer.agent("enroll", "--yes", person.link())
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert person.wait_until_over()["state"] == "installed"
-        yield person.certificate_files()
+
+    def first_link(self) -> str:
+        self.person.submit(self.form, key_algorithm="rsa-2048")
+        return self.person.link()
+
+    def renewal_link(self) -> str:
+        """The link of a new request, made by *Renew* on the page of the newest certificate."""
+        browser = self.person.browser
+        listed = browser.get(f"/e/{self.form}/certificates")
+        own = next(link for link in listed.links if re.search(r"/certificates/\w+$", link))
+        renew = next(link for link in browser.get(own).links if "/request?renew=" in link)
+        done = browser.submit(browser.get(renew).form_with("key_algorithm"), target="link", licence="on")
+        assert "/orders/" in done.url, done.text[:300]
+        self.person.order_path = httpx.URL(done.url).path
+        return self.person.link()
+
+    def certificate(self) -> dict[str, bytes]:
+        """The files that the order's page offers once the link's work is done."""
+        assert self.person.wait_until_over()["state"] == "installed"
+        return self.person.certificate_files()
+
+
+@pytest.fixture(scope="module")
+def applicant(stack: Stack) -> Iterator[Applicant]:
+    form = next(url for name, url in stack.forms.items() if "Staff" in name).rsplit("/", 1)[1]
+    with Person(stack.origin, stack.mailbox_url, "ada@example.org", timeout=120) as person:
+        yield Applicant(person, form)
+
+
+@pytest.fixture(scope="module")
+def used_link(computer: Computer, applicant: Applicant) -> str:
+    """The link with which the first certificate was enrolled."""
+    link = applicant.first_link()
+    done = computer.agent("enroll", "--yes", link)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return link
+
+
+@pytest.fixture(scope="module")
+def enrolled(applicant: Applicant, used_link: str) -> dict[str, bytes]:
+    """The first certificate's files."""
+    return applicant.certificate()
 
 
 def wait_for(true: Callable[[], object], what: str, seconds: float = 120) -> None:
@@ -101,6 +153,16 @@ def wait_for(true: Callable[[], object], what: str, seconds: float = 120) -> Non
     while not true():
         assert time.monotonic() < ends, f"not in time: {what}"
         time.sleep(0.2)
+
+
+def best_of_five(start: Callable[[], subprocess.CompletedProcess[str]]) -> float:
+    """Seconds from start to end."""
+    taken = []
+    for _ in range(5):
+        began = time.monotonic()
+        assert start().returncode == 0
+        taken.append(time.monotonic() - began)
+    return min(taken)
 
 
 def fingerprints(pem: bytes) -> list[str]:
@@ -166,27 +228,74 @@ def test_the_list_names_store_provider_and_container(computer: Computer, enrolle
     assert re.search(r"tp-[0-9a-f]{8}-", listed)
 
 
-def test_a_link_that_the_server_does_not_know_changes_nothing(
-    computer: Computer, stack: Stack, enrolled: dict[str, bytes]
+def test_a_link_that_was_used_does_nothing_more(computer: Computer, enrolled: dict[str, bytes], used_link: str) -> None:
+    listed, stored = computer.listed(), computer.stored("MY")
+    computer.agent("enroll", "--yes", used_link)
+    assert (computer.listed(), computer.stored("MY")) == (listed, stored)
+
+
+def test_a_link_that_was_used_is_refused_to_another(
+    computer: Computer, enrolled: dict[str, bytes], used_link: str
 ) -> None:
-    listed = computer.agent("list", "--no-test", "--json").stdout
-    again = computer.agent("enroll", "--yes", f"keystead://enroll?server={stack.origin}&claim=" + "B" * 43)
-    assert again.returncode != 0
-    assert computer.agent("list", "--no-test", "--json").stdout == listed
+    stored = computer.stored("MY")
+    elsewhere = {"KEYSTEAD_AGENT_STATE_DIR": r"C:\elsewhere"}
+    refused = computer.agent("enroll", "--yes", used_link, variables=elsewhere)
+    assert refused.returncode == ExitCode.FAILED, refused.stdout + refused.stderr
+    assert computer.stored("MY") == stored
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        'keystead://enroll?server=x" --yes "claim=y',
+        'keystead://enroll" enroll --yes "keystead://enroll',
+        "keystead://enroll?server=https%3A%2F%2Fevil.example&claim=" + "A" * 43,
+        "--help",
+    ],
+)
+def test_a_link_that_plays_tricks_with_the_command_line_or_names_another_server_is_refused(
+    computer: Computer, enrolled: dict[str, bytes], link: str
+) -> None:
+    before = computer.listed()
+    (code,) = computer.click(link)
+    assert code in (ExitCode.USAGE, ExitCode.REFUSED)
+    assert computer.listed() == before
+
+
+def test_a_person_who_says_no_renews_nothing_and_whose_yes_renews_and_the_old_one_goes(
+    computer: Computer, applicant: Applicant, enrolled: dict[str, bytes]
+) -> None:
+    before, link = computer.listed(), applicant.renewal_link()
+    assert computer.click(link, IDNO) == [ExitCode.REFUSED]
+    assert computer.listed() == before
+    assert computer.click(link) == [ExitCode.DONE]
+    (renewed,) = fingerprints(applicant.certificate()["certificate.pem"])
+    (first,) = fingerprints(enrolled["certificate.pem"])
+    stored = computer.stored("MY")
+    assert renewed in stored and first not in stored
+    assert computer.listed() != before and len(computer.listed()) == len(before)
+
+
+def test_two_clicks_at_once_make_one_certificate(
+    computer: Computer, applicant: Applicant, enrolled: dict[str, bytes]
+) -> None:
+    before = computer.listed()
+    assert ExitCode.DONE in computer.click(applicant.renewal_link(), times=2)
+    (made,) = fingerprints(applicant.certificate()["certificate.pem"])
+    assert made in computer.stored("MY")
+    assert computer.listed() != before and len(computer.listed()) == len(before)
 
 
 def test_figures(computer: Computer, installer: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Measured and shown; only the MSI's size is the same on every machine."""
-    starts = []
-    for _ in range(5):
-        began = time.monotonic()
-        assert computer.agent("--version").returncode == 0
-        starts.append(time.monotonic() - began)
+    ours = best_of_five(lambda: computer.agent("--version"))
+    wines = best_of_five(lambda: computer.wine.attempt([PYTHON / "python.exe", "-c", ""]))
     wait_for(lambda: computer.service().get("state") == RUNNING, "the service runs")
-    resident = computer.service()["memory"] / (1 << 20)
+    every, own = (computer.service()[which] / (1 << 20) for which in ("all", "own"))
     size = installer.stat().st_size / (1 << 20)
     with capsys.disabled():
-        print(f"\n  MSI {size:.1f} MB; start {min(starts):.2f} s at best of 5; idle service {resident:.0f} MiB")
+        print(f"\n  MSI {size:.1f} MB; start {ours:.2f} s at best of 5, of a bare python.exe {wines:.2f} s")
+        print(f"  idle service {every:.0f} MiB, {own:.0f} MiB of them its own")
     assert size < 30
 
 

@@ -19,7 +19,7 @@ from keystead_agent.errors import (
 )
 from keystead_agent.files import private_directory, recover_directories, unwritable, write_directory
 from keystead_agent.keystore import KeyStores
-from keystead_agent.keystore.attesting import AttestingKeyStore, Challenge, Statement
+from keystead_agent.keystore.attesting import AttestingKeyStore, Challenge, SharedIdentity, Statement
 from keystead_contracts.agent import Evidence, TpmEvidence
 from keystead_contracts.attestation import (
     Activation,
@@ -49,16 +49,19 @@ class Identity:
         """The name under which keys are kept that it can speak of; see `KeyStore.key_file`."""
         return self.store.key_file
 
+    @property
+    def shared(self) -> SharedIdentity | None:
+        """What processes of other accounts are given, if they may use it."""
+        return SharedIdentity(self.key, self.blob) if self.store.shared else None
+
+    def open(self, credential: bytes, secret: bytes) -> bytes:
+        """What is in the challenge of these two structures; see `attesting.Challenge`. Raises ChallengeForeign,
+        EndorsementUnusable, KeyLost."""
+        return self.store.activate(self.blob, Challenge(base64.b64decode(self.key.endorsement_key), credential, secret))
+
     def solve(self, challenge: CredentialChallenge) -> Activation:
         """The answer to `challenge`. Raises ChallengeForeign, EndorsementUnusable, KeyLost."""
-        secret = self.store.activate(
-            self.blob,
-            Challenge(
-                endorsement=base64.b64decode(self.key.endorsement_key),
-                credential=base64.b64decode(challenge.credential_blob),
-                secret=base64.b64decode(challenge.encrypted_secret),
-            ),
-        )
+        secret = self.open(base64.b64decode(challenge.credential_blob), base64.b64decode(challenge.encrypted_secret))
         return Activation(challenge_id=challenge.challenge_id, secret=_text(secret))
 
     def certify(self, blob: bytes, public_key: bytes, nonce: str, purpose: str) -> KeyCertification:
@@ -89,7 +92,7 @@ class Identities:
             return None
         try:
             key = AttestationKey.model_validate_json((self._directory / _FILE).read_bytes())
-            return Identity(store, key, (self._directory / store.key_file).read_bytes())
+            return Identity(store, key, (self._directory / store.identity_file).read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
@@ -102,7 +105,7 @@ class Identities:
         if identity is None:
             return None
         try:
-            identity.store.certify(identity.blob, identity.blob, b"")
+            identity.store.check(identity.blob)
         except KeyLost:
             return None
         return identity
@@ -135,7 +138,9 @@ class Identities:
         )
         with unwritable(self._directory):
             recover_directories(private_directory(self._directory.parent))
-            write_directory(self._directory, {store.key_file: made.blob, _FILE: key.model_dump_json(indent=2).encode()})
+            write_directory(
+                self._directory, {store.identity_file: made.blob, _FILE: key.model_dump_json(indent=2).encode()}
+            )
         return Identity(store, key, made.blob)
 
 

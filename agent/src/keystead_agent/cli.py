@@ -40,13 +40,16 @@ Settings, as environment variables or as lines of {SETTINGS}
   KEYSTEAD_AGENT_USERS_MAY_ENROLL_MACHINE
                             true: who is logged in may open links for
                             certificates of the whole computer
+  KEYSTEAD_AGENT_REMOVE_SUPERSEDED
+                            false: a certificate and its key stay when a
+                            renewed one has taken their place; else they go
   KEYSTEAD_AGENT_SOCKET     where the service listens on Linux; else
                             /run/keystead/agent.sock
   KEYSTEAD_AGENT_CA_FILE    further TLS roots (PEM)
   KEYSTEAD_AGENT_CONFIG     a file to read in place of that one, whose servers,
-                            allow_software_key, trust_root and
-                            users_may_enroll_machine hold all the same: they
-                            can only be made stricter
+                            allow_software_key, trust_root,
+                            users_may_enroll_machine and remove_superseded hold
+                            all the same: they can only be made stricter
 
 \b
 Exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused by policy or by
@@ -81,6 +84,15 @@ def computers_machine() -> Machine:
     from keystead_agent.output import say_who_works
 
     machine = Machine.of(_computers_settings(), _now, machine_keys=True)
+    machine.recover(say_who_works)
+    return machine
+
+
+def persons_machine() -> Machine:
+    """For commands that write for this account: the state directory is there, and tidy."""
+    from keystead_agent.output import say_who_works
+
+    machine = _machine()
     machine.recover(say_who_works)
     return machine
 

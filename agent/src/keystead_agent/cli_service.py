@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from keystead_agent.helper import Helper
     from keystead_agent.local.server import Listener
     from keystead_agent.machine import Machine
-    from keystead_agent.run import Hands
     from keystead_agent.settings import Settings
     from keystead_agent.windows.dispatch import Controls, Reports
 
@@ -34,18 +33,15 @@ def run_service(settings: Callable[[], Settings], now: Callable[[], datetime], *
         serve(machine, Gate(hands), _listener(machine), stop=stop, tell=teller(as_json=as_json, log=True))
 
 
-@contextmanager
-def hands_of(machine: Machine) -> Iterator[Hands]:
-    """Who has the keys of a process that runs for ever: where there is fork(2), another process."""
+def hands_of(machine: Machine) -> Helper:
+    """Who has the keys of a process that runs for ever. To be closed."""
+    from keystead_agent.helper import Helper
+
     if sys.platform == "win32":
-        from keystead_agent.windows.service import OwnHands
+        from keystead_agent.spawned import Spawned
 
-        yield OwnHands(machine)
-    else:
-        from keystead_agent.helper import Helper
-
-        with Helper(machine) as helper:
-            yield helper
+        return Helper(machine, start=Spawned)
+    return Helper(machine)
 
 
 def _listener(machine: Machine) -> Listener:

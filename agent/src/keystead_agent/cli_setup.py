@@ -1,4 +1,4 @@
-"""`keystead-agent setup`: what installers call."""
+"""`keystead-agent setup`: what installers and the agent itself call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 @click.group(hidden=True)
 def setup() -> None:
-    """What installers call."""
+    """What installers and the agent itself call."""
 
 
 @setup.command()
@@ -41,3 +41,34 @@ def forget() -> None:
     except AgentError as error:
         show_error(error, as_json=False)
         sys.exit(error.exit_code)
+
+
+@setup.command()
+@click.option("--computer", is_flag=True, help="As the service does, not as this account.")
+def identity(computer: bool) -> None:
+    """Try whether the TPM vouches for keys: make its identity if there is none, and two keys that are removed again.
+
+    Ends with 1 if it does not.
+    """
+    from keystead_agent.cli import computers_machine, persons_machine
+    from keystead_agent.errors import AgentError
+    from keystead_agent.findings import Mark
+    from keystead_agent.output import show_error, show_findings
+    from keystead_agent.trial import try_identity
+
+    try:
+        marks = show_findings(try_identity(computers_machine() if computer else persons_machine()), as_json=False)
+    except AgentError as error:
+        show_error(error, as_json=False)
+        sys.exit(error.exit_code)
+    sys.exit(1 if Mark.BAD in marks else 0)
+
+
+@setup.command()
+def helper() -> None:
+    """Have the keys for the process that started this one."""
+    from datetime import UTC, datetime
+
+    from keystead_agent.spawned import help_parent
+
+    help_parent(lambda: datetime.now(UTC))

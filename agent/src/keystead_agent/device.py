@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +17,7 @@ from keystead_agent.files import (
     write_directory,
 )
 from keystead_contracts.agent import Evidence
+from keystead_contracts.attestation import AttestationResult
 
 _FILE = "device.json"
 
@@ -30,6 +32,15 @@ class DeviceIdentity(BaseModel):
     evidence: Evidence
     device_id: str = ""
     organization: str = ""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """How a registration ended: `attestation` is what the server thinks of the TPM, None if it did not ask."""
+
+    device_id: str
+    organization: str
+    attestation: AttestationResult | None = None
 
 
 class DeviceStore:

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from keystead_agent.client import ServerClient
 from keystead_agent.device import DeviceStore
 from keystead_agent.doctor_tpm import endorsement_finding
-from keystead_agent.errors import AgentError, PolicyRefused, ServerUnreachable
+from keystead_agent.errors import AgentError, EndorsementUnusable, PolicyRefused, ServerUnreachable
 from keystead_agent.files import require_folder
-from keystead_agent.findings import Finding, Mark
+from keystead_agent.findings import Finding, Mark, warning
 from keystead_agent.journal import Clock
 from keystead_agent.keystore import KeyStores
+from keystead_agent.keystore.attesting import AttestingKeyStore
 from keystead_agent.keystore.base import KeyStore
 from keystead_agent.settings import Settings
 from keystead_contracts.base import KeyAlgorithm
@@ -67,9 +68,12 @@ def _tpm_facts(store: KeyStore) -> Iterator[Finding]:
     if sys.platform == "win32":
         from keystead_agent.doctor_windows import provider_findings
         from keystead_agent.keystore.cng import CngKeyStore
+        from keystead_agent.keystore.pcp import PcpKeyStore
 
         if isinstance(store, CngKeyStore):
             yield from provider_findings(store.examine(), NEEDED)
+            if isinstance(store, PcpKeyStore):
+                yield _endorsement(store)
             return
     from keystead_agent.keystore.tpm2 import Tpm2KeyStore
 
@@ -106,6 +110,13 @@ def _tpm_facts(store: KeyStore) -> Iterator[Finding]:
         found="persistent at 0x81000001" if facts.has_storage_root_key else "made when needed",
     )
     yield endorsement_finding(store.certificates())
+
+
+def _endorsement(store: AttestingKeyStore) -> Finding:
+    try:
+        return endorsement_finding(store.endorsement().certificates)
+    except EndorsementUnusable as error:
+        return warning("TPM certificates", error.detail, error.advice)
 
 
 def _state(settings: Settings) -> Finding:

@@ -17,7 +17,7 @@ _LONG_SEQUENCE = b"\x30\x82"
 
 def endorsement_finding(certificates: Iterable[StoredCertificate]) -> Finding:
     """For which endorsement keys there are certificates, and by whom."""
-    found = ", ".join(f"{certificate.kind} {_issuer(certificate.content)}" for certificate in certificates)
+    found = ", ".join(f"{certificate.kind} {_issuer(certificate.content)}".strip() for certificate in certificates)
     return good("TPM certificates", found or "none by its maker; a server can know this TPM by its list alone")
 
 

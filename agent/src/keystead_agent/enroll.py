@@ -58,6 +58,9 @@ class Keeper(Protocol):
     ) -> JobEntry:
         """See `Machine.perform`."""
 
+    def retire(self) -> list[str]:
+        """See `Machine.retire`."""
+
 
 def enroll(
     machine: Machine,
@@ -97,6 +100,7 @@ def resume(
             tokens,
             recipient=claim.claim_id,
             discard_key=machine.discard_key,
+            retire=keeper.retire,
             stop=stop,
             tell=tell,
             patience=patience,

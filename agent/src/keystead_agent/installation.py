@@ -6,16 +6,19 @@ import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from keystead_agent.errors import AgentError, ServerRefused, SettingsInvalid
 from keystead_agent.files import private_directory, remove_directory, unwritable, write_file
-from keystead_agent.machine import Machine
-from keystead_agent.register import register
 from keystead_agent.settings import origin_of
 from keystead_agent.system import system
-from keystead_agent.worker import Tell
+
+if TYPE_CHECKING:
+    from keystead_agent.device import Registered
+    from keystead_agent.machine import Machine
+    from keystead_agent.worker import Tell
 
 ORDER = "register.json"
 OWN = (
@@ -63,10 +66,17 @@ def prepare(server: str, token: str, *, settings_file: Path = system.SETTINGS_FI
         write_file(state / ORDER, RegistrationOrder(server=origin, token=token).model_dump_json().encode())
 
 
-def follow_order(machine: Machine, tell: Tell) -> bool:
-    """Registers this computer if it was ordered, and forgets the token once the server has said yes or no. Whether
-    an order waits for another try."""
-    file = machine.settings.state_dir / ORDER
+class Registrar(Protocol):
+    """Who has the key that is registered."""
+
+    def register(self, server: str, token: str) -> Registered:
+        """See `Machine.register`."""
+
+
+def follow_order(state_dir: Path, registrar: Registrar, tell: Tell) -> bool:
+    """Has this computer registered if it was ordered, and forgets the token once the server has said yes or no.
+    Whether an order waits for another try."""
+    file = state_dir / ORDER
     try:
         order = RegistrationOrder.model_validate_json(file.read_bytes())
     except FileNotFoundError:
@@ -75,7 +85,7 @@ def follow_order(machine: Machine, tell: Tell) -> bool:
         tell("registration_failed", reason=f"{file}: {error}", hint="Install again, or use keystead-agent register.")
         return False
     try:
-        reply = register(machine, order.server, order.token, replace=False, waiting=lambda _pid: None)
+        reply = registrar.register(order.server, order.token)
     except AgentError as error:
         tell("registration_failed", server=order.server, reason=error.detail, hint=error.advice)
         if not isinstance(error, ServerRefused):

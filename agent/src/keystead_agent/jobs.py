@@ -107,6 +107,7 @@ def make_key_and_csr(job: DeviceJob, wish: MakeKeyAndCsr, context: JobContext) -
         provider=info.name,
         exportable=info.exportable,
         recipient=context.recipient,
+        supersedes=wish.supersedes,
     )
     context.store.save_pending(PendingKey(request=request, blob=blob, answer=answer))
     return answer

@@ -25,12 +25,14 @@ from keystead_agent.files import (
     unwritable,
     write_file,
 )
-from keystead_contracts.agent import DeviceJob, EnrollLink, Report, ReportBody
+from keystead_contracts.agent import DeviceJob, EnrollLink, Installed, Report, ReportBody
 
 KEEP = timedelta(days=90)
 """How long finished entries are kept. No server sends a job again after so long a time."""
 RESUMABLE = timedelta(hours=24, minutes=15)
 """How long a server can go on with a claim: a link lives 15 minutes, and 24 hours from its first use."""
+INSTALLED = "installed"
+"""The state of an order whose certificate works: the server has the agent's test signature and found it right."""
 DEVICE = "device"
 """The recipient of jobs that came for the registered device; other recipients are claim ids."""
 
@@ -148,6 +150,14 @@ class Journal:
             if entry.server == server and entry.recipient == recipient
         )
         return sorted(found, key=lambda entry: entry.answered_at)
+
+    def proved(self) -> set[tuple[str, str]]:
+        """Servers and orders whose certificate was installed and, as the server agreed, works."""
+        return {
+            (entry.server, entry.order_id)
+            for entry in self._read_all(self._jobs, JobEntry)
+            if entry.settled and isinstance(entry.body, Installed) and entry.order_state == INSTALLED
+        }
 
     def open_claim(self, link: EnrollLink) -> ClaimEntry:
         """The entry of the link's claim, made with a fresh secret if there is none. Raises StoreUnwritable."""

@@ -12,22 +12,32 @@ from typing import TYPE_CHECKING
 from keystead_agent.backoff import NOTICE_SECONDS
 from keystead_agent.certstore import platform_store
 from keystead_agent.certstore.pem import CertificateStore
-from keystead_agent.device import DeviceStore
-from keystead_agent.errors import AgentBusy, KeyLost, KeyStoreError, OrderOfAnotherServer
+from keystead_agent.certstore.superseded import superseded
+from keystead_agent.device import DeviceStore, Registered
+from keystead_agent.errors import (
+    AgentBusy,
+    AgentError,
+    EndorsementUnusable,
+    KeyLost,
+    KeyStoreError,
+    OrderOfAnotherServer,
+)
 from keystead_agent.files import held, private_directory
 from keystead_agent.journal import ClaimEntry, Clock, JobEntry, Journal
 from keystead_agent.keystore import KeyStores
+from keystead_agent.keystore.attesting import SharedIdentity
 from keystead_agent.machine_info import machine_info
 from keystead_agent.settings import Settings
 from keystead_contracts.agent import DeviceJob, MachineInfo
 from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 
 if TYPE_CHECKING:
+    from keystead_agent.attestation import Identity
     from keystead_agent.client import ServerClient
 
-_log = logging.getLogger(__name__)
 START_PATIENCE = 600.0
 """Seconds to wait for another process's job; a slow TPM takes minutes for the largest keys."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,7 @@ class Machine:
     journal: Journal
     now: Clock
     pid: int = field(default_factory=os.getpid)
+    machine_keys: bool = False
 
     @classmethod
     def of(cls, settings: Settings, now: Clock, *, machine_keys: bool = False) -> Machine:
@@ -52,9 +63,10 @@ class Machine:
             store=CertificateStore(settings.state_dir, platform_store(settings)),
             journal=Journal(settings.state_dir, now),
             now=now,
+            machine_keys=machine_keys,
         )
 
-    def recover(self, waiting: Callable[[int], None]) -> None:
+    def recover(self, waiting: Callable[[int], None] | None = None) -> None:
         """Makes the state directory and tidies what a crash left; before anything is written. `waiting` is told the
         process that is waited for. Raises StoreUnwritable, AgentBusy."""
         with self.working(START_PATIENCE, waiting):
@@ -63,6 +75,10 @@ class Machine:
             with self.keys.changing():
                 for claim in self.journal.hopeless_claims():
                     self._discard_keys(claim.server, claim.claim_id)
+                try:
+                    self._retire()
+                except AgentError as error:
+                    _log.warning("superseded_not_removed reason=%s", error.detail)
             self.journal.recover()
 
     @contextmanager
@@ -107,6 +123,23 @@ class Machine:
     def attestation(self) -> AttestationKey | None:
         """What a claim says of the TPM, which is asked for an identity the first time. None if that cannot be had now:
         a server that wants it says so. Raises StoreUnwritable."""
+        identity = self._identity()
+        return identity.key if identity else None
+
+    def shared_identity(self) -> SharedIdentity | None:
+        """Like `attestation`, for processes of other accounts; None if they cannot use it."""
+        identity = self._identity()
+        return identity.shared if identity else None
+
+    def open_challenge(self, credential: bytes, secret: bytes) -> bytes:
+        """What is in a server's challenge for the identity that is shared. Raises EndorsementUnusable,
+        ChallengeForeign, KeyLost."""
+        identity = self._identity()
+        if identity is None or identity.shared is None:
+            raise EndorsementUnusable("this computer's TPM has no identity to share")
+        return identity.open(credential, secret)
+
+    def _identity(self) -> Identity | None:
         from keystead_agent.attestation import Identities
 
         identities = Identities(self.keys, self.settings.state_dir)
@@ -118,7 +151,7 @@ class Machine:
         except (KeyStoreError, AgentBusy) as error:
             _log.warning("identity_unavailable reason=%s", error.detail)
             return None
-        return identity.key if identity else None
+        return identity
 
     def perform(
         self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None
@@ -158,6 +191,27 @@ class Machine:
     def _discard_key(self, server: str, order_id: str) -> None:
         with suppress(KeyLost, OrderOfAnotherServer):  # what cannot be read, or is another's, stays for a person to see
             self.store.discard_pending(server, order_id)
+
+    def retire(self) -> list[str]:
+        """Removes the certificates of this agent, with their keys, whose place another has taken that is installed and
+        proved (`Journal.proved`); policy may keep them. The orders of those that went. Raises StoreUnwritable,
+        AgentBusy; what a crash or an error left is found the next time."""
+        with self.working(), self.keys.changing():
+            return self._retire()
+
+    def _retire(self) -> list[str]:
+        gone = []
+        if self.settings.remove_superseded:
+            for old in superseded(self.store.all_installed(), self.journal.proved()):
+                self.store.remove(old.server, old.order_id)
+                gone.append(old.order_id)
+        return gone
+
+    def register(self, server: str, token: str) -> Registered:
+        """Registers this machine with the server at origin `server`; see `register.register`."""
+        from keystead_agent.register import register
+
+        return register(self, server, token, replace=False, waiting=lambda _pid: None)
 
     def assertion(self, origin: str) -> str:
         """A signed assertion of the registered device for the server at `origin`."""

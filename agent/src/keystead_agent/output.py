@@ -28,6 +28,8 @@ _SENTENCES = {
     "busy": "{reason}; waiting …",
     "tpm_slow": "Waiting for the TPM …",
     "unreachable": "{reason}; trying again in {retry_in} s …",
+    "superseded_removed": "The certificate that it replaces is gone from this computer, with its key.",
+    "superseded_not_removed": "The certificate that it replaces could not be removed: {reason}; trying again later.",
     "report_refused": "The server refused the answer: {reason}",
 }
 _STEPS = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 import jwt
@@ -13,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from keystead_agent.attestation import Identities, Identity
-from keystead_agent.device import DeviceIdentity, DeviceStore
+from keystead_agent.device import DeviceIdentity, DeviceStore, Registered
 from keystead_agent.errors import AlgorithmUnsupported, AlreadyRegistered
 from keystead_agent.keystore.base import KeyStore, PrivateKey, StoredKey
 from keystead_agent.machine import Machine
@@ -23,21 +22,12 @@ from keystead_contracts.agent import (
     RegistrationRequest,
     registration_proof_input,
 )
-from keystead_contracts.attestation import AttestationResult, ChallengeAnswer, CredentialChallenge
+from keystead_contracts.attestation import ChallengeAnswer, CredentialChallenge
 from keystead_contracts.base import KeyAlgorithm
 
 ASSERTION_LIFE = timedelta(seconds=60)
 DEVICE_KEY_ALGORITHMS = (KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048)
 """In the order of preference; every TPM 2.0 of the PC Client profile makes one of them."""
-
-
-@dataclass(frozen=True)
-class Registered:
-    """How a registration ended: `attestation` is what the server thinks of the TPM, None if it did not ask."""
-
-    device_id: str
-    organization: str
-    attestation: AttestationResult | None = None
 
 
 def register(

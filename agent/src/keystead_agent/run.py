@@ -8,10 +8,11 @@ from contextlib import suppress
 from typing import Protocol
 
 from keystead_agent.backoff import Stop, Stopped
-from keystead_agent.device import DeviceStore
+from keystead_agent.device import DeviceStore, Registered
 from keystead_agent.enroll import ClaimHeld, EnrollmentFailed, resume
 from keystead_agent.errors import AgentError, NotRegistered
 from keystead_agent.journal import DEVICE, ClaimEntry, JobEntry
+from keystead_agent.keystore.attesting import SharedIdentity
 from keystead_agent.machine import Machine
 from keystead_agent.memory import give_back_memory
 from keystead_agent.worker import Tell, Tokens, Worker
@@ -20,7 +21,7 @@ from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 
 
 class Hands(Protocol):
-    """Who has the keys of a process that runs for ever: `helper.Helper` where processes can be forked."""
+    """Who has the keys of a process that runs for ever: `helper.Helper`."""
 
     def info(self) -> MachineInfo:
         """See `Machine.info`."""
@@ -28,13 +29,25 @@ class Hands(Protocol):
     def attestation(self) -> AttestationKey | None:
         """See `Machine.attestation`."""
 
+    def shared_identity(self) -> SharedIdentity | None:
+        """See `Machine.shared_identity`."""
+
+    def open_challenge(self, credential: bytes, secret: bytes) -> bytes:
+        """See `Machine.open_challenge`."""
+
     def perform(
         self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None
     ) -> JobEntry:
         """See `Machine.perform`."""
 
+    def retire(self) -> list[str]:
+        """See `Machine.retire`."""
+
     def assertion(self, origin: str) -> str:
         """See `Machine.assertion`."""
+
+    def register(self, server: str, token: str) -> Registered:
+        """See `Machine.register`."""
 
     def tidy(self) -> None:
         """Frees what is not in use."""
@@ -75,6 +88,7 @@ def _run(machine: Machine, helper: Hands, stop: Stop, tell: Tell) -> None:
             stop=stop,
             tell=_tidying(tell, helper),
             discard_key=machine.discard_key,
+            retire=helper.retire,
         )
         worker.finish_reports()
         for _ in worker.follow():

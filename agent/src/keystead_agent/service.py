@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from keystead_agent.backoff import Stop, Stopped
-from keystead_agent.device import DeviceStore
+from keystead_agent.device import DeviceStore, Registered
 from keystead_agent.errors import AgentError, NotRegistered, StoreUnwritable
 from keystead_agent.installation import follow_order
 from keystead_agent.journal import JobEntry
+from keystead_agent.keystore.attesting import SharedIdentity
 from keystead_agent.local.server import Listener, LocalServer
 from keystead_agent.machine import Machine
 from keystead_agent.run import Hands, run
@@ -41,6 +42,16 @@ class Gate:
         with self._mutex:
             return self._hands.attestation()
 
+    def shared_identity(self) -> SharedIdentity | None:
+        """See `Machine.shared_identity`."""
+        with self._mutex:
+            return self._hands.shared_identity()
+
+    def open_challenge(self, credential: bytes, secret: bytes) -> bytes:
+        """See `Machine.open_challenge`."""
+        with self._mutex:
+            return self._hands.open_challenge(credential, secret)
+
     def perform(
         self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None
     ) -> JobEntry:
@@ -48,10 +59,20 @@ class Gate:
         with self._mutex:
             return self._hands.perform(server, recipient, job, challenge)
 
+    def retire(self) -> list[str]:
+        """See `Machine.retire`."""
+        with self._mutex:
+            return self._hands.retire()
+
     def assertion(self, origin: str) -> str:
         """See `Machine.assertion`."""
         with self._mutex:
             return self._hands.assertion(origin)
+
+    def register(self, server: str, token: str) -> Registered:
+        """See `Machine.register`."""
+        with self._mutex:
+            return self._hands.register(server, token)
 
     def tidy(self) -> None:
         """See `Helper.tidy`."""
@@ -69,7 +90,7 @@ def serve(machine: Machine, hands: Hands, listener: Listener, *, stop: Stop, tel
         told = False
         while True:
             pause = REGISTRATION_PAUSE
-            ordered = follow_order(machine, tell)
+            ordered = follow_order(machine.settings.state_dir, hands, tell)
             try:
                 run(machine, hands, stop=stop, tell=tell)
             except NotRegistered:

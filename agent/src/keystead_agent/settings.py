@@ -23,7 +23,7 @@ from keystead_agent.errors import PolicyRefused, SettingsInvalid
 from keystead_agent.system import system
 
 PREFIX = "KEYSTEAD_AGENT_"
-POLICY = ("servers", "allow_software_key", "trust_root", "users_may_enroll_machine")
+POLICY = ("servers", "allow_software_key", "trust_root", "users_may_enroll_machine", "remove_superseded")
 HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 Checked = TypeVar("Checked", bound=BaseModel)
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -94,7 +94,8 @@ class Policy(BaseModel):
     """What an administrator allows. `servers` lists the origins that may use this machine; empty means any, after
     asking. `allow_software_key` lets a server ask for a key in a file where there is no TPM. `trust_root` has Windows
     trust the roots of `servers`. `users_may_enroll_machine` lets who is logged in, not only administrators, open links
-    for certificates of the whole computer."""
+    for certificates of the whole computer. `remove_superseded` lets a certificate go, with its key, once the one that
+    takes its place is proved to work."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -102,12 +103,13 @@ class Policy(BaseModel):
     allow_software_key: bool = False
     trust_root: bool = False
     users_may_enroll_machine: bool = False
+    remove_superseded: bool = True
 
     def looser(self, than: Policy) -> Iterator[str]:
         """The names of what this policy allows and `than`, where it says something, does not."""
         if than.servers and not (self.servers and set(self.servers) <= set(than.servers)):
             yield "servers"
-        for field in ("allow_software_key", "trust_root", "users_may_enroll_machine"):
+        for field in ("allow_software_key", "trust_root", "users_may_enroll_machine", "remove_superseded"):
             if field in than.model_fields_set and getattr(self, field) > getattr(than, field):
                 yield field
 

@@ -12,8 +12,8 @@ from typing import Protocol
 from keystead_agent.backoff import Backoff, Stop
 from keystead_agent.client import JobEvent, ServerClient, UnknownJob
 from keystead_agent.errors import AgentBusy, AgentError, ServerRefused, ServerUnreachable, StoreUnwritable
-from keystead_agent.journal import JobEntry, Journal
-from keystead_contracts.agent import AgentToken, CsrReady, DeviceJob, Failed, FailureCode, Report
+from keystead_agent.journal import INSTALLED, JobEntry, Journal
+from keystead_contracts.agent import AgentToken, CsrReady, DeviceJob, Failed, FailureCode, Installed, Report
 from keystead_contracts.attestation import CredentialChallenge
 from keystead_contracts.problems import ProblemCode
 
@@ -37,6 +37,8 @@ Perform = Callable[[str, str, DeviceJob, CredentialChallenge | None], JobEntry]
 """Does a job for a server and a recipient, once; see `Machine.perform`."""
 DiscardKey = Callable[[str, str], None]
 """Removes the key that waits for an order's certificate; see `Machine.discard_key`."""
+Retire = Callable[[], list[str]]
+"""Removes the certificates whose place others have taken; see `Machine.retire`."""
 
 
 class Tokens:
@@ -85,6 +87,7 @@ class Worker:
         *,
         recipient: str,
         discard_key: DiscardKey,
+        retire: Retire,
         stop: Stop,
         tell: Tell,
         patience: float | None = None,
@@ -97,6 +100,7 @@ class Worker:
         self._tokens = tokens
         self._recipient = recipient
         self._discard_key = discard_key
+        self._retire = retire
         self._stop = stop
         self._tell = tell
         self._backoff = backoff or Backoff()
@@ -183,7 +187,19 @@ class Worker:
             state=state,
             trace=entry.trace_id,
         )
+        if isinstance(entry.body, Installed) and state == INSTALLED:
+            self._retire_superseded()
         return settled
+
+    def _retire_superseded(self) -> None:
+        """What cannot go now is tried again when the agent next starts; the new certificate works all the same."""
+        try:
+            gone = self._retire()
+        except AgentError as error:
+            self._tell("superseded_not_removed", reason=error.detail, hint=error.advice)
+        else:
+            for order in gone:
+                self._tell("superseded_removed", order=order)
 
     def _tell_refused(self, job_id: str, trace_id: str, error: ServerRefused) -> None:
         self._tell("report_refused", job=job_id, trace=trace_id, reason=error.detail, hint=error.advice)

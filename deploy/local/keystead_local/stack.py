@@ -26,6 +26,7 @@ from keystead_local.material import make_secrets, write_secret
 from keystead_local.net import LOOPBACK, answers, free_ports, has_ipv6, is_free, listens, status_of
 from keystead_local.once import Once
 from keystead_local.processes import POLL_SECONDS, Program, StartFailed, Supervisor
+from keystead_local.tpm_maker import make_tpm, roots_folder
 
 SEED = Path(__file__).parent.parent / "seed.yaml"
 SERVICES = ("auth", "enroll", "notify")
@@ -40,8 +41,8 @@ class Stack:
     `port` and `mailbox_port` are the public ones (0: a free one), `host` is their name in addresses. `databases` maps
     a service to its SQLAlchemy URL (SQLite files by default), `heartbeat` is in seconds, `environment` adds variables
     to every service's own, `seed` is a file for `keystead apply`, applied to new data and when it has changed since
-    (`forms` has the addresses of all active forms then), `tpm` adds a software TPM, `grace_seconds` is how long a
-    process may take to end.
+    (`forms` has the addresses of all active forms then), `tpm` adds a software TPM, whose manufacturer enroll trusts,
+    `grace_seconds` is how long a process may take to end.
     """
 
     def __init__(
@@ -106,6 +107,8 @@ class Stack:
         make_secrets(self.folder / "secrets")
         password = (self.folder / "secrets/redis-password").read_text()
         write_secret(self.folder / "secrets/redis-url", f"redis://:{password}@{LOOPBACK}:{self.ports['redis']}/0")
+        if self._tpm:
+            make_tpm(self.folder / "tpm-maker", self.folder / "tpm", base_environment())
         self._supervisor = Supervisor(self.folder / "log", self._grace)
         self._supervisor.add(*self._infrastructure())
         with self.one_interpreter():
@@ -288,6 +291,8 @@ class Stack:
                 "CA_KEY_PASSPHRASE_FILE": str(secrets / "enroll-ca-key-passphrase"),
                 "MAILBOX_URL": self.mailbox_url,
             }
+            if self._tpm:
+                values["EK_ROOTS_FOLDER"] = str(roots_folder(self.folder / "tpm-maker"))
         else:
             values |= {
                 "SMTP_HOST": LOOPBACK,

@@ -7,7 +7,7 @@ prints each check, its sample, and the reason that the judge gives.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -34,6 +34,7 @@ from keystead_enroll.domain.attestation_checks import Check, Findings
 from keystead_enroll.domain.endorsement import EndorsementPolicy, judge_endorsement
 from keystead_enroll.domain.endorsement_certificate import read_certificate, read_stored
 from keystead_enroll.domain.keys import spki_der, spki_sha256
+from keystead_enroll.domain.revocation_lists import read_revocation_list, revoked_by
 from keystead_enroll.domain.tpm_attest import Clock, parse_signature, parse_tpm2b_attest, parse_tpm2b_creation_data
 from keystead_enroll.domain.tpm_public import parse_tpm2b_public
 
@@ -115,10 +116,13 @@ def endorsement_key(key: Object = EK, *, denied: bool = False, **changes: object
     return judge_endorsement_key(parse_tpm2b_public(replace(key, **changes).public), denied=denied)  # type: ignore[arg-type]
 
 
-def certificate(der: bytes, *others: bytes, root: Authority = ROOT, key: Object = EK) -> Findings:
-    """The judgement of an endorsement certificate."""
+def certificate(
+    der: bytes, *others: bytes, root: Authority = ROOT, key: Object = EK, lists: Sequence[tuple[Authority, bytes]] = ()
+) -> Findings:
+    """The judgement of an endorsement certificate; `lists`: what authorities have revoked."""
     stored = read_stored([(0x01C0000A, der), *((0x01C00100 + number, each) for number, each in enumerate(others))])
-    policy = EndorsementPolicy([read_certificate(root.der)])
+    signed = [(read_revocation_list(each), read_certificate(authority.der)) for authority, each in lists]
+    policy = EndorsementPolicy([read_certificate(root.der)], revoked=revoked_by(signed))
     return judge_endorsement(parse_tpm2b_public(key.public), stored, policy, NOW).certificate_findings
 
 
@@ -141,7 +145,7 @@ HONEST: dict[str, Callable[[], Findings]] = {
     "attestation key": creation,
     "activation": activation,
     "endorsement key": lambda: listed(is_listed=True),
-    "certificate": lambda: certificate(CA.certify(EK.key), CA.der),
+    "certificate": lambda: certificate(CA.certify(EK.key), CA.der, lists=[(CA, CA.revoked(7)), (ROOT, ROOT.revoked())]),
 }
 """Evidence in which everything holds."""
 
@@ -331,6 +335,8 @@ FORGERIES = [
         "an expired root",
         lambda: _rooted(Authority.root(until=-timedelta(days=1))),
     ),
+    Forgery(_X, Check.NOT_REVOKED, "revoked", lambda: _revoked(CA.certify(EK.key))),
+    Forgery(_X, Check.NOT_REVOKED, "of a revoked authority", lambda: _revoked(CA.der, ROOT)),
     Forgery(
         _X,
         Check.CRITICAL_EXTENSIONS,
@@ -368,6 +374,12 @@ def _under(extensions: list[tuple[x509.ExtensionType, bool]] | None, **changes: 
 def _rooted(root: Authority) -> Findings:
     authority = root.authority()
     return certificate(authority.certify(EK.key), authority.der, root=root)
+
+
+def _revoked(der: bytes, by: Authority = CA) -> Findings:
+    """The judgement of a certificate or one under it after `by` has revoked `der`."""
+    own = der if by is CA else CA.certify(EK.key)
+    return certificate(own, CA.der, lists=[(by, by.revoked(read_certificate(der).serial))])
 
 
 def _too_long() -> Findings:

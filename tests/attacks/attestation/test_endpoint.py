@@ -30,6 +30,7 @@ from tests.support.tpm_maker import Authority
 from keystead_contracts.agent import CsrReady, MakeKeyAndCsr, Report, Routes, TpmEvidence
 from keystead_contracts.attestation import Activation, ChallengeAnswer, CredentialChallenge
 from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
+from keystead_enroll.usecases.challenge_tpm import MOST_OPEN
 from keystead_enroll.usecases.register_device import CHALLENGE_LIFE
 from keystead_kit.secrets import new_id
 
@@ -174,8 +175,12 @@ def test_a_wrong_answer_is_refused_and_uses_the_challenge_up(kept: EnrollApp, wh
 def test_a_challenge_is_answered_once(app: EnrollApp) -> None:
     machine = AttestingMachine.made(app)
     challenge = machine.register()
-    assert machine.send(machine.answer(challenge)).status_code == 200
-    assert refused(machine.send(machine.answer(challenge)), "evidence-refused")
+    answer = machine.answer(challenge)
+    assert machine.send(answer).status_code == 200
+    other = machine.send(machine.answer(challenge))
+    assert refused(other, "evidence-refused")
+    assert "was answered before" in other.json()["detail"]
+    assert machine.send(answer).json()["level"] == "vendor"
 
 
 def test_a_challenge_ends(app: EnrollApp) -> None:
@@ -206,6 +211,19 @@ def test_guessing_costs_an_address_its_patience(database_url: str, redis_url: st
         answer = machine.answer(machine.register())
         guess = answer.model_copy(update={"activation": Activation(challenge_id="0" * 32, secret="")})
         assert [machine.send(guess).status_code for _ in range(5)] == [422] * 3 + [429] * 2
+
+
+def test_a_link_takes_some_attestation_keys_and_no_more(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    browser = app.browser("Proven")
+    claim = browser.link(browser.order("Attested")).claim
+    agent, first = machine.redeem(claim)
+    for _ in range(MOST_OPEN - 1):
+        cleared(machine).redeem(claim, secret=agent.secret)
+    with pytest.raises(AssertionError, match="Too many attestation keys"):
+        cleared(machine).redeem(claim, secret=agent.secret)
+    [job] = agent.jobs()
+    assert agent.report(machine.report(agent, job, first)).status_code == 200
 
 
 # Reports
@@ -239,6 +257,13 @@ def test_the_challenge_of_another_link_opens_nothing_here(app: EnrollApp) -> Non
     _, _, _, other = linked(app, machine)
     order_id, agent, job, _ = linked(app, machine)
     assert refused(agent.report(machine.report(agent, job, other)), "evidence-refused")
+    assert app.order(order_id).failure_code == "key.signer_known.failed"
+
+
+def test_a_link_s_attestation_key_that_did_not_prove_itself_vouches_for_nothing(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    order_id, agent, job, _ = linked(app, machine)
+    assert refused(agent.report(machine.report(agent, job)), "evidence-refused")
     assert app.order(order_id).failure_code == "key.signer_known.failed"
 
 

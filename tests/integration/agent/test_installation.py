@@ -56,17 +56,17 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_order_is_followed_once(machine: Machine, server: AgentServer) -> None:
     file, told = order(machine, server.origin, server.registration_token), Told()
-    assert not follow_order(machine, told)
+    assert not follow_order(machine.settings.state_dir, machine, told)
     assert told == ["registered"]
     assert not file.exists()
     assert DeviceStore(machine.settings.state_dir).registered()[0].device_id
-    assert not follow_order(machine, told)
+    assert not follow_order(machine.settings.state_dir, machine, told)
     assert told == ["registered"]
 
 
 def test_a_token_that_the_server_refuses_is_forgotten(machine: Machine, server: AgentServer) -> None:
     file, told = order(machine, server.origin, "something wrong"), Told()
-    assert not follow_order(machine, told)
+    assert not follow_order(machine.settings.state_dir, machine, told)
     assert told == ["registration_failed"]
     assert not file.exists()
 
@@ -74,7 +74,7 @@ def test_a_token_that_the_server_refuses_is_forgotten(machine: Machine, server: 
 def test_a_server_that_is_away_is_tried_again(machine: Machine, server: AgentServer) -> None:
     file, told = order(machine, server.origin, server.registration_token), Told()
     server.stop()
-    assert follow_order(machine, told)
+    assert follow_order(machine.settings.state_dir, machine, told)
     assert told == ["registration_failed"]
     assert file.exists()
 
@@ -104,7 +104,7 @@ def test_an_order_that_cannot_be_followed_is_refused_and_kept_nowhere(folders: P
 
 def test_forgetting_leaves_nothing(machine: Machine, server: AgentServer, monkeypatch: pytest.MonkeyPatch) -> None:
     order(machine, server.origin, server.registration_token)
-    follow_order(machine, Told())
+    follow_order(machine.settings.state_dir, machine, Told())
     monkeypatch.setattr(system, "SETTINGS_FILE", machine.settings.state_dir.parent / "etc/agent.toml")
     forget(machine)
     assert not machine.settings.state_dir.exists()

@@ -10,14 +10,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from pydantic import ValidationError
 from tests.support.administrators import IDP_METADATA, console, master, officer, take_fact
 from tests.support.enroll_app import EnrollApp
 
 from keystead_contracts.people import IdentityProviderChecked, IdentityProviderState
 from keystead_contracts.words import Sentences, Words, to_plain
 from keystead_enroll.domain.administration import Grant, Role
-from keystead_enroll.domain.people_inputs import MOST_SPOKEN_FOR, IdentityProviderInput
+from keystead_enroll.domain.enrollment import Organization
+from keystead_enroll.domain.identity_providers import IdentityProvider
+from keystead_enroll.domain.refusals import DeclarationInvalid
+from keystead_enroll.usecases.admin.identity_providers import MOST_SPOKEN_FOR
 from keystead_kit.secrets import new_id
 
 SAML = {"name": "University", "kind": "saml", "metadata_url": "https://idp.example/metadata"}
@@ -29,7 +31,7 @@ OIDC = {
 
 def _certificate(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
     """A certificate of the key in PEM."""
-    name, now = x509.Name([]), datetime(2026, 1, 1, tzinfo=UTC)
+    name, now = x509.Name.from_rfc4514_string("CN=Federation"), datetime(2026, 1, 1, tzinfo=UTC)
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=999))
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
@@ -62,11 +64,69 @@ def test_openid_connect_names_its_secret_and_tells_none(app: EnrollApp) -> None:
     assert (fact["issuer"], fact["client_secret_name"]) == ("https://login.example/v2.0", "entra-1")
 
 
-def test_a_provider_speaks_for_no_more_organizations_than_travel_in_a_cookie() -> None:
-    speaks_for = [f"{n:032x}" for n in range(MOST_SPOKEN_FOR)]
-    assert IdentityProviderInput.model_validate({**SAML, "organization_ids": speaks_for}).organization_ids == speaks_for
-    with pytest.raises(ValidationError, match="at most 40 items"):
-        IdentityProviderInput.model_validate({**SAML, "organization_ids": [*speaks_for, "f" * 32]})
+def organizations(app: EnrollApp, number: int) -> list[str]:
+    """So many more organizations."""
+    made = [Organization(f"{n:032x}", f"Institute {n}") for n in range(number)]
+    with app.enroll.transactions.write() as tx:
+        for each in made:
+            tx.add(each)
+    return [each.id for each in made]
+
+
+def test_a_provider_speaks_for_no_more_organizations_than_travel_in_a_cookie(app: EnrollApp) -> None:
+    api, them = master(app), organizations(app, MOST_SPOKEN_FOR + 1)
+    made = api.create("/identity-providers", SAML | {"organization_ids": them[1:]})
+    for answer in (
+        api("POST", "/identity-providers", json=SAML | {"name": "Other", "organization_ids": them}),
+        api("PATCH", f"/identity-providers/{made}", json={"organization_ids": them}),
+    ):
+        assert (answer.status_code, list(answer.json()["fields"])) == (422, ["organization_ids"])
+    assert "40 organizations at most" in answer.json()["fields"]["organization_ids"]
+
+
+def test_a_set_up_file_gives_a_provider_no_more_organizations_either(app: EnrollApp) -> None:
+    names = [f"Institute {n}" for n in range(MOST_SPOKEN_FOR + 1)]
+    provider = SAML | {"organizations": names}
+    with pytest.raises(DeclarationInvalid, match="40 organizations at most"):
+        app.apply({"organizations": [{"name": name} for name in names], "identity_providers": [provider]})
+
+
+def test_a_provider_that_was_stored_with_more_organizations_keeps_them(app: EnrollApp) -> None:
+    api, them = master(app), organizations(app, MOST_SPOKEN_FOR + 3)
+    made = api.create("/identity-providers", SAML)
+    with app.enroll.transactions.write() as tx:
+        stored = tx.get(IdentityProvider, made)
+        assert stored is not None
+        stored.organization_ids = them[1:]
+    assert api("PATCH", f"/identity-providers/{made}", json={"name": "Renamed"}).status_code == 200
+    visit = console(app)
+    fields = {"kind": "saml", "name": "Again", "metadata_url": SAML["metadata_url"], "may": ["for_persons"]}
+    page = visit.follow(
+        visit.send(f"/identity-providers/{made}/change", **fields, organization_ids=them[2:], active="yes")
+    )
+    assert page.status_code == 200
+    assert api("GET", f"/identity-providers/{made}").json()["organization_ids"] == them[2:]
+    more = api("PATCH", f"/identity-providers/{made}", json={"organization_ids": them})
+    assert list(more.json()["fields"]) == ["organization_ids"]
+
+
+def test_an_organization_that_a_provider_speaks_for_stays(app: EnrollApp) -> None:
+    """Without its only one it would speak for all."""
+    api, [place] = master(app), organizations(app, 1)
+    api.create("/identity-providers", SAML | {"organization_ids": [place]})
+    answer = api("DELETE", f"/organizations/{place}")
+    assert (answer.status_code, "identity provider" in answer.json()["detail"]) == (409, True)
+
+
+def test_the_page_of_a_provider_says_what_its_metadata_is_checked_against(app: EnrollApp) -> None:
+    api, visit = master(app), console(app)
+    made = api.create("/identity-providers", SAML | {"metadata_certificate": CERTIFICATE})
+    page = visit.get(f"/identity-providers/{made}").text
+    certificate = x509.load_pem_x509_certificate(CERTIFICATE.encode())
+    assert certificate.fingerprint(hashes.SHA256()).hex() in page
+    assert "CN=Federation" in page
+    plain = api.create("/identity-providers", SAML | {"name": "Plain"})
+    assert "taken as it comes over https" in visit.get(f"/identity-providers/{plain}").text
 
 
 @pytest.mark.parametrize(("changes", "field"), [

@@ -10,7 +10,7 @@ from tests.support.enroll_app import EnrollApp, problem_code
 
 from keystead_contracts.base import CertificateType
 from keystead_enroll.domain.administration import Grant, Role
-from keystead_enroll.usecases.admin.person_import import MOST_OCTETS
+from keystead_enroll.usecases.admin.csv_import import MOST_OCTETS
 from keystead_kit.passwords import verify_password
 
 HEADER = "email,name,organization,department,upn,secret_id\n"

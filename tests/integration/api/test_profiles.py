@@ -6,7 +6,6 @@ import threading
 from typing import Any
 
 import pytest
-from alembic import command
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from sqlalchemy import select
@@ -18,6 +17,7 @@ from keystead_enroll.adapters.administration_tables import audit_entries
 from keystead_enroll.domain.administration import Grant, Role
 from keystead_enroll.domain.enrollment import LicenceTerms
 from keystead_enroll.domain.refusals import DeclarationInvalid
+from keystead_kit.migrations import Migrations
 
 PROFILE: dict[str, Any] = {
     "name": "Badge",
@@ -193,12 +193,12 @@ def test_the_database_takes_no_second_current_version(app: EnrollApp) -> None:
 
 
 def test_of_two_current_versions_of_an_earlier_release_the_newer_stays(app: EnrollApp) -> None:
-    migrate(app, command.downgrade, "0006")
+    migrate(app, Migrations.downgrade, "0006")
     now = app.clock.now()
     with app.enroll.transactions.write() as tx:
         for version in ("2027-a", "2027-b"):
             tx.add(LicenceTerms(version, "Be kind.", published_at=now))
-    migrate(app, command.upgrade, "head")
+    migrate(app, Migrations.upgrade, "head")
     assert current(app) == ["2027-b"]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.support.administrators import Api, console, master, officer
-from tests.support.enroll_app import EnrollApp
+from tests.support.administrators import Api, administrator, api_token, console, master, officer
+from tests.support.enroll_app import EnrollApp, enroll_app, problem_code
 from tests.support.tenants import contents
 
 from keystead_enroll.domain.administration import Grant, Role
@@ -136,3 +136,26 @@ def test_mistakes_of_a_trial_stand_beside_their_questions(app: EnrollApp) -> Non
 def test_a_trial_needs_a_form_token(app: EnrollApp) -> None:
     form = named(app, "forms", "Staff")["id"]
     assert console(app).post(f"/forms/{form}/test-run", **ADA, form_token="forged").status_code == 403
+
+
+def test_an_administrator_makes_test_runs_within_a_limit_whichever_token_they_come_with(
+    sqlite_url: str, redis_url: str
+) -> None:
+    with enroll_app(sqlite_url, redis_url, trial_limit_administrator="2/hour") as app:
+        form = named(app, "forms", "Staff")["id"]
+        grace = administrator(app)
+        for _ in range(2):
+            tried(Api(app, api_token(app, grace)), form)
+        refused = Api(app, api_token(app, grace))("POST", f"/forms/{form}/trial", json=ADA)
+        assert (refused.status_code, problem_code(refused)) == (429, "rate-limited")
+        assert int(refused.headers["retry-after"]) > 0
+        tried(master(app), form)
+
+
+def test_who_made_too_many_test_runs_is_told_so_and_keeps_what_they_entered(sqlite_url: str, redis_url: str) -> None:
+    with enroll_app(sqlite_url, redis_url, trial_limit_administrator="1/hour") as app:
+        visit, form = console(app), named(app, "forms", "Staff")["id"]
+        visit.send(f"/forms/{form}/test-run", **ADA)
+        page = visit.mistakes(visit.post(f"/forms/{form}/test-run", **ADA))
+        assert "too many test runs" in page
+        assert 'value="ada@example.org"' in page

@@ -85,6 +85,28 @@ def test_a_new_password_closes_every_console_that_was_open_then_and_none_later(a
     assert not closed(other)
 
 
+def test_a_sign_in_that_was_ended_closes_what_it_opened_and_opens_no_more(app: EnrollApp) -> None:
+    who = administrator(app)
+    ended, goes_on, late = Console(app), Console(app), Console(app)
+    ended.arrive(administrator_identity(app, who, session="one"))
+    goes_on.arrive(administrator_identity(app, who, session="two"))
+    unused = administrator_identity(app, who, session="one")
+    take_fact(app, AdministratorSignInsEnded(administrator_id=who.id, ended_at=app.clock.now(), session="one"))
+    assert closed(ended)
+    assert not closed(goes_on)
+    assert late.arrive(unused).status_code == 401
+
+
+def test_auth_hears_that_a_console_is_used_every_few_minutes(app: EnrollApp) -> None:
+    who, visit = administrator(app), Console(app)
+    visit.arrive(administrator_identity(app, who, session="one"))
+    for minutes in (6, 6, 12):
+        app.clock.shift = timedelta(minutes=minutes)
+        assert not closed(visit)
+    told = app.facts("administrator_seen")
+    assert [(fact["administrator_id"], fact["session"]) for fact in told] == [(who.id, "one")] * 2
+
+
 def test_signing_out_ends_the_session_and_goes_on_to_auth(app: EnrollApp) -> None:
     visit = console(app)
     visit.get("/organizations")

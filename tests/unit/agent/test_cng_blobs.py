@@ -19,9 +19,9 @@ from keystead_agent.keystore._cng_blobs import (
     ec_public_key,
     names_no_curve,
     rsa_public_key,
-    tpm_public_area,
 )
 from keystead_agent.keystore._ncrypt import PLATFORM_PROVIDER
+from keystead_agent.keystore._pcp_blobs import key_public_area
 from keystead_agent.keystore.base import PrivateKey
 from keystead_agent.keystore.persisted import KeyScope, PersistedKey
 from keystead_contracts.base import KeyAlgorithm
@@ -48,7 +48,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "rsa": rsa_public_key,
     "p256": ec_public_key,
     "generic": lambda blob: ec_public_key(blob, "nistP384"),
-    "pcp": tpm_public_area,
+    "pcp": key_public_area,
 }
 
 
@@ -83,7 +83,7 @@ def test_a_point_that_is_not_on_the_curve_is_refused() -> None:
 
 def test_the_public_area_is_the_one_of_the_key() -> None:
     for key in KEYS:
-        area = tpm_public_area(opaque_blob(key.public_key()))
+        area = key_public_area(opaque_blob(key.public_key()))
         assert area == tpm2b_public(key.public_key())
         assert parse_tpm2b_public(area).public_key == key.public_key()
 
@@ -93,7 +93,7 @@ def test_a_platform_blob_whose_header_is_wrong_is_refused(offset: int, value: in
     blob = bytearray(WELL_FORMED["pcp"])
     struct.pack_into("<I", blob, offset, value)
     with pytest.raises(ValueError, match="platform key blob"):
-        tpm_public_area(bytes(blob))
+        key_public_area(bytes(blob))
 
 
 @pytest.mark.parametrize("kind", ["rsa", "p256", "generic"])
@@ -106,7 +106,7 @@ def test_a_public_key_blob_of_another_length_is_refused(kind: str, difference: i
 
 def test_a_platform_blob_that_ends_early_is_refused() -> None:
     with pytest.raises(ValueError, match="sizes"):
-        tpm_public_area(WELL_FORMED["pcp"][:80])
+        key_public_area(WELL_FORMED["pcp"][:80])
 
 
 @given(kind=st.sampled_from(sorted(READERS)), blob=st.binary(max_size=600))

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from keystead_agent.errors import KeyLost, TpmFailed
-from keystead_agent.helper import Helper
+from keystead_agent.helper import Helper, answer_to
 from keystead_agent.machine import Machine
 
 
@@ -74,6 +74,15 @@ def test_work_that_hangs_is_given_up_and_its_process_ended(make: Make) -> None:
     with pytest.raises(TpmFailed, match="did not finish"):
         helper.assertion("60")
     assert helper.assertion("0") == "awake"
+
+
+def test_what_crashes_a_process_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def crash(_: str) -> str:
+        raise ZeroDivisionError("by nought")
+
+    with pytest.raises(ZeroDivisionError):
+        answer_to(cast(Machine, Behaviour(crash)), ("assertion", ("",)))
+    assert "ZeroDivisionError: by nought" in caplog.text
 
 
 def test_a_process_that_dies_is_replaced_once(make: Make) -> None:

@@ -95,6 +95,14 @@ def test_a_policy_can_be_made_stricter(tmp_path: Path) -> None:
     assert not load_settings(environ, for_computer=False, default_file=file).allow_software_key
 
 
+def test_what_policy_keeps_after_a_renewal_no_variable_removes(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text("remove_superseded = false")
+    assert not load_settings({}, for_computer=False, default_file=file).remove_superseded
+    with pytest.raises(SettingsInvalid, match="looser than the policy"):
+        load_settings({"KEYSTEAD_AGENT_REMOVE_SUPERSEDED": "true"}, for_computer=False, default_file=file)
+
+
 def test_what_the_policy_does_not_speak_of_may_be_set(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
     file.write_text('servers = ["https://a.example"]')

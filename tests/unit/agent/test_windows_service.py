@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
@@ -15,13 +16,14 @@ from tests.unit.agent.samples import NOW
 
 from keystead_agent.backoff import Stopped
 from keystead_agent.errors import SettingsInvalid
+from keystead_agent.helper import Helper
 from keystead_agent.local.server import Listener
 from keystead_agent.machine import Machine
 from keystead_agent.service import Gate
 from keystead_agent.settings import Settings
 from keystead_agent.windows import _advapi32 as a
 from keystead_agent.windows.dispatch import Controls
-from keystead_agent.windows.eventlog import LONGEST_TEXT, Entry, LogTeller, entry_of
+from keystead_agent.windows.eventlog import LONGEST_TEXT, Entry, LogHandler, LogTeller, entry_of
 from keystead_agent.windows.service import ServiceLife
 
 
@@ -58,11 +60,15 @@ class Entries:
         return [entry.number for entry in self.written]
 
 
-def prepared(folder: Path) -> tuple[Machine, Listener]:
-    return Machine.of(Settings(state_dir=folder), lambda: NOW), Silent()
+Prepared = tuple[Machine, Helper, Listener]
 
 
-def lived(prepare: Callable[[], tuple[Machine, Listener]], entries: Entries, *numbers: int) -> tuple[FakeReports, bool]:
+def prepared(folder: Path) -> Prepared:
+    machine = Machine.of(Settings(state_dir=folder), lambda: NOW)
+    return machine, Helper(machine), Silent()
+
+
+def lived(prepare: Callable[[], Prepared], entries: Entries, *numbers: int) -> tuple[FakeReports, bool]:
     """The reports of a whole life, with the controls `numbers` once it runs, and how it ended."""
     reports, controls = FakeReports(), Controls()
     ended: list[bool] = []
@@ -94,7 +100,7 @@ def test_it_starts_runs_and_stops_when_told(tmp_path: Path, control: int) -> Non
 
 
 def test_what_keeps_it_from_starting_is_in_the_event_log_and_the_manager_knows(tmp_path: Path) -> None:
-    def fail() -> tuple[Machine, Listener]:
+    def fail() -> Prepared:
         raise SettingsInvalid("the settings cannot be used", "Do this.")
 
     entries = Entries()
@@ -114,7 +120,7 @@ def test_a_crash_is_not_reported_as_a_stop_so_that_windows_starts_it_again(tmp_p
     machine = Machine.of(settings, lambda: NOW)
     broken = Broken(machine.settings, machine.keys, machine.store, machine.journal, machine.now)
     entries = Entries()
-    reports, well = lived(lambda: (broken, Silent()), entries)
+    reports, well = lived(lambda: (broken, Helper(broken), Silent()), entries)
     assert not well
     assert a.SERVICE_STOPPED not in [state for state, _ in reports.states]
     assert any("ZeroDivisionError" in entry.text for entry in entries.written)
@@ -184,3 +190,19 @@ def test_what_the_service_control_manager_waits_for_imports_nothing_slow() -> No
     asked = "import sys, keystead_agent.windows.dispatch; print('pydantic' in sys.modules, 'httpx' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_what_goes_wrong_beside_the_service_is_in_the_event_log_with_its_traceback() -> None:
+    entries, log = Entries(), logging.Logger("keystead_agent.test")
+    log.addHandler(LogHandler(entries))
+    log.info("nothing")
+    log.warning("system_store_not_tidied reason=%s", "locked")
+    try:
+        raise ZeroDivisionError("by nought")
+    except ZeroDivisionError:
+        log.exception("helper_crashed")
+    warned, stumbled = entries.written
+    assert (warned.number, warned.kind) == (24, a.EVENTLOG_WARNING)
+    assert "system_store_not_tidied reason=locked" in warned.text
+    assert (stumbled.number, stumbled.kind) == (33, a.EVENTLOG_ERROR)
+    assert "helper_crashed" in stumbled.text and "ZeroDivisionError: by nought" in stumbled.text

@@ -118,6 +118,21 @@ class FakeTokens:
     def prune(self, before: datetime) -> int:
         return self._drop(lambda row: row.expires_at < before)
 
+    def of(self, administrator: str) -> list[Any]:
+        theirs = [row for row in self.rows.values() if row.administrator == administrator]
+        return sorted(theirs, key=lambda row: row.seen_at, reverse=True)
+
+    def came_from(self, digest: str, address: str, user_agent: str) -> None:
+        self.rows[digest] = replace(self.rows[digest], address=address, user_agent=user_agent)
+
+    def seen_at_console(self, administrator: str, id: str, at: datetime) -> None:
+        for row in self.of(administrator):
+            if row.id == id:
+                self.rows[row.digest] = replace(row, seen_at=max(row.seen_at, at))
+
+    def end_one(self, administrator: str, id: str) -> bool:
+        return bool(self._drop(lambda row: row.administrator == administrator and row.id == id))
+
     def _drop(self, over: Any) -> int:
         gone = [digest for digest, row in self.rows.items() if over(row)]
         for digest in gone:

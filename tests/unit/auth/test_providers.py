@@ -20,13 +20,13 @@ from keystead_auth.adapters.oidc import SecretFolder
 from keystead_auth.domain.attributes import LONGEST_NAME, MOST_OCTETS, Sent, canonical, fitting, person
 from keystead_auth.domain.errors import MethodNotOffered
 from keystead_auth.domain.idp_errors import FetchFailed, MailMissing, ProviderNotReady, ProviderUnknown
-from keystead_auth.domain.networks import may_connect
 from keystead_auth.domain.providers import IdentityProvider, Purpose, offered, usable
 from keystead_auth.domain.saml.metadata import MetadataRefused, SamlEntity, read_metadata
 from keystead_auth.domain.sign_in import Form
 from keystead_auth.usecases.check_provider import Sources, check_provider
 from keystead_auth.usecases.mint_identity import mint_identity
 from keystead_contracts.identity import ATTRIBUTES, IDENTITY_AUDIENCE, IDENTITY_ISSUER, SignInMethod
+from keystead_contracts.networks import may_connect
 from keystead_contracts.people import IdentityProviderKind, IdentityProviderState
 from keystead_contracts.words import Words, from_plain
 from keystead_kit.i18n import languages

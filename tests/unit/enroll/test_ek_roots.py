@@ -14,6 +14,7 @@ from keystead_enroll.domain.attestation import Standing
 from keystead_enroll.domain.endorsement import EkRoots, EndorsementPolicy, judge_endorsement
 from keystead_enroll.domain.endorsement_certificate import read_certificate
 from keystead_enroll.domain.errors import EkRootsUnusable
+from keystead_enroll.domain.keys import spki_sha256
 from keystead_enroll.domain.tpm_public import parse_tpm2b_public
 
 ROOT = Authority.root()
@@ -60,6 +61,23 @@ def test_a_file_that_is_no_certificate_is_named(tmp_path: Path, content: bytes) 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(EkRootsUnusable, match="nowhere"):
         load_roots(tmp_path / "nowhere")
+
+
+def test_a_revocation_list_is_taken_from_who_signed_it(tmp_path: Path) -> None:
+    (tmp_path / "root.pem").write_bytes(pem(ROOT.der, CA.der))
+    (tmp_path / "ca.crl").write_bytes(CA.revoked(7, 9))
+    loaded = load_roots(tmp_path)
+    assert loaded.revoked == {spki_sha256(CA.key.public_key()): {7, 9}}
+    (tmp_path / "ca.crl").write_bytes(OTHER.revoked(7))
+    with pytest.raises(EkRootsUnusable, match=r"ca\.crl is signed by none"):
+        load_roots(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing", CA.der])
+def test_a_file_that_is_no_revocation_list_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "ca.crl").write_bytes(content)
+    with pytest.raises(EkRootsUnusable, match=r"ca\.crl is no revocation list"):
+        load_roots(tmp_path)
 
 
 def test_an_intermediate_of_the_folder_completes_a_chain_and_is_not_trusted_alone() -> None:

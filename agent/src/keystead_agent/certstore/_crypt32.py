@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from ctypes import addressof, c_char, c_int32, c_uint32, c_void_p, create_string_buffer, sizeof
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, cast
 
 LOAD_LIBRARY_SEARCH_SYSTEM32 = 0x800
@@ -208,6 +209,13 @@ class Crypt32:
         finally:
             if context:
                 self._dll.CertFreeCertificateContext(context)
+
+    def handed_over(self, store: int, most: int) -> list[bytes]:
+        """The DER of the first `most` certificates in `store`, a handle that another function gave; it is closed."""
+        try:
+            return [self.encoded(context) for context in islice(self.certificates(store), most)]
+        finally:
+            self._dll.CertCloseStore(store, 0)
 
     @staticmethod
     def encoded(context: int) -> bytes:

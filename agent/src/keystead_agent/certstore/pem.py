@@ -10,7 +10,9 @@ a key never touches a credential that is in use. The root is kept beside. Where 
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -56,6 +58,8 @@ class KeyRequest(BaseModel):
     exportable: bool
     recipient: str = ""
     """Whose job it was, as the journal names it; older agents did not say."""
+    supersedes: str = ""
+    """SHA-256 of the certificate whose place the key's takes; empty if it takes nobody's."""
 
 
 class Metadata(BaseModel):
@@ -96,6 +100,11 @@ class InstalledCertificate:
     def location(self) -> str:
         """Where a person finds the certificate."""
         return self.metadata.system_store or str(self.directory)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate in DER, as servers name it."""
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self.certificate.decode())).hexdigest()
 
     @property
     def key_path(self) -> Path:

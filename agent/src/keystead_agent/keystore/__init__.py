@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from keystead_agent.keystore.attesting import AttestingKeyStore
     from keystead_agent.keystore.base import KeyStore
     from keystead_agent.keystore.cng import CngKeyStore
-    from keystead_agent.keystore.persisted import PersistedKey
+    from keystead_agent.keystore.pcp import EndorsementCertificates
+    from keystead_agent.keystore.persisted import KeyScope, PersistedKey
+    from keystead_agent.keystore.served import IdentityService
     from keystead_agent.keystore.unsettled import UnsettledKeys
 
 
@@ -27,10 +29,26 @@ def windows_ncrypt() -> Ncrypt:
     return WindowsNcrypt()
 
 
+def windows_certificates() -> EndorsementCertificates:
+    """Where Windows keeps the certificates of the TPM's endorsement key."""
+    from keystead_agent.certstore._crypt32 import Crypt32, load
+    from keystead_agent.certstore.endorsement import WindowsEndorsementCertificates
+
+    return WindowsEndorsementCertificates(lambda: Crypt32(load()))
+
+
+def windows_service() -> IdentityService:
+    """The agent's service on this computer."""
+    from keystead_agent.local.identity import ServiceIdentity
+    from keystead_agent.windows.pipe import connect
+
+    return ServiceIdentity(connect)
+
+
 class KeyStores:
     """The key stores of this machine: the platform's hardware store, and the development double where policy allows
     it. The choice by platform is made here and nowhere else. On Windows `machine_keys` makes keys that are the
-    machine's (for the service), else the account's."""
+    machine's (for the service), else the account's, with the service's identity."""
 
     def __init__(
         self,
@@ -39,11 +57,15 @@ class KeyStores:
         machine_keys: bool = False,
         platform: str = sys.platform,
         ncrypt: Callable[[], Ncrypt] = windows_ncrypt,
+        certificates: Callable[[], EndorsementCertificates] = windows_certificates,
+        service: Callable[[], IdentityService] = windows_service,
     ) -> None:
         self._settings = settings
         self._machine_keys = machine_keys
         self._platform = platform
         self._make_ncrypt = ncrypt
+        self._certificates = certificates
+        self._service = service
         self._hardware: KeyStore | None = None
         self._software: KeyStore | None = None
 
@@ -59,9 +81,9 @@ class KeyStores:
 
             return Tpm2KeyStore(self._settings.tcti, self._settings.state_dir / "tpm.lock")
         if self._platform == "win32":
-            from keystead_agent.keystore._ncrypt import PLATFORM_PROVIDER
+            from keystead_agent.keystore.pcp import PcpKeyStore
 
-            return self._cng(PLATFORM_PROVIDER)
+            return PcpKeyStore(self._ncrypt, self._scope, self._certificates(), announce=self._unsettled.announce)
         raise AgentError(
             f"keys in hardware on {self._platform} are not in this build",
             "Use the agent that is packaged for this operating system.",
@@ -69,12 +91,17 @@ class KeyStores:
 
     def attesting(self) -> AttestingKeyStore | None:
         """The hardware store, where it can show that it is one."""
-        if self._platform != "linux":
-            return None
-        from keystead_agent.keystore.tpm2 import Tpm2KeyStore
-
         hardware = self.hardware()
-        return hardware if isinstance(hardware, Tpm2KeyStore) else None
+        if self._platform == "linux":
+            from keystead_agent.keystore.tpm2 import Tpm2KeyStore
+
+            return hardware if isinstance(hardware, Tpm2KeyStore) else None
+        from keystead_agent.keystore.pcp import PcpKeyStore
+        from keystead_agent.keystore.served import ServedKeyStore
+
+        if not isinstance(hardware, PcpKeyStore):
+            return None
+        return hardware if self._machine_keys else ServedKeyStore(hardware, self._service)
 
     def software(self) -> KeyStore:
         """The development double: keys in files, on Windows in its software provider. Raises PolicyRefused unless this
@@ -100,10 +127,14 @@ class KeyStores:
 
     def _cng(self, provider: str) -> CngKeyStore:
         from keystead_agent.keystore.cng import CngKeyStore
+
+        return CngKeyStore(self._ncrypt, provider, self._scope, announce=self._unsettled.announce)
+
+    @property
+    def _scope(self) -> KeyScope:
         from keystead_agent.keystore.persisted import KeyScope
 
-        scope = KeyScope.MACHINE if self._machine_keys else KeyScope.USER
-        return CngKeyStore(self._ncrypt, provider, scope, announce=self._unsettled.announce)
+        return KeyScope.MACHINE if self._machine_keys else KeyScope.USER
 
     @cached_property
     def _ncrypt(self) -> Ncrypt:

@@ -1,8 +1,5 @@
-"""What CNG's key providers write and read, as bytes: public keys and signatures (bcrypt.h), and the Platform Crypto
-Provider's own key blob. Sizes are checked against what is there; whatever does not fit is a ValueError.
-
-The platform provider's blob is not documented by Microsoft; its layout is that of public tools which read it
-(PCP_20_KEY_BLOB). It has not been seen on hardware by the makers of this file.
+"""What CNG's key providers write and read, as bytes: public keys and signatures (bcrypt.h). Sizes are checked against
+what is there; whatever does not fit is a ValueError.
 """
 
 from __future__ import annotations
@@ -28,13 +25,6 @@ _CURVES: dict[str, ec.EllipticCurve] = {
 }
 _LARGEST_EXPONENT = 8
 _LARGEST_MODULUS = 1024
-
-_PCP_MAGIC = 0x4D504350
-"""PCP_KEY_MAGIC, "PCPM"."""
-_PCP_TPM_20 = 2
-_PCP_HEADER = struct.Struct("<13I")
-"""magic, header's size, kind of TPM, flags, then the sizes of: public, private, migration public, migration private,
-policy digest list, PCR binding, PCR digest, encrypted secret, TPM 1.2 hostage blob."""
 
 
 def rsa_public_key(blob: bytes) -> rsa.RSAPublicKey:
@@ -86,20 +76,3 @@ def der_signature(raw: bytes, key: PublicKey) -> bytes:
     if len(raw) != 2 * size:
         raise ValueError("an ECDSA signature of another size than its curve's")
     return encode_dss_signature(int.from_bytes(raw[:size]), int.from_bytes(raw[size:]))
-
-
-def tpm_public_area(blob: bytes) -> bytes:
-    """The TPM2B_PUBLIC in the platform provider's blob of a key."""
-    if len(blob) < _PCP_HEADER.size:
-        raise ValueError("a platform key blob is too short")
-    magic, header_size, kind, _, public_size, *_ = _PCP_HEADER.unpack_from(blob)
-    if magic != _PCP_MAGIC:
-        raise ValueError("not a platform key blob")
-    if kind != _PCP_TPM_20:
-        raise ValueError("a platform key blob that is not of a TPM 2.0")
-    if not _PCP_HEADER.size <= header_size <= len(blob) or public_size > len(blob) - header_size:
-        raise ValueError("a platform key blob whose sizes do not fit its length")
-    public = blob[header_size : header_size + public_size]
-    if len(public) < 2 or int.from_bytes(public[:2]) != len(public) - 2:
-        raise ValueError("a platform key blob without a TPM2B_PUBLIC")
-    return public

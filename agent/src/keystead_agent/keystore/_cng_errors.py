@@ -21,6 +21,9 @@ MAKING = "making a key"
 LOADING = "opening a key"
 SIGNING = "signing"
 REMOVING = "removing a key"
+ENDORSING = "reading the endorsement key"
+SOLVING = "answering the server's challenge"
+CERTIFYING = "certifying a key"
 
 _ACCESS_DENIED = {5, n.E_ACCESSDENIED, n.PERM, 0x80284012}
 """ERROR_ACCESS_DENIED, E_ACCESSDENIED, NTE_PERM, TBS_E_ACCESS_DENIED."""

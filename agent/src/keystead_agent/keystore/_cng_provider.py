@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -97,9 +98,10 @@ class OpenProvider:
             raise
         return True
 
-    def prepare(self, unmade: PersistedKey) -> int:
-        """The handle of a key that is not made yet, told to sign and not to be exported; it leaves nothing behind if
-        it is freed. Raises AlgorithmUnsupported for what the provider, or this agent with its TPM, does not make."""
+    def prepare(self, unmade: PersistedKey, *, identity: bool = False) -> int:
+        """The handle of a key that is not made yet, told to sign and not to be exported, and as an `identity` to sign
+        only what the TPM says; it leaves nothing behind if it is freed. Raises AlgorithmUnsupported for what the
+        provider, or this agent with its TPM, does not make."""
         bits = RSA_BITS.get(unmade.algorithm)
         if bits and self._has_weak_rsa():
             raise AlgorithmUnsupported(
@@ -111,7 +113,10 @@ class OpenProvider:
             if bits:
                 self._require_length(key, bits)
                 self._ncrypt.set_property(key, n.LENGTH, _dword(bits))
-            self._ncrypt.set_property(key, n.KEY_USAGE, _dword(n.ALLOW_SIGNING_FLAG))
+            if identity:
+                self._tell_identity(key)
+            else:
+                self._ncrypt.set_property(key, n.KEY_USAGE, _dword(n.ALLOW_SIGNING_FLAG))
             self._ncrypt.set_property(key, n.EXPORT_POLICY, _dword(0))
             if self._number(key, n.EXPORT_POLICY) not in (0, None):
                 raise TpmFailed("the key provider does not keep keys from being exported", status.FAILED_ADVICE)
@@ -119,6 +124,32 @@ class OpenProvider:
             self.free(key)
             raise
         return key
+
+    def _tell_identity(self, key: int) -> None:
+        """With SHA-256 where the provider can be told so; who is at the computer may use a key of the machine."""
+        self._ncrypt.set_property(key, n.PCP_KEY_USAGE_POLICY, _dword(n.PCP_IDENTITY_KEY))
+        for name, value, flags in (
+            (n.PCP_RSA_SCHEME, _dword(n.TPM_RSASSA), 0),
+            (n.PCP_RSA_SCHEME_HASH, _dword(n.TPM_SHA256), 0),
+            (n.SECURITY_DESCRIPTOR, shared_descriptor(), n.DACL_SECURITY_INFORMATION),
+        ):
+            try:
+                self._ncrypt.set_property(key, name, value, flags)
+            except n.NcryptError as error:
+                if error.status not in _UNKNOWN_PROPERTY:
+                    raise
+
+    def require_identity(self, key: int) -> None:
+        """Raises AlgorithmUnsupported unless the key, now made, signs only what the TPM says."""
+        if not (self._number(key, n.PCP_KEY_USAGE_POLICY) or 0) & n.PCP_IDENTITY_KEY:
+            raise AlgorithmUnsupported("the key provider makes no key for the TPM's identity")
+
+    def value(self, name: str) -> bytes | None:
+        """A property of the provider; None if there is none, or it is not for this account."""
+        try:
+            return self._ncrypt.get_property(self.handle, name)
+        except n.NcryptError:
+            return None
 
     def _require_length(self, key: int, bits: int) -> None:
         """Raises AlgorithmUnsupported if the provider says (NCRYPT_SUPPORTED_LENGTHS) that it has no such size."""
@@ -175,6 +206,31 @@ class OpenProvider:
             if error.status in _UNKNOWN_PROPERTY:
                 return None
             raise
+
+
+def shared_descriptor() -> bytes:
+    """A self-relative SECURITY_DESCRIPTOR ([MS-DTYP] 2.4.6) that nothing above is inherited into: all rights for SYSTEM
+    and for administrators, reading for who is logged in at the computer."""
+    entries = b"".join(
+        struct.pack("<BBHI", 0, 0, 8 + len(sid), rights) + sid
+        for rights, sid in ((_ALL, _SYSTEM), (_ALL, _ADMINISTRATORS), (_READ, _INTERACTIVE))
+    )
+    acl = struct.pack("<BBHHH", 2, 0, 8 + len(entries), 3, 0) + entries
+    return struct.pack("<BBHIIII", 1, 0, _PROTECTED_DACL, 0, 0, 0, 20) + acl
+
+
+def _sid(*authorities: int) -> bytes:
+    """SID S-1-5-`authorities`."""
+    return (
+        struct.pack("<BB", 1, len(authorities)) + (5).to_bytes(6) + struct.pack(f"<{len(authorities)}I", *authorities)
+    )
+
+
+_SYSTEM, _ADMINISTRATORS, _INTERACTIVE = _sid(18), _sid(32, 544), _sid(4)
+_ALL, _READ = 0x10000000, 0x80000000
+"""GENERIC_ALL, GENERIC_READ."""
+_PROTECTED_DACL = 0x9004
+"""SE_SELF_RELATIVE | SE_DACL_PROTECTED | SE_DACL_PRESENT."""
 
 
 def _dword(number: int) -> bytes:

@@ -23,6 +23,16 @@ ECC_CURVE_NAME = "ECCCurveName"
 PCP_PLATFORM_TYPE = "PCP_PLATFORM_TYPE"
 PCP_RSA_PROHIBITED = "PCP_TPM_IFX_RSA_KEYGEN_PROHIBITED"
 PCP_RSA_VULNERABILITY = "PCP_TPM_IFX_RSA_KEYGEN_VULNERABILITY"
+PCP_KEY_USAGE_POLICY = "PCP_KEY_USAGE_POLICY"
+PCP_RSA_SCHEME = "PCP_RSA_SCHEME"
+PCP_RSA_SCHEME_HASH = "PCP_RSA_SCHEME_HASH_ALG"
+PCP_ID_BINDING = "PCP_TPM12_IDBINDING"
+PCP_ID_ACTIVATION = "PCP_TPM12_IDACTIVATION"
+"""Of TPM 2.0 too, whatever the names say."""
+PCP_EK_PUBLIC = "PCP_EKPUB"
+PCP_EK_STORES = ("PCP_RSA_EKNVCERT", "PCP_EKNVCERT", "PCP_RSA_EKCERT", "PCP_EKCERT", "PCP_INTERMEDIATE_CA_EKCERT")
+"""Certificates of the RSA endorsement key and of CAs above it; each value is an HCERTSTORE."""
+SECURITY_DESCRIPTOR = "Security Descr"
 
 MACHINE_KEY_FLAG = 0x20
 SILENT_FLAG = 0x40
@@ -30,6 +40,12 @@ PAD_PKCS1_FLAG = 0x2
 ALLOW_SIGNING_FLAG = 0x2
 IMPL_HARDWARE_FLAG = 0x1
 IMPL_SOFTWARE_FLAG = 0x2
+PCP_IDENTITY_KEY = 0x8
+TPM_RSASSA, TPM_SHA256 = 0x14, 0xB
+DACL_SECURITY_INFORMATION = 0x4
+CLAIM_AUTHORITY_AND_SUBJECT = 0x3
+CLAIM_NONCE = 49
+"""NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE."""
 
 RSA_PUBLIC_BLOB = "RSAPUBLICBLOB"
 ECC_PUBLIC_BLOB = "ECCPUBLICBLOB"
@@ -75,7 +91,7 @@ class Ncrypt(Protocol):
 
     def get_property(self, handle: int, name: str) -> bytes: ...
 
-    def set_property(self, handle: int, name: str, value: bytes) -> None: ...
+    def set_property(self, handle: int, name: str, value: bytes, flags: int = 0) -> None: ...
 
     def finalize_key(self, key: int) -> None: ...
 
@@ -83,6 +99,9 @@ class Ncrypt(Protocol):
 
     def sign_hash(self, key: int, digest: bytes, pkcs1_hash: str | None) -> bytes:
         """With PKCS#1 v1.5 padding for the hash that `pkcs1_hash` names, or, for ECDSA, without padding."""
+
+    def create_claim(self, subject: int, authority: int, nonce: bytes) -> bytes:
+        """What key `authority` says of key `subject`, with `nonce` in it."""
 
     def delete_key(self, key: int) -> None:
         """The handle is gone afterwards, unless this raises."""
@@ -94,6 +113,18 @@ class _Pkcs1PaddingInfo(ctypes.Structure):
     """BCRYPT_PKCS1_PADDING_INFO."""
 
     _fields_ = (("pszAlgId", ctypes.c_wchar_p),)
+
+
+class _Buffer(ctypes.Structure):
+    """NCryptBuffer."""
+
+    _fields_ = (("cbBuffer", ctypes.c_uint32), ("BufferType", ctypes.c_uint32), ("pvBuffer", ctypes.c_void_p))
+
+
+class _BufferDesc(ctypes.Structure):
+    """NCryptBufferDesc, of version NCRYPTBUFFER_VERSION, which is 0."""
+
+    _fields_ = (("ulVersion", ctypes.c_uint32), ("cBuffers", ctypes.c_uint32), ("pBuffers", ctypes.POINTER(_Buffer)))
 
 
 _HANDLE = ctypes.c_size_t
@@ -113,6 +144,7 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "NCryptFinalizeKey": (_HANDLE, _DWORD),
     "NCryptExportKey": (_HANDLE, _HANDLE, _WORDS, _BYTES, _BYTES, _DWORD, _DWORD_OUT, _DWORD),
     "NCryptSignHash": (_HANDLE, _BYTES, _BYTES, _DWORD, _BYTES, _DWORD, _DWORD_OUT, _DWORD),
+    "NCryptCreateClaim": (_HANDLE, _HANDLE, _DWORD, _BYTES, _BYTES, _DWORD, _DWORD_OUT, _DWORD),
     "NCryptDeleteKey": (_HANDLE, _DWORD),
     "NCryptFreeObject": (_HANDLE,),
 }
@@ -127,13 +159,15 @@ class WindowsNcrypt:
     @cached_property
     def _functions(self) -> dict[str, Any]:
         dll = ctypes.WinDLL("ncrypt.dll", winmode=0x800)  # type: ignore[attr-defined, unused-ignore] # System32 alone
-        functions = {name: getattr(dll, name) for name in _PROTOTYPES}
+        functions = {name: getattr(dll, name) for name in _PROTOTYPES if hasattr(dll, name)}
         for name, function in functions.items():
             function.argtypes = _PROTOTYPES[name]
             function.restype = _DWORD
         return functions
 
     def _call(self, name: str, *arguments: Any) -> None:
+        if name not in self._functions:
+            raise NcryptError(name, NOT_SUPPORTED)
         status = self._functions[name](*arguments)
         if status != 0:
             raise NcryptError(name, status)
@@ -166,8 +200,8 @@ class WindowsNcrypt:
     def get_property(self, handle: int, name: str) -> bytes:
         return self._answer("NCryptGetProperty", handle, name, flags=0)
 
-    def set_property(self, handle: int, name: str, value: bytes) -> None:
-        self._call("NCryptSetProperty", handle, name, value, len(value), 0)
+    def set_property(self, handle: int, name: str, value: bytes, flags: int = 0) -> None:
+        self._call("NCryptSetProperty", handle, name, value, len(value), flags)
 
     def finalize_key(self, key: int) -> None:
         self._call("NCryptFinalizeKey", key, SILENT_FLAG)
@@ -180,6 +214,13 @@ class WindowsNcrypt:
             return self._answer("NCryptSignHash", key, None, digest, len(digest), flags=SILENT_FLAG)
         padding = ctypes.byref(_Pkcs1PaddingInfo(pkcs1_hash))
         return self._answer("NCryptSignHash", key, padding, digest, len(digest), flags=PAD_PKCS1_FLAG | SILENT_FLAG)
+
+    def create_claim(self, subject: int, authority: int, nonce: bytes) -> bytes:
+        content = ctypes.create_string_buffer(nonce, len(nonce))
+        buffer = _Buffer(len(nonce), CLAIM_NONCE, ctypes.addressof(content))
+        parameters = _BufferDesc(0, 1, ctypes.pointer(buffer))
+        described = ctypes.byref(parameters)
+        return self._answer("NCryptCreateClaim", subject, authority, CLAIM_AUTHORITY_AND_SUBJECT, described, flags=0)
 
     def delete_key(self, key: int) -> None:
         self._call("NCryptDeleteKey", key, SILENT_FLAG)

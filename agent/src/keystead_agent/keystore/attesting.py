@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from keystead_contracts.attestation import AttestationKey
+
 
 @dataclass(frozen=True)
 class StoredCertificate:
@@ -60,12 +62,29 @@ class Challenge:
     secret: bytes
 
 
+@dataclass(frozen=True)
+class SharedIdentity:
+    """An identity that may be used by processes of other accounts than the one that answers its challenges: what
+    servers are told of it, and its blob."""
+
+    key: AttestationKey
+    blob: bytes
+
+
 class AttestingKeyStore(Protocol):
     """A key store that can show where its keys are. Every method may raise KeyStoreError's kinds."""
 
     @property
     def key_file(self) -> str:
-        """See `KeyStore.key_file`; identities are kept under the same name."""
+        """See `KeyStore.key_file`: the keys that its identities can speak of."""
+
+    @property
+    def identity_file(self) -> str:
+        """The file name under which an identity is kept."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other accounts' processes use its identities, and have this one's answer challenges."""
 
     def endorsement(self, kind: str = "") -> Endorsement:
         """The TPM's endorsement key of `kind`, else the quickest that has a certificate, else the quickest. Raises
@@ -74,9 +93,13 @@ class AttestingKeyStore(Protocol):
     def make_identity(self) -> NewIdentity:
         """Makes an identity. Raises AlgorithmUnsupported."""
 
+    def check(self, identity: bytes) -> None:
+        """Raises KeyLost unless the identity of blob `identity` can be used."""
+
     def activate(self, identity: bytes, challenge: Challenge) -> bytes:
         """What is in `challenge`, if it is for the identity of blob `identity` in this TPM. Raises ChallengeForeign if
         not, EndorsementUnusable, KeyLost."""
 
     def certify(self, key: bytes, identity: bytes, nonce: bytes) -> Statement:
-        """What the TPM says of the key of blob `key`, with `nonce` (at most 64 bytes) in it. Raises KeyLost."""
+        """What the TPM says of the key of blob `key`, with `nonce` (at most 64 bytes) in it. Raises KeyLost,
+        EndorsementUnusable."""

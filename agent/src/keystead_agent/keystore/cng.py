@@ -16,7 +16,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -27,6 +27,7 @@ from keystead_agent.errors import AlgorithmUnsupported, KeyLost, TpmBusy, TpmFai
 from keystead_agent.keystore import _cng_blobs as blobs
 from keystead_agent.keystore import _cng_errors as status
 from keystead_agent.keystore import _ncrypt as n
+from keystead_agent.keystore import _pcp_blobs as pcp
 from keystead_agent.keystore._cng_provider import RSA_BITS, OpenProvider, ProviderFacts
 from keystead_agent.keystore._held_keys import held_key
 from keystead_agent.keystore.base import PrivateKey, ProviderInfo, PublicKey, StoredKey
@@ -88,7 +89,7 @@ class CngKeyStore:
         """The key that `blob` names, opened once to see that it is the one that was made."""
         stored = self._read(blob)
         public_key = self._run(status.LOADING, lambda provider: self._load(provider, stored))
-        if _spki_sha256(public_key) != stored.spki_sha256:
+        if spki_sha256(public_key) != stored.spki_sha256:
             raise KeyLost(
                 f"the key {stored.name} of this computer is another one than that which was made",
                 "Enroll again for a new certificate.",
@@ -142,7 +143,7 @@ class CngKeyStore:
         pause = FIRST_PAUSE
         while True:
             try:
-                with self._opened() as provider, _explained(doing):
+                with self._opened() as provider, explained(doing):
                     return operation(provider)
             except TpmBusy:
                 if time.monotonic() + pause > deadline:
@@ -152,7 +153,7 @@ class CngKeyStore:
 
     @contextmanager
     def _opened(self) -> Iterator[OpenProvider]:
-        with _explained(status.OPENING):
+        with explained(status.OPENING):
             handle = self._ncrypt.open_storage_provider(self._provider)
         provider = OpenProvider(self._ncrypt, self._provider, handle)
         try:
@@ -171,6 +172,14 @@ class CngKeyStore:
             yield key
         finally:
             provider.free(key)
+
+    @contextmanager
+    def _opened_key(self, provider: OpenProvider, stored: PersistedKey) -> Iterator[int]:
+        """Raises KeyLost if the key is not there."""
+        with ExitStack() as stack:
+            with explained(status.LOADING):
+                key = stack.enter_context(self._key(provider, stored))
+            yield key
 
     def _read(self, blob: bytes) -> PersistedKey:
         stored = PersistedKey.read(blob)
@@ -193,7 +202,7 @@ class CngKeyStore:
             self._ncrypt.finalize_key(key)
             provider.require_bound(key)
             public_key = provider.public_key(key, algorithm)
-            stored = unmade.model_copy(update={"spki_sha256": _spki_sha256(public_key)})
+            stored = unmade.model_copy(update={"spki_sha256": spki_sha256(public_key)})
             evidence = self._evidence(provider, key)
             self._let_go(provider, key, stored)
         except BaseException:
@@ -204,7 +213,7 @@ class CngKeyStore:
     def _evidence(self, provider: OpenProvider, key: int) -> Evidence:
         if not provider.is_platform:
             return SoftwareEvidence()
-        public_area = blobs.tpm_public_area(self._ncrypt.export_key(key, n.OPAQUE_KEY_BLOB))
+        public_area = pcp.key_public_area(self._ncrypt.export_key(key, n.OPAQUE_KEY_BLOB))
         return TpmEvidence(public_area=base64.b64encode(public_area).decode())
 
     def _let_go(self, provider: OpenProvider, key: int, stored: PersistedKey) -> None:
@@ -257,7 +266,8 @@ class CngKeyStore:
 
 
 @contextmanager
-def _explained(doing: str) -> Iterator[None]:
+def explained(doing: str) -> Iterator[None]:
+    """Says in words what the provider answers while `doing`, one of the gerunds of `_cng_errors`."""
     try:
         yield
     except n.NcryptError as error:
@@ -269,6 +279,7 @@ def _explained(doing: str) -> Iterator[None]:
         ) from error
 
 
-def _spki_sha256(key: PublicKey) -> str:
+def spki_sha256(key: PublicKey) -> str:
+    """See `PersistedKey`."""
     spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(spki).hexdigest()

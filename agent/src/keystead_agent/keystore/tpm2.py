@@ -71,7 +71,8 @@ class TpmFacts:
 class Tpm2KeyStore:
     """The key store on the TPM that `tcti` names; `lock_file` keeps the agent's processes from each other's way."""
 
-    key_file = KEY_FILE
+    key_file = identity_file = KEY_FILE
+    shared = False
 
     def __init__(self, tcti: str, lock_file: Path, *, start_limit: float = 10.0, patience: float = 3.0) -> None:
         self._connection = TpmConnection(tcti, lock_file, start_limit=start_limit, patience=patience)
@@ -103,6 +104,10 @@ class Tpm2KeyStore:
     def make_identity(self) -> NewIdentity:
         """See `AttestingKeyStore.make_identity`."""
         return self._connection.run(rc.MAKING, make_identity)
+
+    def check(self, identity: bytes) -> None:
+        """See `AttestingKeyStore.check`."""
+        self.certify(identity, identity, b"")
 
     def activate(self, identity: bytes, challenge: Challenge) -> bytes:
         """See `AttestingKeyStore.activate`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -10,12 +11,18 @@ from keystead_agent.enroll import Enrolled
 from keystead_agent.errors import AgentError, ExitCode
 from keystead_agent.local.messages import (
     ANSWER,
+    LONGEST_ANSWER,
+    Activate,
+    Activated,
+    Answer,
+    AskIdentity,
     AskStatus,
     EnrollMachine,
     Finished,
-    LocalMessage,
+    Identity,
     LocalTrouble,
     Refused,
+    Request,
     Status,
     Told,
     frame,
@@ -27,6 +34,8 @@ from keystead_contracts.agent import EnrollLink
 
 SEND_LIMIT = 5.0
 STATUS_LIMIT = 10.0
+IDENTITY_LIMIT = 120.0
+"""Seconds; the service may be making another key, or the identity itself."""
 WORK_LIMIT = 1800.0
 """Seconds; a slow TPM takes minutes for the largest keys, and others may be before us."""
 
@@ -67,6 +76,23 @@ def ask_status(service: ServiceConnection) -> Status:
     raise LocalTrouble("the service did not say how it is")
 
 
+def ask_identity(service: ServiceConnection) -> Identity:
+    """This computer's identity. Raises LocalTrouble, ServiceRefused."""
+    for answer in _answers(service, AskIdentity(), IDENTITY_LIMIT):
+        if isinstance(answer, Identity):
+            return answer
+    raise LocalTrouble("the service did not say what the TPM is")
+
+
+def ask_activation(service: ServiceConnection, credential: bytes, secret: bytes) -> bytes:
+    """What is in a challenge for this computer's identity. Raises LocalTrouble, ServiceRefused."""
+    request = Activate(credential=base64.b64encode(credential).decode(), secret=base64.b64encode(secret).decode())
+    for answer in _answers(service, request, IDENTITY_LIMIT):
+        if isinstance(answer, Activated):
+            return base64.b64decode(answer.secret)
+    raise LocalTrouble("the service did not say what is in the challenge")
+
+
 def running_version(connect: Callable[[], ServiceConnection]) -> str | None:
     """The version of the service that runs; None where none answers."""
     try:
@@ -96,12 +122,12 @@ def hand_over(service: ServiceConnection, link: EnrollLink, tell: Tell) -> Enrol
     raise LocalTrouble("the service did not say how it ended", "Look at its log; keystead-agent list shows the rest.")
 
 
-def _answers(service: ServiceConnection, request: LocalMessage, limit: float) -> Iterator[Status | Told | Finished]:
+def _answers(service: ServiceConnection, request: Request, limit: float) -> Iterator[Answer]:
     """What the service answers, until its last answer. Raises ServiceRefused if that is a refusal."""
     until = time.monotonic() + limit
     service.send(frame(request), SEND_LIMIT)
     while True:
-        answer = parsed(ANSWER, received(service.receive, until))
+        answer = parsed(ANSWER, received(service.receive, until, LONGEST_ANSWER))
         if isinstance(answer, Refused):
             raise _refusal(answer)
         yield answer

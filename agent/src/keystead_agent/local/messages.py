@@ -1,6 +1,7 @@
-"""What can be said over the local connection, and nothing else: two requests, four answers.
+"""What can be said over the local connection, and nothing else: four requests, six answers.
 
-A frame is its length in four octets, big-endian, and a JSON object of at most LONGEST_FRAME octets. One request a
+A frame is its length in four octets, big-endian, and a JSON object of at most LONGEST_FRAME octets (an answer:
+LONGEST_ANSWER). One request a
 connection; answers until the last one, which is anything but `Told`.
 """
 
@@ -14,9 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from keystead_agent.errors import AgentError
 from keystead_agent.link import LONGEST_LINK
-from keystead_contracts.base import PlainText
+from keystead_contracts.attestation import AttestationKey
+from keystead_contracts.base import Base64, PlainText
 
 LONGEST_FRAME = 16384
+LONGEST_ANSWER = 524288
+"""An identity comes with the certificates that its TPM keeps."""
 _LENGTH = 4
 M = TypeVar("M")
 Text = Annotated[PlainText, Field(max_length=2000)]
@@ -43,6 +47,20 @@ class EnrollMachine(LocalMessage):
 
     kind: Literal["enroll_machine"] = "enroll_machine"
     link: Annotated[str, Field(max_length=LONGEST_LINK)]
+
+
+class AskIdentity(LocalMessage):
+    """What is this computer's TPM, and which key speaks for it?"""
+
+    kind: Literal["identity"] = "identity"
+
+
+class Activate(LocalMessage):
+    """Open this challenge of a server: a TPM2B_ID_OBJECT and a TPM2B_ENCRYPTED_SECRET for the computer's identity."""
+
+    kind: Literal["activate"] = "activate"
+    credential: Annotated[Base64, Field(max_length=1024)]
+    secret: Annotated[Base64, Field(max_length=2048)]
 
 
 class Status(LocalMessage):
@@ -84,10 +102,25 @@ class Refused(LocalMessage):
     advice: Text
 
 
-Request = Annotated[AskStatus | EnrollMachine, Field(discriminator="kind")]
-Answer = Annotated[Status | Told | Finished | Refused, Field(discriminator="kind")]
-REQUEST: TypeAdapter[AskStatus | EnrollMachine] = TypeAdapter(Request)
-ANSWER: TypeAdapter[Status | Told | Finished | Refused] = TypeAdapter(Answer)
+class Identity(LocalMessage):
+    """The computer's identity; `blob` names the key for whoever may use it."""
+
+    kind: Literal["identity"] = "identity"
+    key: AttestationKey
+    blob: Annotated[Base64, Field(max_length=8192)]
+
+
+class Activated(LocalMessage):
+    """What was in the challenge."""
+
+    kind: Literal["activated"] = "activated"
+    secret: Annotated[Base64, Field(max_length=128)]
+
+
+Request = AskStatus | EnrollMachine | AskIdentity | Activate
+Answer = Status | Told | Finished | Identity | Activated | Refused
+REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
+ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
 
 
 def frame(message: LocalMessage) -> bytes:
@@ -97,9 +130,10 @@ def frame(message: LocalMessage) -> bytes:
 
 
 class Reader:
-    """Puts frames together from the pieces that come. Holds at most one frame."""
+    """Puts frames of up to `longest` octets together from the pieces that come. Holds at most one frame."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = LONGEST_FRAME) -> None:
+        self._longest = longest
         self._buffer = b""
 
     def wanted(self) -> int:
@@ -107,7 +141,7 @@ class Reader:
         if len(self._buffer) < _LENGTH:
             return _LENGTH - len(self._buffer)
         length = int.from_bytes(self._buffer[:_LENGTH], "big")
-        if not 0 < length <= LONGEST_FRAME:
+        if not 0 < length <= self._longest:
             raise LocalTrouble("the other end of the local connection speaks something else")
         return _LENGTH + length - len(self._buffer)
 
@@ -122,10 +156,10 @@ class Reader:
         return body
 
 
-def received(receive: Callable[[int, float], bytes], until: float) -> bytes:
+def received(receive: Callable[[int, float], bytes], until: float, longest: int = LONGEST_FRAME) -> bytes:
     """The body of the next frame, from a connection's `receive`; it is there by `until` of the monotonic clock. Raises
     LocalTrouble."""
-    reader = Reader()
+    reader = Reader(longest)
     while True:
         body = reader.add(receive(reader.wanted(), max(0.0, until - time.monotonic())))
         if body is not None:

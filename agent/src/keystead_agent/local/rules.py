@@ -32,6 +32,15 @@ def may_enroll(peer: Peer, settings: Settings) -> bool:
     return peer.administrator or (settings.users_may_enroll_machine and peer.interactive)
 
 
+def require_at_computer(peer: Peer) -> None:
+    """Raises PolicyRefused unless `peer` may have the computer's TPM vouch for its keys. What the TPM's identity says
+    is true whoever asks: that a key is in this TPM."""
+    if not (peer.administrator or peer.interactive):
+        raise PolicyRefused(
+            "the TPM vouches for the keys of who is logged in at the computer", "Log in there, or ask an administrator."
+        )
+
+
 def require_may_enroll(peer: Peer, link: EnrollLink, settings: Settings, registered_with: str) -> None:
     """Raises PolicyRefused unless the service may work on `link` for `peer`. The server has to be one that an
     administrator chose: by the setting servers, or by registering this computer with it. That the person agreed is no
@@ -92,3 +101,7 @@ class Scoped:
         """See `Machine.perform`. Raises PolicyRefused."""
         require_scope(job, machine=self._machine)
         return self._keeper.perform(server, recipient, job, challenge)
+
+    def retire(self) -> list[str]:
+        """See `Machine.retire`."""
+        return self._keeper.retire()

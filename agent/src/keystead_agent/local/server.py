@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import threading
 import time
 from collections import Counter
@@ -13,13 +15,18 @@ from keystead_agent import __version__
 from keystead_agent.backoff import Stop, Stopped
 from keystead_agent.device import DeviceStore
 from keystead_agent.enroll import Keeper, resume
-from keystead_agent.errors import AgentBusy, AgentError
+from keystead_agent.errors import AgentBusy, AgentError, ChallengeForeign, EndorsementUnusable
+from keystead_agent.keystore.attesting import SharedIdentity
 from keystead_agent.link import read_link
 from keystead_agent.local.messages import (
     REQUEST,
+    Activate,
+    Activated,
+    AskIdentity,
     AskStatus,
     EnrollMachine,
     Finished,
+    Identity,
     LocalMessage,
     LocalTrouble,
     Refused,
@@ -29,7 +36,7 @@ from keystead_agent.local.messages import (
     parsed,
     received,
 )
-from keystead_agent.local.rules import Peer, Scoped, may_enroll, require_may_enroll
+from keystead_agent.local.rules import Peer, Scoped, may_enroll, require_at_computer, require_may_enroll
 from keystead_agent.machine import Machine
 from keystead_agent.worker import Tell
 from keystead_contracts.agent import EnrollLink
@@ -71,13 +78,23 @@ class Listener(Protocol):
         """Takes no more; whoever waits in `accept` gets Stopped."""
 
 
+class ServiceKeeper(Keeper, Protocol):
+    """Who has the keys, and the computer's identity."""
+
+    def shared_identity(self) -> SharedIdentity | None:
+        """See `Machine.shared_identity`."""
+
+    def open_challenge(self, credential: bytes, secret: bytes) -> bytes:
+        """See `Machine.open_challenge`."""
+
+
 class LocalServer:
     """Answers local requests for `machine`, whose keys `keeper` has."""
 
     def __init__(
         self,
         machine: Machine,
-        keeper: Keeper,
+        keeper: ServiceKeeper,
         *,
         stop: Stop,
         tell: Tell,
@@ -85,6 +102,7 @@ class LocalServer:
         request_limit: float = REQUEST_LIMIT,
     ) -> None:
         self._machine = machine
+        self._identities = keeper
         self._keeper = Scoped(keeper, machine=True)
         self._stop = stop
         self._tell = tell
@@ -128,6 +146,10 @@ class LocalServer:
                     last = self._status(peer)
                 case EnrollMachine():
                     last = self._enroll(request, peer, _passing_on(connection))
+                case AskIdentity():
+                    last = self._identity(peer)
+                case Activate():
+                    last = self._activate(request, peer)
         except AgentError as error:
             self._tell("local_request_refused", user=peer.account, pid=peer.pid, reason=error.detail)
             last = _refusal(error)
@@ -147,6 +169,22 @@ class LocalServer:
         require_may_enroll(peer, link, self._machine.settings, self._registered_with())
         with self._in_turn(peer):
             return self._work_on(link, peer, pass_on)
+
+    def _identity(self, peer: Peer) -> Identity:
+        require_at_computer(peer)
+        with self._in_turn(peer):
+            shared = self._identities.shared_identity()
+        if shared is None:
+            raise EndorsementUnusable("this computer's TPM has no identity to share")
+        return Identity(key=shared.key, blob=base64.b64encode(shared.blob).decode())
+
+    def _activate(self, request: Activate, peer: Peer) -> Activated:
+        require_at_computer(peer)
+        credential, secret = _decoded(request.credential), _decoded(request.secret)
+        with self._in_turn(peer):
+            found = self._identities.open_challenge(credential, secret)
+        self._tell("challenge_opened", user=peer.account, pid=peer.pid)
+        return Activated(secret=base64.b64encode(found).decode())
 
     @contextmanager
     def _in_turn(self, peer: Peer) -> Iterator[None]:
@@ -184,6 +222,13 @@ class LocalServer:
     def _registered_with(self) -> str:
         current = DeviceStore(self._machine.settings.state_dir).current()
         return current[0].server if current else ""
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ChallengeForeign("the challenge is damaged", "Try again from the beginning.") from error
 
 
 def _passing_on(connection: Connection) -> Tell:

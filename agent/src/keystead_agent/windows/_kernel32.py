@@ -17,6 +17,8 @@ SECURITY_SQOS_PRESENT = 0x0010_0000
 SECURITY_IDENTIFICATION = 0x0001_0000
 WAIT_OBJECT_0, WAIT_TIMEOUT = 0, 0x102
 INFINITE = 0xFFFF_FFFF
+ALL_THAT_CAN_GO = 2**64 - 1
+"""(SIZE_T)-1, for both sizes of a working set (memoryapi.h)."""
 
 ERROR_FILE_NOT_FOUND, ERROR_ACCESS_DENIED = 2, 5
 ERROR_BROKEN_PIPE, ERROR_PIPE_BUSY, ERROR_NO_DATA, ERROR_PIPE_NOT_CONNECTED = 109, 231, 232, 233
@@ -60,6 +62,7 @@ kernel32 = Dll(
         "GetNamedPipeClientProcessId": (BOOL, (HANDLE, POINTER)),
         "GetCurrentThread": (HANDLE, ()),
         "GetCurrentProcess": (HANDLE, ()),
+        "SetProcessWorkingSetSize": (BOOL, (HANDLE, ctypes.c_size_t, ctypes.c_size_t)),
         "LocalFree": (POINTER, (POINTER,)),
     },
 )

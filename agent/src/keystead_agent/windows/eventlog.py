@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import logging
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,9 +44,11 @@ _KNOWN: dict[str, tuple[int, int, str]] = {
     "local_request_dropped": (21, EVENTLOG_WARNING, "What came over the local pipe was no request."),
     "enrollment_failed": (22, EVENTLOG_WARNING, "An enrollment that was interrupted could not be finished."),
     "job_failed": (23, EVENTLOG_WARNING, "A server's job could not be done."),
+    "warned": (24, EVENTLOG_WARNING, "Something did not go as it should; the service goes on."),
     "failed": (30, EVENTLOG_ERROR, "The service cannot work for the server now; it tries again."),
     "not_started": (31, EVENTLOG_ERROR, "The service could not start."),
     "crashed": (32, EVENTLOG_ERROR, "The service met an error that it does not know, and ended."),
+    "stumbled": (33, EVENTLOG_ERROR, "A piece of work met an error that the agent does not know; the service goes on."),
 }
 
 
@@ -79,6 +82,23 @@ class EventLog:
         texts = (ctypes.c_wchar_p * 1)(entry.text)
         advapi32.result("ReportEventW", log, entry.kind, 0, entry.number, None, 1, 0, texts, None)
         advapi32.result("DeregisterEventSource", log)
+
+
+class LogHandler(logging.Handler):
+    """What the agent's modules log, with the traceback of what crashed, as entries."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._teller = LogTeller(log)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes the record."""
+        self._teller("stumbled" if record.levelno >= logging.ERROR else "warned", reason=self.format(record))
+
+
+def log_to_event_log() -> None:
+    """From now on, what this process's modules log is in the event log of this computer."""
+    logging.getLogger("keystead_agent").addHandler(LogHandler(EventLog()))
 
 
 class LogTeller:

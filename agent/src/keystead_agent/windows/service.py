@@ -13,19 +13,18 @@ from typing import Protocol
 
 from keystead_agent.backoff import Stop, Stopped
 from keystead_agent.errors import AgentError
-from keystead_agent.journal import Clock, JobEntry
+from keystead_agent.helper import Helper
+from keystead_agent.journal import Clock
 from keystead_agent.local.server import Listener
 from keystead_agent.machine import Machine
-from keystead_agent.memory import give_back_memory
 from keystead_agent.service import Gate, serve
 from keystead_agent.settings import Settings
+from keystead_agent.spawned import Spawned
 from keystead_agent.windows import _advapi32 as a
 from keystead_agent.windows.dispatch import Controls
-from keystead_agent.windows.eventlog import EventLog, LogTeller
+from keystead_agent.windows.eventlog import EventLog, LogTeller, log_to_event_log
 from keystead_agent.windows.pipe import PIPE, PipeListener
 from keystead_agent.worker import Tell
-from keystead_contracts.agent import DeviceJob, MachineInfo
-from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 
 STOP_HINT = 30_000
 """Milliseconds that the service control manager waits for before it gives up."""
@@ -39,41 +38,12 @@ class Reports(Protocol):
         """See `dispatch.Reports`."""
 
 
-class OwnHands:
-    """The machine's keys, used in this process: CNG keeps them in another one already."""
-
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
-
-    def info(self) -> MachineInfo:
-        """See `Machine.info`."""
-        return self._machine.info()
-
-    def attestation(self) -> AttestationKey | None:
-        """See `Machine.attestation`."""
-        return self._machine.attestation()
-
-    def perform(
-        self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None
-    ) -> JobEntry:
-        """See `Machine.perform`."""
-        return self._machine.perform(server, recipient, job, challenge)
-
-    def assertion(self, origin: str) -> str:
-        """See `Machine.assertion`."""
-        return self._machine.assertion(origin)
-
-    def tidy(self) -> None:
-        """See `run.Hands`."""
-        give_back_memory()
-
-
 class ServiceLife:
-    """From start to stop. `prepare` makes the machine and the listener."""
+    """From start to stop. `prepare` makes the machine, who has its keys, and the listener."""
 
     def __init__(
         self,
-        prepare: Callable[[], tuple[Machine, Listener]],
+        prepare: Callable[[], tuple[Machine, Helper, Listener]],
         controls: Controls,
         tell: Tell,
         *,
@@ -89,12 +59,12 @@ class ServiceLife:
     def live(self, reports: Reports) -> bool:
         """Whether it stopped as it was told to, or said that it cannot start."""
         try:
-            machine, listener = self._prepare()
+            machine, helper, listener = self._prepare()
         except AgentError as error:
             self._tell("not_started", reason=error.detail, hint=error.advice)
             reports.state(a.SERVICE_STOPPED, failed=True)
             return True
-        gate = Gate(OwnHands(machine))
+        gate = Gate(helper)
         threading.Thread(target=self._serve, args=[machine, gate, listener], name="service", daemon=True).start()
         reports.state(a.SERVICE_RUNNING)
         self._tell("started")
@@ -104,7 +74,10 @@ class ServiceLife:
         reports.state(a.SERVICE_STOP_PENDING, hint=STOP_HINT)
         self._stop.request()
         listener.close()
-        gate.shut(self._patience)
+        if gate.shut(self._patience):
+            helper.close()
+        else:
+            helper.kill()
         self._tell("stopped")
         reports.state(a.SERVICE_STOPPED)
         return True
@@ -125,6 +98,7 @@ def live(
 ) -> bool:
     """The service's life on this computer; see `dispatch.dispatch`."""
     tell = LogTeller(EventLog())
+    log_to_event_log()
     try:
         return ServiceLife(lambda: _prepared(settings, now, pipe), controls, tell).live(reports)
     except BaseException:
@@ -132,7 +106,8 @@ def live(
         return False
 
 
-def _prepared(settings: Callable[[], Settings], now: Clock, pipe: str) -> tuple[Machine, Listener]:
+def _prepared(settings: Callable[[], Settings], now: Clock, pipe: str) -> tuple[Machine, Helper, Listener]:
     machine = Machine.of(settings(), now, machine_keys=True)
-    machine.recover(lambda _pid: None)
-    return machine, PipeListener(pipe)
+    helper = Helper(machine, start=Spawned)
+    helper.recover()
+    return machine, helper, PipeListener(pipe)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from keystead_auth import ports
 from keystead_auth.adapters import tables
+from keystead_auth.adapters.administrator_store import SqlAdministratorSessions
 from keystead_auth.adapters.attempts import Limits, RedisAttempts
 from keystead_auth.adapters.fetch import HttpFetcher
 from keystead_auth.adapters.idp_store import SqlProviders
@@ -32,6 +33,7 @@ from keystead_auth.usecases.take_oidc_answer import OidcTools
 from keystead_contracts.events import Envelope, Fact, FormPublished
 from keystead_contracts.people import (
     AdministratorPublished,
+    AdministratorSeen,
     IdentityProviderKind,
     IdentityProviderPublished,
     PersonPublished,
@@ -229,6 +231,8 @@ def take_fact(session: Session, fact: Fact, envelope: Envelope, randomness: port
             SqlTransaction(session), randomness, fact, link_for=link, now=envelope.recorded_at,
             trace_id=envelope.trace_id,
         )  # fmt: skip
+    elif isinstance(fact, AdministratorSeen):
+        SqlAdministratorSessions(session).seen_at_console(fact.administrator_id, fact.session, fact.seen_at)
 
 
 def migrations(database: Database) -> Migrations:

@@ -180,6 +180,9 @@ class MakeKeyAndCsr(Message):
     allow_software_key: bool = False
     attestation_nonce: Annotated[Base64, Field(max_length=64)] = ""
     """32 octets for `attestation.qualifying_data`, with the job's order id; empty: the server does not ask."""
+    supersedes: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """SHA-256 of the certificate (DER) whose place the new one takes: once the order is installed, the agent removes
+    it with its key if both are its own. Empty: it takes nobody's."""
 
 
 class Install(Message):

@@ -25,6 +25,7 @@ from keystead_contracts.identity import SignInMethod
 from keystead_contracts.people import (
     AdministratorInvited,
     AdministratorPublished,
+    AdministratorSeen,
     AdministratorSignInsEnded,
     IdentityProviderChecked,
     IdentityProviderPublished,
@@ -217,6 +218,7 @@ Fact = Annotated[
     | AdministratorPublished
     | AdministratorInvited
     | AdministratorSignInsEnded
+    | AdministratorSeen
     | IdentityProviderPublished
     | IdentityProviderChecked,
     Field(discriminator="type"),

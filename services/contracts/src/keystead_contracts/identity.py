@@ -58,7 +58,8 @@ class IdentityClaims(Message):
 
 class AdministratorClaims(Message):
     """The payload of the token with which an administrator comes to the console. `sub` is the administrator's id;
-    `jti` is single use; `second_factor` says whether more than a password was shown."""
+    `jti` is single use; `second_factor` says whether more than a password was shown; `session` is the sign-in that it
+    comes from, for as long as that lasts."""
 
     iss: str = IDENTITY_ISSUER
     aud: str = ADMINISTRATOR_AUDIENCE
@@ -69,3 +70,4 @@ class AdministratorClaims(Message):
     exp: int
     method: AdministratorMethod
     second_factor: bool = False
+    session: Annotated[str, Field(max_length=32)] = ""

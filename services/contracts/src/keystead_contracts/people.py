@@ -53,11 +53,22 @@ class AdministratorPublished(Message):
 
 class AdministratorSignInsEnded(Message):
     """auth → enroll: what an administrator began before `ended_at` is over, because their password or authenticator
-    was set anew: no console that was opened then stays open."""
+    was set anew, or they said so: no console that was opened then stays open. With `session` only what that sign-in
+    opened (`AdministratorClaims.session`)."""
 
     type: Literal["administrator_sign_ins_ended"] = "administrator_sign_ins_ended"
     administrator_id: str
     ended_at: AwareDatetime
+    session: str = ""
+
+
+class AdministratorSeen(Message):
+    """enroll → auth: the console that this sign-in (`AdministratorClaims.session`) opened was used."""
+
+    type: Literal["administrator_seen"] = "administrator_seen"
+    administrator_id: str
+    session: str
+    seen_at: AwareDatetime
 
 
 class IdentityProviderKind(StrEnum):

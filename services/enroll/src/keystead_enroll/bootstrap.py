@@ -23,7 +23,9 @@ from keystead_enroll.metrics import ORDERS_DESERTED
 from keystead_enroll.ports import PasswordHasher, RateLimits
 from keystead_enroll.settings import EnrollSettings
 from keystead_enroll.usecases.admin.access_codes import AccessCodes
+from keystead_enroll.usecases.admin.console import end_consoles
 from keystead_enroll.usecases.admin.identity_providers import take_judgement
+from keystead_enroll.usecases.admin.try_form import TrialRules
 from keystead_enroll.usecases.end_deserted_orders import end_deserted_orders
 from keystead_enroll.usecases.enter_access_code import CodeLimits
 from keystead_enroll.usecases.issue_certificates import issue_certificates
@@ -31,6 +33,7 @@ from keystead_enroll.usecases.tell_approvers import tell_approvers
 from keystead_kit.bus import Bus
 from keystead_kit.clock import Clock, SystemClock
 from keystead_kit.db import Database
+from keystead_kit.logs import get_logger
 from keystead_kit.migrations import Migrations
 from keystead_kit.ratelimit import RateLimiter
 from keystead_kit.secrets import TokenSigner, TokenVerifier
@@ -59,6 +62,11 @@ class Enroll:
         """This service's migrations on its database."""
         return Migrations(self.database, tables.metadata, MIGRATIONS)
 
+    def trial_rules(self) -> TrialRules:
+        """What test runs of forms need to know."""
+        chosen = self.settings
+        return TrialRules(self.linter, self.limits, chosen.open_orders_limit, chosen.trial_limit_administrator)
+
     def identity_verifier(self) -> TokenVerifier:
         """Verifies identity tokens with auth's public key."""
         return TokenVerifier.from_file(self.settings.identity_key_file)
@@ -75,7 +83,13 @@ class Enroll:
     @cached_property
     def ek_roots(self) -> EkRoots:
         """The TPM manufacturers' certificates. Raises EkRootsUnusable if they cannot be used."""
-        return load_roots(self.settings.ek_roots_folder)
+        folder = self.settings.ek_roots_folder
+        read = load_roots(folder, self.settings.ek_roots_key_file)
+        if folder is not None:
+            revoked = sum(map(len, read.revoked.values()))
+            counts = {"roots": len(read.roots), "intermediates": len(read.intermediates), "revoked": revoked}
+            get_logger().info("TPM manufacturers' certificates read", **counts)
+        return read
 
     def messenger(self) -> Messenger:
         """The outbox and inbox."""
@@ -86,7 +100,7 @@ class Enroll:
         if isinstance(fact, IdentityProviderChecked):
             take_judgement(SqlTransaction(session, self.clock), fact)
         elif isinstance(fact, AdministratorSignInsEnded):
-            SqlTransaction(session, self.clock).end_console_sessions(fact.administrator_id, fact.ended_at)
+            end_consoles(SqlTransaction(session, self.clock), fact, self.clock.now())
 
     def issue(self, ca: BuiltinCa, linter: PkilintLinter) -> int:
         """Duty: issues what is accepted."""

@@ -25,8 +25,13 @@ ON_THE_SERVER: Mapping[str, str] = MappingProxyType(
         "ca": "The built-in CA.",
     }
 )
-ANYWHERE: Mapping[str, str] = MappingProxyType({"evidence": "Evidence that a key is in a TPM: judge it again."})
-_MODULES: Mapping[str, str] = MappingProxyType({"ca": "cli_ca", "evidence": "cli_evidence"})
+ANYWHERE: Mapping[str, str] = MappingProxyType(
+    {
+        "ek-roots": "TPM manufacturers' certificates, by which a real TPM is known.",
+        "evidence": "Evidence that a key is in a TPM: judge it again.",
+    }
+)
+_MODULES: Mapping[str, str] = MappingProxyType({"ca": "cli_ca", "ek-roots": "cli_ek_roots", "evidence": "cli_evidence"})
 
 
 class _Keystead(click.Group):
@@ -40,7 +45,7 @@ class _Keystead(click.Group):
         """The command, imported if it brings libraries with it."""
         if cmd_name in ON_THE_SERVER or cmd_name in ANYWHERE:
             module = _MODULES.get(cmd_name, "cli_server")
-            command: click.Command = getattr(import_module(f"keystead_enroll.{module}"), cmd_name)
+            command: click.Command = getattr(import_module(f"keystead_enroll.{module}"), cmd_name.replace("-", "_"))
             return command
         return super().get_command(ctx, cmd_name)
 

@@ -11,16 +11,14 @@ import click
 from cryptography import x509
 from pydantic import ValidationError
 
-from keystead_contracts.base import AssuranceLevel
+from keystead_contracts.base import AssuranceLevel, serial_hex
 from keystead_contracts.refusals import Refusal
 from keystead_enroll.adapters.ek_roots import load_roots
-from keystead_enroll.cli_output import show_error
-from keystead_enroll.cli_refusals import EXIT_REFUSED, EXIT_USAGE
 from keystead_enroll.domain.attestation_checks import NOTES, Subject
-from keystead_enroll.domain.endorsement import EkRoots
 from keystead_enroll.domain.evidence_record import EvidenceRecord, StoredFinding, judge_again, public_key_of
 from keystead_enroll.domain.keys import same_key, supported_key
 from keystead_enroll.domain.tpm_reader import decoded
+from keystead_enroll.remote.commands import EXIT_REFUSED, EXIT_USAGE
 
 MOST_OCTETS = 4 * 1024 * 1024
 
@@ -54,9 +52,9 @@ def verify(file: Path, folder: Path | None, at_least: str | None, as_json: bool)
     record = _read(file)
     try:
         roots = load_roots(folder) if folder else None
-        judged = judge_again(record if roots is None else _trusting(record, roots))
+        judged = judge_again(record, roots)
     except Refusal as refusal:
-        show_error(refusal.detail, refusal.advice)
+        _complain(refusal.detail, refusal.advice)
         sys.exit(EXIT_USAGE if folder and refusal.code == "malformed" else EXIT_REFUSED)
     again = judged.record
     wrong = _mistakes(record, again, AssuranceLevel(at_least) if at_least else None)
@@ -67,6 +65,12 @@ def verify(file: Path, folder: Path | None, at_least: str | None, as_json: bool)
     sys.exit(EXIT_REFUSED if wrong else 0)
 
 
+def _complain(detail: str, advice: str) -> None:
+    click.echo(f"error: {detail}", err=True)
+    if advice:
+        click.echo(f"hint: {advice}", err=True)
+
+
 def _read(file: Path) -> EvidenceRecord:
     try:
         with file.open("rb") as opened:
@@ -75,23 +79,16 @@ def _read(file: Path) -> EvidenceRecord:
             raise ValueError("it is too large")
         return EvidenceRecord.model_validate_json(content)
     except OSError as error:
-        show_error(f"{file} cannot be read: {error.strerror}", "")
+        _complain(f"{file} cannot be read: {error.strerror}", "")
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
-        show_error(
+        _complain(
             f"{file} is no evidence: {place}: {first['msg']}", "`keystead cert evidence SERIAL` writes such a file."
         )
     except ValueError as error:
-        show_error(f"{file} is no evidence: {error}", "")
+        _complain(f"{file} is no evidence: {error}", "")
     sys.exit(EXIT_USAGE)
-
-
-def _trusting(record: EvidenceRecord, roots: EkRoots) -> EvidenceRecord:
-    """The record without its root, if that is none of `roots`."""
-    trusted = {each.raw for each in (*roots.roots, *roots.intermediates)}
-    kept = [each for each in record.authorities if decoded(each, "certificate") in trusted]
-    return record if record.authorities[-1:] == tuple(kept[-1:]) else record.model_copy(update={"authorities": ()})
 
 
 def _mistakes(record: EvidenceRecord, again: EvidenceRecord, least: AssuranceLevel | None) -> list[str]:
@@ -122,7 +119,7 @@ def _print(again: EvidenceRecord, wrong: list[str], *, trusted: Path | None) -> 
     click.echo(f"Judged as of {again.judged_at:%Y-%m-%d %H:%M} UTC, for {again.purpose_id}.")
     if again.certificate_pem:
         certificate = x509.load_pem_x509_certificate(again.certificate_pem.encode())
-        click.echo(f"Certificate {certificate.serial_number:x}, {certificate.subject.rfc4514_string()}")
+        click.echo(f"Certificate {serial_hex(certificate.serial_number)}, {certificate.subject.rfc4514_string()}")
     for subject in Subject:
         lines = [each for each in again.findings if each.finding and each.finding.subject is subject]
         if lines:

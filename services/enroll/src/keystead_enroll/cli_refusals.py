@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from keystead_contracts.refusals import Refusal
 from keystead_enroll.cli_output import show_error, show_mistakes
 from keystead_enroll.domain.administration_refusals import InputRefused
-from keystead_enroll.domain.errors import CaRefused
+from keystead_enroll.domain.errors import CaRefused, EkRootsUnusable
 from keystead_enroll.domain.refusals import DeclarationInvalid
 
 EXIT_FAILED, EXIT_USAGE, EXIT_REFUSED, EXIT_UNREACHABLE = 1, 2, 3, 4
@@ -32,7 +32,7 @@ def advises(command: Callable[..., None]) -> Callable[..., None]:
         except DeclarationInvalid as refusal:
             show_mistakes(str(kwargs["file"]), refusal)
             sys.exit(EXIT_USAGE)
-        except CaRefused as refusal:
+        except (CaRefused, EkRootsUnusable) as refusal:
             show_error(refusal.detail, refusal.advice)
             sys.exit(EXIT_FAILED)
         except InputRefused as refusal:

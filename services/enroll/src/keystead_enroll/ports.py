@@ -78,6 +78,10 @@ class Transaction(Protocol):
         """Remembers an identity token's id; False if it was seen before."""
         ...
 
+    def identity_burned(self, jti: str) -> bool:
+        """Whether `burn_identity` was told of this id."""
+        ...
+
     def order(self, order_id: str, *, lock: bool = False) -> Order | None:
         """The order; with `lock` nobody else changes it before this transaction ends."""
         ...
@@ -202,6 +206,11 @@ class Transaction(Protocol):
         """Whether one of these, other than the one with the id `but`, has this name."""
         ...
 
+    def form_called(self, name: str, organization_ids: Collection[str], *, but: str = "") -> bool:
+        """Whether a form, other than the one with the id `but`, has this name in one of these organizations; without
+        any: among those that are delegated to all."""
+        ...
+
     def remove_unused(self, entity: object) -> bool:
         """Deletes an entity at once; False, and it stays, if anything refers to it."""
         ...
@@ -257,6 +266,10 @@ class Transaction(Protocol):
 
     def end_console_sessions(self, administrator_id: str, before: datetime | None = None) -> None:
         """Signs the administrator out everywhere, or where they came at `before` or earlier."""
+        ...
+
+    def end_console_sessions_of(self, administrator_id: str, sign_in: str) -> None:
+        """Signs the administrator out where this sign-in brought them."""
         ...
 
     def api_token(self, digest: str) -> ApiToken | None: ...

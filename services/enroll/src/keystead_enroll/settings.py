@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
@@ -63,6 +63,9 @@ class EnrollSettings(_CaFolder, ServiceSettings):
     access_code_limit_administrator: RateLimit = Field(
         "5/hour", description="how often an administrator may choose codes that turn out to be in use"
     )
+    trial_limit_administrator: RateLimit = Field(
+        "60/10 minutes", description="test runs of enrollment forms by one administrator"
+    )
     claim_limit_address: RateLimit = Field("60/minute", description="wrong links, tokens and signatures of an address")
     token_limit_address: RateLimit = Field("60/minute", description="invalid API tokens of an address")
     open_orders_limit: int = Field(20, ge=1, description="unfinished requests of one person with one account")
@@ -80,6 +83,9 @@ class EnrollSettings(_CaFolder, ServiceSettings):
     same_machine: SameMachine = Field(
         SameMachine.ASK,
         description="a TPM that registers again with another device key: ask an administrator, or replace the device",
+    )
+    ek_roots_key_file: FilePath | None = Field(
+        None, description="the operator's Ed25519 public key, PEM: only a bundle that it signed is taken"
     )
     agent_download_url: WebAddress | None = None
     mailbox_url: DevelopmentMailbox | None = Field(
@@ -107,3 +113,12 @@ class TokenKeySettings(EnvironmentSettings):
     model_config = SettingsConfigDict(env_prefix="KEYSTEAD_ENROLL_", extra="ignore", hide_input_in_errors=True)
 
     token_key_file: Path = Field(description="where this service's private token key is to be, PEM")
+
+
+class EkRootsSettings(EnvironmentSettings):
+    """What is needed to look after the bundle of TPM manufacturers' certificates."""
+
+    model_config = SettingsConfigDict(env_prefix="KEYSTEAD_ENROLL_", extra="ignore", hide_input_in_errors=True)
+
+    ek_roots_folder: Path = Field(description="the folder of the bundle; or give --folder")
+    ek_roots_key_file: FilePath | None = None

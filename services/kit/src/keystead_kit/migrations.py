@@ -5,6 +5,8 @@ It is imported where it is used: every command knows its service's migrations, f
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,15 +27,26 @@ class Migrations:
     def __init__(self, database: Database, metadata: MetaData, folder: Path) -> None:
         self._database, self._metadata, self._folder = database, metadata, folder
 
-    def upgrade(self) -> None:
-        """Brings the schema to the newest revision; two at once wait for each other."""
+    def upgrade(self, revision: str = "head") -> None:
+        """Brings the schema up to the revision, all of it or nothing; two at once wait for each other."""
         from alembic import command
 
-        with self._database.engine.begin() as connection:
-            if not self._database.is_sqlite:
-                connection.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
-            command.upgrade(self._config(connection), "head")
+        with self._changing() as connection:
+            command.upgrade(self._config(connection), revision)
+
+    def downgrade(self, revision: str) -> None:
+        """Takes the schema back to an earlier revision, all of it or nothing."""
+        from alembic import command
+
+        with self._changing() as connection:
+            command.downgrade(self._config(connection), revision)
+
+    def stamp(self, revision: str = "head") -> None:
+        """Notes that the schema, which was made otherwise, is at this revision."""
+        from alembic import command
+
+        with self._changing() as connection:
+            command.stamp(self._config(connection), revision)
 
     def drift(self) -> list[str]:
         """How the database's schema differs from the models, in words; empty when they agree."""
@@ -51,6 +64,25 @@ class Migrations:
         with self._database.engine.begin() as connection:
             command.revision(self._config(connection), message, autogenerate=True)
 
+    @contextmanager
+    def _changing(self) -> Iterator[Connection]:
+        """A transaction that may change the schema, on a connection of its own.
+
+        SQLite changes a table by making it anew, which takes the old one away for a moment: foreign keys are looked at
+        before the transaction ends instead of at each step (https://sqlite.org/lang_altertable.html, section 7).
+        """
+        with self._database.engine.connect() as connection:
+            connection.detach()  # how it is set here is for nobody else
+            if self._database.is_sqlite:
+                connection.connection.dbapi_connection.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr]
+            with connection.begin():
+                if not self._database.is_sqlite:
+                    connection.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
+                yield connection
+                if self._database.is_sqlite:
+                    _refuse_lost_references(connection)
+
     def _config(self, connection: Connection) -> Config:
         from alembic.config import Config
 
@@ -58,3 +90,9 @@ class Migrations:
         config.set_main_option("script_location", str(self._folder))
         config.attributes.update(connection=connection, target_metadata=self._metadata)
         return config
+
+
+def _refuse_lost_references(connection: Connection) -> None:
+    lost = {str(row[0]) for row in connection.exec_driver_sql("PRAGMA foreign_key_check")}
+    if lost:
+        raise RuntimeError(f"the migration would leave references to nothing in {', '.join(sorted(lost))}")

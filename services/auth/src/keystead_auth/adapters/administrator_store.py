@@ -21,6 +21,7 @@ from keystead_auth.domain.administrators import (
     ResetRequest,
     Step,
 )
+from keystead_auth.domain.browsers import LONGEST_USER_AGENT
 from keystead_contracts.people import AdministratorMethod
 
 _OWN = {"password_hash", "totp_secret", "totp_step"}
@@ -163,10 +164,25 @@ class SqlAdministratorSessions:
         """See the port."""
         table = tables.administrator_sessions
         row = self._connection.execute(select(table).where(table.c.digest == digest)).one_or_none()
-        if row is None:
-            return None
-        values = {each.name: getattr(row, each.name) for each in fields(AdministratorSession)}
-        return AdministratorSession(**values | {"method": AdministratorMethod(row.method)})
+        return None if row is None else _session(row)
+
+    def of(self, administrator: str) -> list[AdministratorSession]:
+        """See the port."""
+        table = tables.administrator_sessions
+        theirs = select(table).where(table.c.administrator == administrator)
+        return [_session(row) for row in self._connection.execute(theirs.order_by(table.c.seen_at.desc(), table.c.id))]
+
+    def came_from(self, digest: str, address: str, user_agent: str) -> None:
+        """See the port."""
+        table = tables.administrator_sessions
+        query = update(table).where(table.c.digest == digest)
+        self._connection.execute(query.values(address=address[:64], user_agent=user_agent[:LONGEST_USER_AGENT]))
+
+    def seen_at_console(self, administrator: str, id: str, at: datetime) -> None:
+        """See the port."""
+        table = tables.administrator_sessions
+        theirs = table.c.administrator == administrator, table.c.id == id, table.c.seen_at < at
+        self._connection.execute(update(table).where(*theirs).values(seen_at=at))
 
     def seen(self, digest: str, now: datetime) -> None:
         """See the port."""
@@ -178,6 +194,12 @@ class SqlAdministratorSessions:
         table = tables.administrator_sessions
         self._connection.execute(delete(table).where(table.c.digest == digest))
 
+    def end_one(self, administrator: str, id: str) -> bool:
+        """See the port."""
+        table = tables.administrator_sessions
+        theirs = delete(table).where(table.c.administrator == administrator, table.c.id == id)
+        return rows_changed(self._connection, theirs) > 0
+
     def end_all(self, administrator: str) -> None:
         """See the port."""
         table = tables.administrator_sessions
@@ -187,6 +209,11 @@ class SqlAdministratorSessions:
         """See the port."""
         table = tables.administrator_sessions
         return rows_changed(self._connection, delete(table).where(table.c.expires_at < before))
+
+
+def _session(row: Row[Any]) -> AdministratorSession:
+    values = {each.name: getattr(row, each.name) for each in fields(AdministratorSession)}
+    return AdministratorSession(**values | {"method": AdministratorMethod(row.method)})
 
 
 class SqlHalfSessions:

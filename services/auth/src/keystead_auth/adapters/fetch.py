@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from keystead_auth.domain.idp_errors import FetchFailed
-from keystead_auth.domain.networks import may_connect
 from keystead_auth.domain.saml.xml import METADATA
+from keystead_contracts.networks import may_connect
 from keystead_contracts.words import Words
 
 SECONDS, MOST_SECONDS = 10.0, 30.0

@@ -202,6 +202,9 @@ administrator_sessions = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
+    Column("id", String(32), nullable=False, server_default=""),
+    Column("address", String(64), nullable=False, server_default=""),
+    Column("user_agent", String(256), nullable=False, server_default=""),
     Index("ix_administrator_sessions_administrator", "administrator"),
     Index("ix_administrator_sessions_expires_at", "expires_at"),
 )

@@ -65,7 +65,8 @@ class HalfSession:
 
 @dataclass(frozen=True)
 class AdministratorSession:
-    """An administrator who is signed in. `digest` is the SHA-256 of the cookie's token."""
+    """An administrator who is signed in. `digest` is the SHA-256 of the cookie's token; `id` opens nothing. `address`
+    and `user_agent` say where they signed in."""
 
     digest: str
     administrator: str
@@ -74,6 +75,9 @@ class AdministratorSession:
     created_at: datetime
     seen_at: datetime
     expires_at: datetime
+    id: str = ""
+    address: str = ""
+    user_agent: str = ""
 
     def recognizes(self, administrator: Administrator | None, rules: Rules, now: datetime) -> bool:
         """Whether it still stands for `administrator` under the rules of today."""

@@ -266,12 +266,28 @@ class AdministratorSessions(Protocol):
         """The session, over or not."""
         ...
 
+    def of(self, administrator: str) -> list[AdministratorSession]:
+        """Theirs, over or not, those used last first."""
+        ...
+
+    def came_from(self, digest: str, address: str, user_agent: str) -> None:
+        """Where the session's browser is, and what it calls itself."""
+        ...
+
     def seen(self, digest: str, now: datetime) -> None:
         """The session was used."""
         ...
 
+    def seen_at_console(self, administrator: str, id: str, at: datetime) -> None:
+        """The console that this session of theirs opened was used; news that comes late changes nothing."""
+        ...
+
     def end(self, digest: str) -> None:
         """Deletes the session."""
+        ...
+
+    def end_one(self, administrator: str, id: str) -> bool:
+        """Deletes this session, if it is there and theirs; whether it was."""
         ...
 
     def end_all(self, administrator: str) -> None:

@@ -88,6 +88,7 @@ def begin_session(
         created_at=now,
         seen_at=now,
         expires_at=now + desk.rules.session_lifetime,
+        id=desk.randomness.new_id(),
     )
     tx.administrator_sessions.add(session)
     return SignedInAdministrator(administrator, console_token(desk, administrator, session, now), token)
@@ -105,6 +106,7 @@ def console_token(
         exp=int((now + CONSOLE_TOKEN_LIFETIME).timestamp()),
         method=session.method,
         second_factor=session.second_factor,
+        session=session.id,
     )
     return desk.signer.sign(claims.model_dump(mode="json"))
 
@@ -158,8 +160,13 @@ def sign_out_everywhere(tx: Transaction, administrator: str, now: datetime) -> N
     """Ends the administrator's sessions, here and at the console."""
     tx.administrator_sessions.end_all(administrator)
     tx.half_sessions.end_all(administrator)
+    tell_ended(tx, administrator, now)
+
+
+def tell_ended(tx: Transaction, administrator: str, now: datetime, session: str = "") -> None:
+    """Ends what is open of the administrator's at the console; with `session` what that one opened."""
     tx.facts.record(
-        AdministratorSignInsEnded(administrator_id=administrator, ended_at=now),
+        AdministratorSignInsEnded(administrator_id=administrator, ended_at=now, session=session),
         destination="enroll",
         message_id=new_id(),
         trace_id=current_trace_id(),

@@ -9,11 +9,12 @@ from fastapi import Form as FormField
 
 from keystead_auth.bootstrap import Parts
 from keystead_auth.domain.administrator_errors import CredentialsWrong, HalfSessionOver, NotSignedIn
-from keystead_auth.domain.administrators import HALF_SESSION_LIFETIME
+from keystead_auth.domain.administrators import HALF_SESSION_LIFETIME, AdministratorSession
+from keystead_auth.domain.browsers import browser_words
 from keystead_auth.ports import Whose
-from keystead_auth.usecases.recognize_administrator import view_administrator
+from keystead_auth.usecases.recognize_administrator import view_administrator, view_sessions
 from keystead_auth.usecases.set_up_authenticator import begin_authenticator
-from keystead_auth.usecases.sign_out_administrator import sign_out_elsewhere
+from keystead_auth.usecases.sign_out_administrator import sign_out_elsewhere, sign_out_session
 from keystead_auth.web.administrator_passwords import PASSWORD, RECOVERY, frame_of
 from keystead_auth.web.administrators import HALF_SESSION, HOME, PREFIX, SIGN_IN, Desk
 from keystead_auth.web.answers import Answers
@@ -35,14 +36,15 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
     @routes.get("/account")
     def account(request: Request, done: str = "") -> Response:
         try:
-            _, administrator, left = view_administrator(parts.desk, desk.session_token(request))
+            session, administrator, left = view_administrator(parts.desk, desk.session_token(request))
         except NotSignedIn:
             return answers.see_other(SIGN_IN)
         draft = parts.drafts.get(request)
         return answers.form_page(
             request, "administrators/account.html", form=None, errors=draft.errors, left=left,
             has_password=AdministratorMethod.PASSWORD in administrator.methods,
-            has_authenticator=administrator.totp_secret is not None, signed_out=done == "elsewhere",
+            has_authenticator=administrator.totp_secret is not None, signed_out=done,
+            sessions=[_shown(each, session) for each in view_sessions(parts.desk, session)],
             password_url=PASSWORD, recovery_url=RECOVERY, authenticator_url=f"{ACCOUNT}/authenticator",
             elsewhere_url=f"{ACCOUNT}/sign-out-elsewhere", console_url=HOME, **frame_of(administrator),
         )  # fmt: skip
@@ -82,4 +84,26 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
         _log.info("administrator signed out elsewhere", administrator=who.administrator.id)
         return desk.let_in(request, answers.see_other(f"{ACCOUNT}?done=elsewhere"), who)
 
+    @routes.post("/account/sessions/{id}/sign-out")
+    def one(request: Request, id: str, form_token: Annotated[str, FormField()] = "") -> Response:
+        parts.guard.check(request, form_token)
+        try:
+            own = sign_out_session(parts.desk, desk.session_token(request), id)
+        except NotSignedIn:
+            return answers.see_other(SIGN_IN)
+        _log.info("administrator signed out a browser", own=own)
+        return desk.signed_out() if own else answers.see_other(f"{ACCOUNT}?done=one")
+
     return routes
+
+
+def _shown(session: AdministratorSession, own: AdministratorSession) -> dict[str, object]:
+    """As the page shows a session."""
+    return {
+        "browser": browser_words(session.user_agent),
+        "address": session.address,
+        "created_at": session.created_at,
+        "seen_at": session.seen_at,
+        "own": session.digest == own.digest,
+        "url": f"{ACCOUNT}/sessions/{session.id}/sign-out",
+    }

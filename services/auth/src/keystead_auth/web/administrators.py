@@ -19,7 +19,7 @@ from keystead_auth.metrics import ADMINISTRATOR_SIGN_INS
 from keystead_auth.ports import Guess, Whose
 from keystead_auth.usecases.administrator_desk import CONSOLE_TOKEN_LIFETIME
 from keystead_auth.usecases.confirm_code import confirm_code, view_half_session
-from keystead_auth.usecases.recognize_administrator import recognize_administrator
+from keystead_auth.usecases.recognize_administrator import note_place, recognize_administrator
 from keystead_auth.usecases.set_up_authenticator import set_up_authenticator, view_authenticator
 from keystead_auth.usecases.sign_in_administrator import sign_in_administrator
 from keystead_auth.usecases.sign_in_administrator_by_idp import sign_in_administrator_by_idp
@@ -70,6 +70,9 @@ class Desk:
         """`response` with the cookies of who is signed in."""
         parts = self._parts
         if who.session_token:
+            note_place(
+                parts.transactions, who.session_token, client_address(request), request.headers.get("user-agent", "")
+            )
             parts.cookies.put(
                 response, SESSION, who.session_token, int(parts.settings.rules.session_lifetime.total_seconds())
             )
@@ -82,6 +85,14 @@ class Desk:
     def session_token(self, request: Request) -> str | None:
         """The token of this browser's session."""
         return self._parts.cookies.get(request, SESSION)
+
+    def signed_out(self) -> Response:
+        """The page for whoever has just signed out, and no cookies any more."""
+        response = self._answers.page("administrators/signed_out.html", form=None, sign_in_url=SIGN_IN)
+        for name in (SESSION, HALF_SESSION):
+            self._parts.cookies.drop(response, name)
+        self._parts.identity_cookies.drop(response, CONSOLE_COOKIE)
+        return response
 
     def enter_console(self, request: Request, arrival: Arrival) -> Response:
         """What becomes of an administrator for whom an identity provider has vouched."""
@@ -205,11 +216,7 @@ def router(parts: Parts, answers: Answers) -> APIRouter:
         sign_out_administrator(
             parts.transactions, desk.session_token(request), parts.cookies.get(request, HALF_SESSION)
         )
-        response = answers.page("administrators/signed_out.html", form=None, sign_in_url=SIGN_IN)
-        for name in (SESSION, HALF_SESSION):
-            parts.cookies.drop(response, name)
-        parts.identity_cookies.drop(response, CONSOLE_COOKIE)
-        return response
+        return desk.signed_out()
 
     def _took(request: Request, who: SignedInAdministrator | HalfSignedIn) -> Response:
         if isinstance(who, SignedInAdministrator):

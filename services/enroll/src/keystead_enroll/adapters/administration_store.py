@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, class_mapper
 from keystead_enroll.adapters import administration_tables as a
 from keystead_enroll.adapters import figures, listing
 from keystead_enroll.adapters import tables as t
+from keystead_enroll.adapters.form_names import other_called
 from keystead_enroll.adapters.listed import LISTED, contains
 from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Role, Scope
 from keystead_enroll.domain.administration_refusals import KeyReused
@@ -65,6 +66,9 @@ class AdministrationQueries:
         table = class_mapper(entity).local_table
         query = select(table.c.id).where(table.c.name == name, table.c.id != but).limit(1)
         return self.session.scalar(query) is not None
+
+    def form_called(self, name: str, organization_ids: Collection[str], *, but: str = "") -> bool:
+        return bool(self.session.scalar(select(other_called(name, organization_ids, but))))
 
     def remove_unused(self, entity: object) -> bool:
         try:
@@ -144,6 +148,11 @@ class AdministrationQueries:
     def end_console_sessions(self, administrator_id: str, before: datetime | None = None) -> None:
         query = delete(a.console_sessions).where(a.console_sessions.c.administrator_id == administrator_id)
         self.session.execute(query if before is None else query.where(a.console_sessions.c.created_at <= before))
+
+    def end_console_sessions_of(self, administrator_id: str, sign_in: str) -> None:
+        c = a.console_sessions.c
+        theirs = delete(a.console_sessions).where(c.administrator_id == administrator_id, c.sign_in == sign_in)
+        self.session.execute(theirs)
 
     def api_token(self, digest: str) -> ApiToken | None:
         return self.session.scalar(select(ApiToken).where(a.api_tokens.c.digest == digest))

@@ -104,6 +104,7 @@ console_sessions = Table(
     Column("expires_at", UtcDateTime, nullable=False, index=True),
     Column("seen_at", UtcDateTime, nullable=False),
     Column("address", String(64), nullable=False),
+    Column("sign_in", ID, nullable=False, server_default=""),
 )
 audit_entries = Table(
     "audit_entries",

@@ -1,71 +1,76 @@
-"""TPM manufacturers' certificates on disk: a folder of files, as somebody put them there."""
+"""TPM manufacturers' certificates and revocation lists on disk, as the service reads them at its start: a bundle that
+`keystead ek-roots update` made, or a folder of files as somebody put them there."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from collections.abc import Iterator
-from errno import ENOTDIR
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from keystead_enroll.adapters.ek_bundle import MANIFEST, read_bundle
+from keystead_enroll.adapters.ek_files import (
+    CERTIFICATES,
+    LISTS,
+    certificates_in,
+    file_refused,
+    folder_files,
+    lists_in,
+    public_key_in,
+)
 from keystead_enroll.domain.endorsement import EkRoots
-from keystead_enroll.domain.endorsement_certificate import Certificate, read_certificate
+from keystead_enroll.domain.endorsement_certificate import Certificate
 from keystead_enroll.domain.errors import EkRootsUnusable
 from keystead_enroll.domain.lenient_der import DerMalformed
-
-SUFFIXES = frozenset({".pem", ".crt", ".cer", ".der"})
-"""Of files with certificates, in PEM or DER whatever they are called; others are left alone."""
-MOST_OCTETS = 4 * 1024 * 1024
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s*(.*?)-----END CERTIFICATE-----", re.DOTALL)
+from keystead_enroll.domain.revocation_lists import RevocationList, revoked_by
 
 
-def load_roots(folder: Path | None) -> EkRoots:
-    """The manufacturers' certificates in the folder and those below it: what signed itself is a root, what another
-    signed an intermediate. Nothing without a folder. Raises EkRootsUnusable, which names the file."""
+def load_roots(folder: Path | None, key_file: Path | None = None) -> EkRoots:
+    """The manufacturers' certificates: what signed itself is a root, what another signed an intermediate. With the
+    operator's public key in `key_file` they are those of a bundle that this key signed, and of nothing else. Nothing
+    without a folder. Raises EkRootsUnusable, which names the file."""
     if folder is None:
         return EkRoots()
-    found: dict[bytes, Certificate] = {}
-    for file in _files(folder):
-        found |= {each.raw: each for each in certificates_in(file)}
-    roots = {raw: each for raw, each in found.items() if each.subject == each.issuer and each.is_signed_by(each)}
-    others = tuple(each for raw, each in found.items() if raw not in roots)
-    return EkRoots(tuple(roots.values()), others)
+    contents: Mapping[Path, bytes]
+    if key_file is not None or (folder / MANIFEST).exists():
+        contents = read_bundle(folder, public_key_in(key_file) if key_file else None).contents
+    else:
+        contents = folder_files(folder, CERTIFICATES | LISTS)
+    certificates: dict[bytes, Certificate] = {}
+    lists: list[tuple[Path, RevocationList]] = []
+    for file, content in contents.items():
+        try:
+            if file.suffix.lower() in CERTIFICATES:
+                certificates |= {each.raw: each for each in certificates_in(content)}
+            elif file.suffix.lower() in LISTS:
+                lists += [(file, each) for each in lists_in(content)]
+        except DerMalformed as error:
+            raise file_refused(file, error) from error
+    kinds: dict[bool, list[Certificate]] = {True: [], False: []}
+    for each in certificates.values():
+        kinds[is_root(each)].append(each)
+    roots, others = tuple(kinds[True]), tuple(kinds[False])
+    return EkRoots(roots, others, revoked_by(_signed(lists, (*roots, *others))))
 
 
-def certificates_in(file: Path) -> list[Certificate]:
-    """The certificates in a file, in PEM or one in DER. Raises EkRootsUnusable."""
-    try:
-        content = _content(file)
-        blocks = [base64.b64decode(block, validate=False) for block in _PEM.findall(content)] or [content]
-        return [read_certificate(block) for block in blocks]
-    except OSError as error:
-        raise _unreadable(file, error) from error
-    except (DerMalformed, binascii.Error) as error:
-        raise EkRootsUnusable(
-            f"{file} is no certificate in PEM or DER: {error}", "Replace the file, or take it out of the folder."
-        ) from error
+def is_root(certificate: Certificate) -> bool:
+    """Whether it signed itself."""
+    return certificate.subject == certificate.issuer and certificate.is_signed_by(certificate)
 
 
-def _content(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        content = opened.read(MOST_OCTETS + 1)
-    if len(content) > MOST_OCTETS:
-        raise DerMalformed("the file is too large")
-    return content
+def signer_of(revocation_list: RevocationList, authorities: Iterable[Certificate]) -> Certificate | None:
+    """The one that signed the list."""
+    return next((each for each in authorities if revocation_list.is_signed_by(each)), None)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    try:
-        if not folder.is_dir():
-            raise NotADirectoryError(ENOTDIR, "there is no such folder")
-        yield from sorted(each for each in folder.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file())
-    except OSError as error:
-        raise _unreadable(folder, error) from error
-
-
-def _unreadable(place: Path, error: OSError) -> EkRootsUnusable:
-    return EkRootsUnusable(
-        f"{place} cannot be read: {error.strerror}",
-        "Let the service's user read it, or name another folder in KEYSTEAD_ENROLL_EK_ROOTS_FOLDER.",
-    )
+def _signed(
+    lists: Iterable[tuple[Path, RevocationList]], authorities: tuple[Certificate, ...]
+) -> list[tuple[RevocationList, Certificate]]:
+    found: list[tuple[RevocationList, Certificate]] = []
+    for file, each in lists:
+        signer = signer_of(each, authorities)
+        if signer is None:
+            raise EkRootsUnusable(
+                f"{file} is signed by none of the certificates beside it",
+                "Add its issuer's certificate, or take the revocation list out of the folder.",
+            )
+        found.append((each, signer))
+    return found

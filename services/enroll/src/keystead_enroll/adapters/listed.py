@@ -278,6 +278,21 @@ LISTED: Mapping[str, Listed] = {
         [t.registration_tokens.c.name, t.registration_tokens.c.owner], {"name": t.registration_tokens.c.name},
         lambda scope: in_scope(scope, t.registration_tokens.c.organization_id, None),
     ),
+    "endorsement_keys": Listed(
+        a.endorsement_keys,
+        {
+            "ruling": a.endorsement_keys.c.ruling,
+            "org": _org(t.organizations, a.endorsement_keys.c.organization_id),
+            "sha256": _hex(a.endorsement_keys.c.sha256), "serial": a.endorsement_keys.c.serial_number,
+            "model": a.endorsement_keys.c.model, "added": a.endorsement_keys.c.created_at,
+        },
+        [
+            a.endorsement_keys.c.label, a.endorsement_keys.c.serial_number, a.endorsement_keys.c.model,
+            a.endorsement_keys.c.note, a.endorsement_keys.c.sha256,
+        ],
+        {"added": a.endorsement_keys.c.created_at, "label": a.endorsement_keys.c.label},
+        lambda scope: in_scope(scope, a.endorsement_keys.c.organization_id, None),
+    ),
     "identity_providers": Listed(
         a.identity_providers,
         {"kind": a.identity_providers.c.kind, "active": a.identity_providers.c.active},

@@ -157,6 +157,9 @@ class SqlTransaction(AdministrationQueries, AttestationQueries):
             return False
         return True
 
+    def identity_burned(self, jti: str) -> bool:
+        return self.session.scalar(select(t.burned.c.jti).where(t.burned.c.jti == jti)) is not None
+
     # Orders and certificates
 
     def order(self, order_id: str, *, lock: bool = False) -> Order | None:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
 from sqlalchemy.orm import registry, relationship
@@ -24,6 +25,7 @@ from keystead_enroll.adapters import administration_tables as _administration_ta
 from keystead_enroll.adapters import attestation_tables as _attestation_tables  # noqa: F401 part of the schema
 from keystead_enroll.adapters.columns import ID, OBJECT, TEXTS, EnumList, EnumText
 from keystead_enroll.adapters.columns import metadata as metadata
+from keystead_enroll.adapters.form_names import keep_names
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
     Authorization,
@@ -97,7 +99,7 @@ forms = Table(
     "enrollment_forms",
     metadata,
     Column("id", ID, primary_key=True),
-    Column("name", String(256), nullable=False, unique=True),
+    Column("name", String(256), nullable=False),
     Column("certificate_type", EnumText(CertificateType), nullable=False),
     Column("uri_extension", String(58), nullable=False, unique=True),
     Column("methods", EnumList(SignInMethod), nullable=False),
@@ -208,6 +210,7 @@ orders = Table(
     Column("department_id", ForeignKey("departments.id")),
     Column("csr_method", EnumText(CsrGenerationMethod), nullable=False),
     Column("language", String(35), nullable=False, server_default=""),
+    Column("supersedes", ID),
     Index("ix_orders_spki_sha256", "spki_sha256", unique=True),
     Index("ix_orders_request_digest", "request_digest", unique=True),
     Index("ix_orders_state_state_at", "state", "state_at"),
@@ -352,3 +355,5 @@ _mapper.map_imperatively(
         "log": relationship(OrderTransition, order_by=transitions.c.position, cascade="all, delete-orphan"),
     },
 )
+for _written in ("after_insert", "after_update"):
+    event.listen(EnrollmentForm, _written, keep_names)

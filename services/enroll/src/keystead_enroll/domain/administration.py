@@ -220,7 +220,8 @@ class ApiToken:
 
 @dataclass(eq=False)
 class ConsoleSession:
-    """An administrator's visit to the console. `digest` is the SHA-256 of the cookie's token."""
+    """An administrator's visit to the console. `digest` is the SHA-256 of the cookie's token; `sign_in` is the one, as
+    auth calls it, that opened it."""
 
     digest: str
     administrator_id: str
@@ -230,6 +231,7 @@ class ConsoleSession:
     expires_at: datetime
     seen_at: datetime
     address: str = ""
+    sign_in: str = ""
 
 
 @dataclass(eq=False)

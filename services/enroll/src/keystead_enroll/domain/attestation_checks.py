@@ -161,6 +161,10 @@ class Check(Enum):
         Words("It and its chain are valid now."),
         Words("It or one of its chain has expired, or is not valid yet."),
     )
+    NOT_REVOKED = (
+        Words("Neither it nor one of its chain was revoked."),
+        Words("It or one of its chain was revoked by who signed it."),
+    )
     CRITICAL_EXTENSIONS = (
         Words("All that is critical in the chain is understood."),
         Words("The chain says something critical that is not understood."),

@@ -121,7 +121,7 @@ class AccountDeclaration(AccountFields, _Declared):
 
 class FormDeclaration(FormFields, _Declared):
     """An enrollment form. Without `uri_extension` one is made at the first apply and kept. `organizations`: whose
-    accounts it may have, empty for all."""
+    accounts it may have, empty for all; forms for different ones may have the same name."""
 
     type: CertificateType
     uri_extension: UriExtension | None = None
@@ -228,7 +228,16 @@ class Declaration(_Declared):
         return [
             *_repeated("organization", self.organizations),
             *_repeated("profile", self.profiles),
-            *_repeated("form", self.forms),
+            *_repeated("form", [form for form in self.forms if not form.organizations]),
+            *(
+                mistake
+                for place in dict.fromkeys(place for form in self.forms for place in form.organizations)
+                for mistake in _repeated(
+                    "form",
+                    [form for form in self.forms if place in form.organizations],
+                    f" of organization “{place}”",
+                )
+            ),
             *(
                 mistake
                 for place in dict.fromkeys(token.organization for token in self.registration_tokens)

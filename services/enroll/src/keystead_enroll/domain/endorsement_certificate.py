@@ -47,6 +47,7 @@ BASIC_CONSTRAINTS, KEY_USAGE, EXTENDED_KEY_USAGE, ALTERNATIVE_NAME = "2.5.29.19"
 EK_PURPOSE = "2.23.133.8.1"
 _UNDERSTOOD = frozenset({BASIC_CONSTRAINTS, KEY_USAGE, EXTENDED_KEY_USAGE, ALTERNATIVE_NAME, "2.5.29.32"})
 _TPM_NAMES = {"2.23.133.2.1": "manufacturer", "2.23.133.2.2": "model", "2.23.133.2.3": "version"}
+_NAME_PARTS = {"2.5.4.3": "CN", "2.5.4.5": "serialNumber", "2.5.4.6": "C", "2.5.4.10": "O", "2.5.4.11": "OU"}
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 CertificateKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -83,6 +84,11 @@ class Certificate:
         except (InvalidSignature, UnsupportedAlgorithm):
             return False
         return False
+
+    @property
+    def subject_text(self) -> str:
+        """Its name for people; no more than that."""
+        return name_text(self.subject)
 
     @property
     def signed_with_sha1(self) -> bool:
@@ -134,6 +140,17 @@ class Certificate:
     def unknown_critical(self) -> frozenset[str]:
         """The extensions that are critical, and that nobody here understands."""
         return frozenset(oid for oid, (critical, _) in self.extensions.items() if critical) - _UNDERSTOOD
+
+
+def name_text(name: bytes) -> str:
+    """A name in DER for people: its parts as they come, those without a usual abbreviation left out."""
+    parts: list[str] = []
+    for relative in der.elements(der.first(name, der.SEQUENCE).content):
+        for attribute in der.elements(relative.content):
+            kind, value = der.listed(attribute.content, 2)[:2]
+            if label := _NAME_PARTS.get(der.oid(kind)):
+                parts.append(f"{label}={_UNPRINTABLE.sub('?', value.content.decode('utf-8', 'replace'))[:128]}")
+    return ", ".join(parts)
 
 
 def read_stored(contents: Sequence[tuple[int, bytes]]) -> list[Certificate]:

@@ -45,6 +45,11 @@ def _mail_within(domain: str, above: Collection[str]) -> bool:
     return domain in above or (not domain.startswith("*.") and email_is_delegated(f"any@{domain}", above))
 
 
+def delegates_together(one: Collection[str], other: Collection[str]) -> bool:
+    """Whether two forms are for an organization both, or both for all (no organizations): then they need two names."""
+    return bool(set(one) & set(other)) or not (one or other)
+
+
 def account_mistakes(
     form: EnrollmentForm,
     organization: Organization,

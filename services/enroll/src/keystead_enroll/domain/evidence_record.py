@@ -35,11 +35,12 @@ from keystead_enroll.domain.attestation_evidence import (
     read_certification,
     read_identity,
 )
-from keystead_enroll.domain.endorsement import Endorsement, EndorsementPolicy, judge_endorsement
+from keystead_enroll.domain.endorsement import EkRoots, Endorsement, EndorsementPolicy, judge_endorsement
 from keystead_enroll.domain.endorsement_certificate import Certificate, read_certificate
 from keystead_enroll.domain.errors import EvidenceMalformed
 from keystead_enroll.domain.keys import PublicKey, supported_key
 from keystead_enroll.domain.lenient_der import DerMalformed
+from keystead_enroll.domain.revocation_lists import Revoked, together
 from keystead_enroll.domain.tpm_attest import Clock
 from keystead_enroll.domain.tpm_public import judge
 from keystead_enroll.domain.tpm_reader import decoded
@@ -117,6 +118,9 @@ class EvidenceRecord(Message):
     denied: bool = False
     authorities: tuple[Base64, ...] = ()
     """The certificates above the endorsement certificate in its chain, in DER; the last one is the trusted root."""
+    revoked: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Of these, and of the endorsement certificate: SHA-256 of an authority's key → serial numbers, hex, of what it
+    took back."""
     judged_at: AwareDatetime
     level: AssuranceLevel | None = None
     """What came of it; None if it was refused."""
@@ -170,18 +174,22 @@ def judge_record(record: EvidenceRecord, policy: EndorsementPolicy) -> Judged:
     return Judged(_with_judgement(record, findings, endorsement, policy), endorsement, certified.attest.clock)
 
 
-def judge_again(record: EvidenceRecord) -> Judged:
-    """The same by what the record itself says of lists and roots. Raises as `judge_record`."""
+def judge_again(record: EvidenceRecord, roots: EkRoots | None = None) -> Judged:
+    """The same by what the record itself says of lists and, unless others are trusted, of roots. Raises as
+    `judge_record`."""
     chain = tuple(_authority(each) for each in record.authorities)
+    if roots is None:
+        roots = EkRoots(chain[-1:], chain[:-1])
     shown = record.attestation_key
     known = frozenset({endorsement_fingerprint(shown)} if shown else ())
     return judge_record(
         record,
         EndorsementPolicy(
-            roots=chain[-1:],
-            intermediates=chain[:-1],
+            roots=roots.roots,
+            intermediates=(*chain, *roots.intermediates),
             listed=known if record.listed else frozenset(),
             denied=known if record.denied else frozenset(),
+            revoked=together([*_revoked(record).items(), *roots.revoked.items()]),
         ),
     )
 
@@ -207,6 +215,10 @@ def _with_judgement(
             "listed": endorsement.fingerprint in policy.listed,
             "denied": endorsement.fingerprint in policy.denied,
             "authorities": tuple(base64.b64encode(each.raw).decode() for each in endorsement.chain[1:]),
+            "revoked": {
+                issuer: tuple(f"{serial:x}" for serial in sorted(serials))
+                for issuer, serials in endorsement.revoked.items()
+            },
         }
     return record.model_copy(update={**found, "level": level, "findings": stored(findings)})
 
@@ -237,6 +249,13 @@ def _qualifying_data(record: EvidenceRecord) -> bytes:
         return qualifying_data(decoded(record.nonce, "nonce"), record.purpose_id, decoded(record.public_key, "key"))
     except ValueError:
         raise EvidenceMalformed("the nonce is none") from None
+
+
+def _revoked(record: EvidenceRecord) -> Revoked:
+    try:
+        return {issuer: frozenset(int(serial, 16) for serial in serials) for issuer, serials in record.revoked.items()}
+    except ValueError:
+        raise EvidenceMalformed("a serial number cannot be read") from None
 
 
 def _authority(text: str) -> Certificate:

@@ -10,6 +10,7 @@ from keystead_contracts.people import IdentityProviderKind
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import ActorKind, Administrator, ApiToken, AuditEntry, Role
 from keystead_enroll.domain.certificate_record import Certificate
+from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
 from keystead_enroll.domain.enrollment import (
     CertificateProfile,
     Department,
@@ -133,6 +134,20 @@ REGISTRATION_TOKENS = ListDefinition(
     {"org": _ORG, "owner": _text(Words("whose devices they will be"))},
     ("name",),
 )
+ENDORSEMENT_KEYS = ListDefinition(
+    "endorsement_keys",
+    EndorsementKey,
+    {
+        "ruling": _choice(Words("whether it is allowed or refused"), Ruling),
+        "org": _ORG,
+        "sha256": Field(FieldKind.EXACT, Words("SHA-256 of the endorsement key, hex")),
+        "serial": _text(Words("the machine's serial number")),
+        "model": _text(Words("the machine's model")),
+        "added": Field(FieldKind.AGO, Words("when it was added")),
+    },
+    ("added", "label"),
+    newest_first=True,
+)
 IDENTITY_PROVIDERS = ListDefinition(
     "identity_providers",
     IdentityProvider,
@@ -175,5 +190,5 @@ AUDIT = ListDefinition(
 )
 LISTS: tuple[ListDefinition[object], ...] = (
     ORGANIZATIONS, DEPARTMENTS, PROFILES, FORMS, ACCOUNTS, PERSONS, ORDERS, CERTIFICATES, DEVICES,
-    REGISTRATION_TOKENS, IDENTITY_PROVIDERS, ADMINISTRATORS, API_TOKENS, AUDIT,
+    REGISTRATION_TOKENS, ENDORSEMENT_KEYS, IDENTITY_PROVIDERS, ADMINISTRATORS, API_TOKENS, AUDIT,
 )  # type: ignore[assignment]  # fmt: skip

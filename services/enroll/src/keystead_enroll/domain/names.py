@@ -145,6 +145,12 @@ class CertificateNames:
         names += [x509.UniformResourceIdentifier(uri) for uri in self.uris]
         return names
 
+    def cover(self, other: CertificateNames) -> bool:
+        """Whether a certificate with these names does for one with the `other` names: it has every alternative name of
+        theirs or, where they have none, their subject."""
+        theirs = other.general_names()
+        return set(theirs) <= set(self.general_names()) if theirs else self.subject == other.subject
+
     def to_plain(self) -> dict[str, Any]:
         """The names as JSON-ready values; `from_plain` is the inverse."""
         return {

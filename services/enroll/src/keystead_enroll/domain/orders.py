@@ -121,6 +121,8 @@ class Order:
     csr_method: CsrGenerationMethod = CsrGenerationMethod.AGENT
     language: str = ""
     """In which the person asked (BCP 47), and is written to."""
+    supersedes: str | None = None
+    """The id of the certificate whose place this one takes."""
     log: list[OrderTransition] = field(default_factory=list)
 
     def __post_init__(self) -> None:

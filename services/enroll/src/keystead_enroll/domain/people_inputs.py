@@ -23,8 +23,6 @@ LEAST_SECRET_ID, MOST_SECRET_ID = 8, 128
 MOST_METADATA = 262_144
 MOST_CERTIFICATE = 16_384
 LEAST_RSA_BITS = 2048
-MOST_SPOKEN_FOR = 40
-"""Organizations of one identity provider: their ids come with everybody who signs in, in a cookie of 4 KiB."""
 _DOCTYPE = re.compile(r"<!\s*doctype", re.IGNORECASE)
 
 
@@ -119,7 +117,7 @@ class AdministratorInput(Input):
 class IdentityProviderInput(Input):
     """An identity provider: SAML with the address or the text of its metadata, or OpenID Connect with issuer, client id
     and the name under which auth keeps the client secret. `attributes`: field → what this provider calls it.
-    `organization_ids`: whom it may speak for, empty for all; no more than travel on in a browser's cookie."""
+    `organization_ids`: whom it may speak for, empty for all; 40 at most, unless it has more already."""
 
     name: Name
     kind: IdentityProviderKind
@@ -130,7 +128,7 @@ class IdentityProviderInput(Input):
     client_id: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)] | None = None
     client_secret_name: SecretName | None = None
     attributes: dict[str, AttributeName] = Field(default_factory=dict, max_length=len(ATTRIBUTES))
-    organization_ids: list[Id] = Field(default_factory=list, max_length=MOST_SPOKEN_FOR)
+    organization_ids: list[Id] = Field(default_factory=list, max_length=1000)
     for_persons: bool = True
     for_administrators: bool = False
     idp_initiated: bool = False

@@ -147,6 +147,13 @@ class AccessCodesTriedTooOften(TooManyAttempts):
         self.fields = {"access_code": Sentences(self.detail, self.advice)}
 
 
+class FormsTriedTooOften(TooManyAttempts):
+    """An administrator made test runs of forms too often: each has certificates made and linted."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(Words("You made too many test runs of enrollment forms."), retry_after)
+
+
 class RequestRefused(Refusal):
     """A certificate request has mistakes. `fields`: field name → what is wrong with it."""
 

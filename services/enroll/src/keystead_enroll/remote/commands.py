@@ -170,7 +170,7 @@ def _change(noun: Noun) -> click.Command:
         body = _with_ids(remote, body_of(options, given, file, cleared))
         if not body:
             raise click.UsageError("Nothing is to be changed: name a field.")
-        changed = remote.call("PATCH", thing_path(remote, noun, which), json=body)
+        changed = remote.call("PATCH", thing_path(remote, noun, which, place_asked=False), json=body)
         show_json(changed) if as_json else show_facts(changed)
 
     return click.Command(
@@ -248,7 +248,13 @@ def _place(noun: Noun) -> list[click.Option]:
 
 
 def _example(noun: Noun) -> str:
-    examples = {"email": "ada@example.org", "serial": "4f2a…", "name": "'Example Hospital'", "": "5f0c4e1b…"}
+    examples = {
+        "email": "ada@example.org",
+        "serial": "4f2a…",
+        "sha256": "5c31…",
+        "name": "'Example Hospital'",
+        "": "5f0c4e1b…",
+    }
     return examples[noun.named]
 
 
@@ -271,14 +277,17 @@ def _ask(question: str, consequence: str, yes: bool) -> None:
     click.confirm(f"{consequence} {question}".strip(), abort=True, err=True)
 
 
-def thing_path(remote: Remote, noun: Noun, which: str, organization: str | None = None) -> str:
-    """The path of one thing, called by its id or its name. `organization`: id or name of that whose it is."""
+def thing_path(
+    remote: Remote, noun: Noun, which: str, organization: str | None = None, *, place_asked: bool = True
+) -> str:
+    """The path of one thing, called by its id or its name. `organization`: id or name of that whose it is.
+    `place_asked`: whether the command has an option for it."""
     if _ID.fullmatch(which) and (noun.named != "serial" or len(which) == 32):
         return f"{noun.path}/{which}"
     if not noun.named:
         return f"{noun.path}/{quote(which, safe='')}"
     place = _ids(remote, *REFERENCES["organization_id"], organization)
-    option = " Name its --organization, or give an id." if noun.placed else ""
+    option = " Name its --organization, or give an id." if noun.placed and place_asked else ""
     return f"{noun.path}/{_id_of(remote, noun.word, noun.path, which, noun.named, place, option)}"
 
 
@@ -286,13 +295,13 @@ def _id_of(
     remote: Remote, kind: str, path: str, name: str, named: str = "name", place: str | None = None, option: str = ""
 ) -> str:
     """The id of the thing with this name, or whose serial number begins so, in the organization with the id `place` if
-    that is given. Raises Refused if there is none, or if there are several: then the advice says whose they are, and
-    that `option` helps."""
+    that is given, or else for all of them. Raises Refused if there is none, or if there are several: then the advice
+    says whose they are, and that `option` helps."""
     search, wanted = f'"{name.replace(chr(34), " ")}"', name.casefold()
     values = ((str(each[named]).casefold(), each) for each in remote.pages(path, {"q": search}, None))
     found = [each for value, each in values if value == wanted or (named == "serial" and value.startswith(wanted))]
     if place is not None:
-        found = [each for each in found if place in _places(each)]
+        found = [each for each in found if place in _places(each)] or [each for each in found if not _places(each)]
     if len(found) == 1:
         return str(found[0]["id"])
     if not found:
@@ -311,7 +320,14 @@ def _places(thing: dict[str, Any]) -> list[str]:
 def _whose(remote: Remote, thing: dict[str, Any]) -> str:
     """Whose a thing is, in words."""
     names = [remote.call("GET", f"{REFERENCES['organization_id'][1]}/{each}")["name"] for each in _places(thing)[:3]]
-    return f" of “{'”, “'.join(names)}”" if names else ""
+    if names:
+        return f" of “{'”, “'.join(names)}”"
+    return " for all organizations" if "organization_ids" in thing else ""
+
+
+def ids_of(remote: Remote, field: str, value: Any) -> Any:
+    """The id, or the ids, that names stand for in a field of `REFERENCES`; ids stay. Raises Refused."""
+    return _ids(remote, *REFERENCES[field], value)
 
 
 def _with_ids(remote: Remote, body: dict[str, Any]) -> dict[str, Any]:
@@ -327,8 +343,9 @@ def _with_ids(remote: Remote, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reference(remote: Remote, name: str, body: dict[str, Any]) -> Any:
-    """The ids that a field of `body` stands for. A department is one of the organization that stands there too."""
-    place = body.get("organization_id") if name == "department_id" else None
+    """The ids that a field of `body` stands for. A department or a form is one of the organization that stands there
+    too."""
+    place = body.get("organization_id") if name in ("department_id", "form_id") else None
     return _ids(remote, *REFERENCES[name], body.get(name), place)
 
 

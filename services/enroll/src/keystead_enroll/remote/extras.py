@@ -14,6 +14,7 @@ from keystead_enroll.remote.client import Access, Remote, config_file, keep_acce
 from keystead_enroll.remote.commands import EXIT_FAILED, advised, connect, thing_path
 from keystead_enroll.remote.nouns import NOUNS
 from keystead_enroll.remote.output import plain, show_facts, show_json
+from keystead_enroll.remote.trial import form_try
 
 FORMATS = ("pem", "der", "chain", "p7b", "root")
 
@@ -26,9 +27,12 @@ def add_extras(main: click.Group) -> None:
 
 def add_to_nouns(groups: dict[str, click.Group]) -> None:
     """Adds what only one noun has."""
+    groups["form"].add_command(form_try)
     groups["cert"].add_command(cert_download)
     groups["cert"].add_command(cert_evidence)
     groups["cert"].add_command(cert_export)
+    groups["known-tpm"].add_command(known_tpm_import)
+    groups["known-tpm"].add_command(known_tpm_export)
     groups["person"].add_command(person_import)
     groups["person"].add_command(person_export)
     groups["audit"].add_command(audit_export)
@@ -156,29 +160,39 @@ person_export = _export("person", "/persons/export", "persons", "secret_id:no")
 audit_export = _export("audit", "/audit/export", "the audit log", "at:<30d")
 
 
-@click.command("import")
-@click.argument("file", type=click.File("rb"))
-@click.option("--check", is_flag=True, help="Only say what would be done; change nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@advised
-def person_import(file: BinaryIO, check: bool, as_json: bool) -> None:
-    """Create and change persons from a CSV file. Good rows are taken, bad ones told by line; exit 1 if there are any.
+known_tpm_export = _export("known-tpm", "/endorsement-keys/export", "known TPMs", "ruling:allow")
 
-    \b
-    Example:
-      keystead person import staff.csv --check
-    """
-    params = {"dry_run": "true"} if check else {}
-    headers = {"content-type": "text/csv; charset=utf-8"}
-    if sys.stderr.isatty():
-        click.echo("reading…", err=True)
-    done = connect().call("POST", "/persons/import", content=file.read(), params=params, headers=headers)
-    if as_json:
-        click.echo(json.dumps(done, ensure_ascii=False))
-    else:
-        for mistake in done["mistakes"]:
-            click.echo(f"line {mistake['line']}: {mistake['field']}: {mistake['reason']}", err=True)
-        counts = ", ".join(f"{done[name]} {name}" for name in ("created", "changed", "unchanged", "refused"))
-        click.echo(f"{'Would be' if check else 'Done'}: {plain(counts)}.")
-    if done["refused"]:
-        raise SystemExit(EXIT_FAILED)
+
+def _import(name: str, path: str, words: str, file_name: str) -> click.Command:
+    @advised
+    def run(file: BinaryIO, check: bool, as_json: bool) -> None:
+        params = {"dry_run": "true"} if check else {}
+        headers = {"content-type": "text/csv; charset=utf-8"}
+        if sys.stderr.isatty():
+            click.echo("reading…", err=True)
+        done = connect().call("POST", path, content=file.read(), params=params, headers=headers)
+        if as_json:
+            click.echo(json.dumps(done, ensure_ascii=False))
+        else:
+            for mistake in done["mistakes"]:
+                click.echo(f"line {mistake['line']}: {mistake['field']}: {mistake['reason']}", err=True)
+            counts = ", ".join(f"{done[each]} {each}" for each in ("created", "changed", "unchanged", "refused"))
+            click.echo(f"{'Would be' if check else 'Done'}: {plain(counts)}.")
+        if done["refused"]:
+            raise SystemExit(EXIT_FAILED)
+
+    return click.Command(
+        "import",
+        callback=run,
+        params=[
+            click.Argument(["file"], type=click.File("rb")),
+            click.Option(["check", "--check"], is_flag=True, help="Only say what would be done; change nothing."),
+            click.Option(["as_json", "--json"], is_flag=True, help="Print JSON."),
+        ],
+        help=f"{words} from a CSV file. Good rows are taken, bad ones told by line; exit 1 if there are any.\n\n"
+        f"\b\nExample:\n  keystead {name} import {file_name} --check",
+    )
+
+
+known_tpm_import = _import("known-tpm", "/endorsement-keys/import", "Add and change known TPMs", "tpms.csv")
+person_import = _import("person", "/persons/import", "Create and change persons", "staff.csv")

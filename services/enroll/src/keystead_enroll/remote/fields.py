@@ -19,6 +19,7 @@ REFERENCES = {
     "department_id": ("department", "/departments"),
     "profile_ids": ("profile", "/profiles"),
     "form_id": ("form", "/forms"),
+    "identity_provider_id": ("identity-provider", "/identity-providers"),
 }
 """Fields that hold ids: their option, which takes a name or an id, and the list in which a name is looked for."""
 _SINGULAR = {
@@ -129,14 +130,15 @@ def _rule(text: str) -> dict[str, Any]:
     return {"key": key.lower(), "match_type": operator.upper(), "values": values.split("|")}
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
+    """`name=value`. Raises click.BadParameter."""
     name, equals, value = text.partition("=")
     if not equals:
         raise click.BadParameter(f"“{text}” has no “=”. Write it like: groups=urn:oid:1.3.6.1.4.1.5923.1.5.1.1")
     return name, value
 
 
-OBJECTS = {"grants": _grant, "idp_rules": _rule, "rules": _rule, "attributes": _pair}
+OBJECTS = {"grants": _grant, "idp_rules": _rule, "rules": _rule, "attributes": pair}
 FORMS_OF_OBJECTS = {
     "grants": "mrao, rao:ORGANIZATION or drao:ORGANIZATION/DEPARTMENT; with :client,device behind it for some types.",
     "idp_rules": "Such as “groups MATCHES staff|students”.",

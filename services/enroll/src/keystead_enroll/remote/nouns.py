@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 INPUTS, PEOPLE = "keystead_enroll.domain.inputs", "keystead_enroll.domain.people_inputs"
+ENDORSEMENT = "keystead_enroll.domain.endorsement_inputs"
 ENROLLMENT = "keystead_enroll.domain.enrollment_inputs"
 
 
@@ -52,12 +53,14 @@ class Noun:
     @property
     def word(self) -> str:
         """What it is called in a sentence."""
-        return {"cert": "certificate", "order": "request"}.get(self.name, self.name.replace("-", " "))
+        return {"cert": "certificate", "order": "request", "known-tpm": "known TPM"}.get(
+            self.name, self.name.replace("-", " ")
+        )
 
     @property
     def placed(self) -> bool:
         """Whether things of different organizations may have the same name."""
-        return self.name in ("department", "device", "person", "registration-token")
+        return self.name in ("department", "device", "form", "known-tpm", "person", "registration-token")
 
     def model(self, where: str = "") -> type[BaseModel]:
         """The input that `given`, or `where`, names."""
@@ -150,6 +153,11 @@ NOUNS: tuple[Noun, ...] = (
         "registration-token", "/registration-tokens", "Tokens with which machines register.",
         ("name", "organization", "owner", "expires_at", "id"), "laptops", given=f"{INPUTS}:RegistrationTokenInput",
         change=False, secret="secret",  # noqa: S106 the name of a field
+    ),
+    Noun(
+        "known-tpm", "/endorsement-keys", "TPMs that are an organization's or refused, by their endorsement keys.",
+        ("label", "ruling", "sha256", "model", "serial_number", "created_at", "id"), "ruling:deny added:<7d",
+        named="sha256", given=f"{ENDORSEMENT}:EndorsementKeyInput",
     ),
     Noun(
         "identity-provider", "/identity-providers", "Identity providers that vouch for people.",

@@ -9,7 +9,7 @@ from keystead_enroll.domain.declaration import Declaration
 from keystead_enroll.domain.refusals import DeclarationInvalid, Mistake
 from keystead_enroll.ports import Clock, Linter, Secrets, Transactions
 from keystead_enroll.usecases.admin.common import Target, note
-from keystead_enroll.usecases.apply.forms import apply_form
+from keystead_enroll.usecases.apply.forms import apply_forms
 from keystead_enroll.usecases.apply.licence import apply_licence
 from keystead_enroll.usecases.apply.organizations import apply_organization
 from keystead_enroll.usecases.apply.people import apply_administrator, apply_identity_provider
@@ -53,8 +53,7 @@ def apply_declaration(
         for profile in declaration.profiles:
             apply_profile(work, profile)
         tx.flush()
-        for form in declaration.forms:
-            apply_form(work, form)
+        apply_forms(work, declaration)
         apply_registration_tokens(work, declaration)
         for administrator in declaration.administrators:
             apply_administrator(work, administrator)

@@ -7,19 +7,20 @@ import secrets as randomness
 from datetime import datetime
 
 from keystead_contracts.attestation import NONCE_OCTETS, SECRET_OCTETS, AttestationKey, CredentialChallenge
+from keystead_contracts.words import Words
 from keystead_enroll.domain.attestation import AttestationPolicy, judge_attestation_key
 from keystead_enroll.domain.attestation_checks import failures
 from keystead_enroll.domain.attestation_evidence import TpmIdentity, endorsement_fingerprint, read_identity
 from keystead_enroll.domain.attestation_state import AttestationChallenge
 from keystead_enroll.domain.credential import make_credential
 from keystead_enroll.domain.endorsement import EkRoots, judge_endorsement
-from keystead_enroll.domain.errors import EvidenceFailed
+from keystead_enroll.domain.errors import ChallengeRefused, EvidenceFailed
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.endorsement_policy import endorsement_policy
 from keystead_kit.secrets import new_id
 
 MOST_OPEN = 20
-"""Challenges of one device; with more, the oldest are void. A link has one for each attestation key that it shows."""
+"""Challenges of one device; with more, the oldest are void. A link has one for each attestation key that is shown."""
 _TOLD = 3
 
 
@@ -56,9 +57,15 @@ def challenge_claim(
     identity = _identity(tx, roots, organization_id, sent, now)
     name = identity.attestation_key.key.name.hex()
     shown = sent.model_dump(mode="json")
-    for earlier in tx.open_challenges(recipient, now):
+    open_ones = tx.open_challenges(recipient, now)
+    for earlier in open_ones:
         if earlier.attestation_name == name and earlier.sent == shown:
             return _sealed(earlier, identity)
+    if len(open_ones) >= MOST_OPEN:
+        raise ChallengeRefused(
+            Words("Too many attestation keys were shown for this link."),
+            Words("Get a new link on the request's page in the portal."),
+        )
     return _add(tx, identity, recipient, sent, "", now, until)
 
 

@@ -20,4 +20,6 @@ def endorsement_policy(
         listed=frozenset(sha256 for sha256, ruling in rulings if ruling is Ruling.ALLOW),
         denied=frozenset(sha256 for sha256, ruling in rulings if ruling is Ruling.DENY),
         intermediates=roots.intermediates,
+        revoked=roots.revoked,
+        named=roots.named,
     )

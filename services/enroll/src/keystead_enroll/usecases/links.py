@@ -53,12 +53,14 @@ def add_first_job(tx: Transaction, order: Order, now: datetime) -> None:
     profile = tx.profile(order.profile_id)
     if profile is None:
         raise LookupError(f"order {order.id} names a profile that is gone")
+    old = tx.certificate(order.supersedes) if order.supersedes else None
     job = MakeKeyAndCsr(
         key_algorithm=order.key_algorithm,
         subject=CertificateNames.from_plain(order.names).rfc4514(),
         certificate_type=order.certificate_type,
         allow_software_key=profile.minimum_assurance is AssuranceLevel.SOFTWARE,
         attestation_nonce=new_nonce() if _may_attest(tx, order) else "",
+        supersedes=old.sha256 if old else "",
     )
     add_job(tx, order, job, now, profile.name)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from keystead_contracts.words import Words
 from keystead_enroll.domain.certificate_record import Certificate
+from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.errors import NameNotAllowed
 from keystead_enroll.domain.names import CertificateNames
+from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.refusals import CertificateUnknown, RequestRefused
 from keystead_enroll.domain.revocation import OWNERS_REASONS
 from keystead_enroll.ports import Clock, Transaction, Transactions
@@ -40,6 +42,33 @@ def renewal_answers(tx: Transaction, visit: Visit, certificate_id: str) -> dict[
         "target": device_id if kind == "device" else "link",
         **_asked_names(order.names),
     }
+
+
+def superseded_by(
+    tx: Transaction, visit: Visit, certificate_id: str, profile: CertificateProfile, names: CertificateNames
+) -> str | None:
+    """The id of the visitor's certificate that one of `profile` with `names` would take the place of: the one that they
+    renew, if the new one is for the same and has all its names. Raises CertificateUnknown."""
+    old = own_certificate(tx, visit, certificate_id)
+    order = tx.order(old.order_id)
+    if order is None or old.profile_id != profile.id:
+        return None
+    try:
+        return old.id if names.cover(CertificateNames.from_plain(order.names)) else None
+    except NameNotAllowed:
+        return None
+
+
+def successor_of(tx: Transaction, visit: Visit, certificate: Certificate) -> Order | None:
+    """The visitor's request whose certificate is installed in the place of this one."""
+    orders = tx.orders_of(visit.form.id, visit.session.email)
+    return next((o for o in orders if o.supersedes == certificate.id and o.state is OrderState.INSTALLED), None)
+
+
+def in_place_of(tx: Transaction, order: Order) -> dict[str, object]:
+    """Which certificate the order's takes the place of, for the audit log; empty if none."""
+    old = tx.certificate(order.supersedes) if order.supersedes else None
+    return {"in place of": old.serial} if old else {}
 
 
 def account_of(tx: Transaction, visit: Visit, certificate_id: str) -> str:

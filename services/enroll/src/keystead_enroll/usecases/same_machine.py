@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from keystead_contracts.base import AssuranceLevel
+from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import NotAllowed
@@ -13,6 +14,13 @@ from keystead_enroll.domain.lists import DEVICES
 from keystead_enroll.domain.orders import Device
 from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import Target, note, reach
+
+
+class MeanwhileTaken(Refusal):
+    """Two registrations of one machine are confirmed at once."""
+
+    code = "conflict"
+    default_advice = Words("Look at the list of devices, and confirm again the one that is to stay.")
 
 
 def settle(tx: Transaction, device: Device, ek_sha256: str, level: AssuranceLevel, now: datetime) -> Device | None:
@@ -42,8 +50,9 @@ def take_place(tx: Transaction, actor: Actor, device: Device, now: datetime) -> 
         tx.flush()
     device.same_as = None
     if keys:
-        record = EvidenceRecord.model_validate(keys[0].record)
-        device.ek_sha256, device.assurance, device.attested_at = keys[0].ek_sha256, record.level, now
+        level = EvidenceRecord.model_validate(keys[0].record).level
+        if not tx.set_first(device, {"ek_sha256": keys[0].ek_sha256, "assurance": level, "attested_at": now}):
+            raise MeanwhileTaken(Words("Another registration of this computer was confirmed at this moment."))
     target = Target(device.id, device.name, device.organization_id)
     note(tx, actor, now, "device.take_place", target, details)
     tx.wake(f"recipient:{device.recipient}", *([f"recipient:{earlier.recipient}"] if earlier else []))

@@ -30,6 +30,7 @@ from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import note, person_actor
 from keystead_enroll.usecases.end_order import order_target
 from keystead_enroll.usecases.links import add_link, proceed
+from keystead_enroll.usecases.own_certificates import in_place_of, superseded_by
 from keystead_enroll.usecases.visit import Visit, find_visit
 from keystead_kit.secrets import new_id, token_digest
 from keystead_kit.trace import current_trace_id
@@ -56,6 +57,8 @@ class RequestAnswers:
     serial_number: str = ""
     csr: str = ""
     """The person's own request, where the account takes one; PEM."""
+    renew: str = ""
+    """The id of the certificate that this is to renew, "" if none."""
 
 
 @dataclass
@@ -86,7 +89,7 @@ def submit_request(
 
     The answers are judged before anything is locked. The same answers from the same page (`page_key`, "" if it has
     none) are one order, however often they are sent. Raises RequestRefused with every mistake by field,
-    SessionExpired, NoAccount, TooManyOpenOrders if the person has `most_open` with this account.
+    SessionExpired, NoAccount, CertificateUnknown, TooManyOpenOrders if the person has `most_open` with this account.
     """
     now = clock.now()
     with transactions.read() as tx:
@@ -108,7 +111,8 @@ def submit_request(
             if earlier is None:
                 raise LookupError(f"order {order.id} could not be stored")
             return earlier.id
-        note(tx, person_actor(order.person_email, address), now, "request.submit", order_target(order))
+        actor = person_actor(order.person_email, address)
+        note(tx, actor, now, "request.submit", order_target(order), in_place_of(tx, order))
         if csr is not None:
             if not tx.give_key(order, csr.spki_sha256):
                 raise RequestRefused({"csr": KEY_IN_USE})
@@ -129,7 +133,7 @@ def _open_visit(visit: Visit) -> tuple[WebFormAccount, Organization]:
 
 def _order(tx: Transaction, visit: Visit, answers: RequestAnswers, now: datetime) -> tuple[Order, CheckedCsr | None]:
     """The order that the answers ask for, not stored, and the person's own request where the account takes one.
-    Raises RequestRefused, SessionExpired."""
+    Raises RequestRefused, SessionExpired, CertificateUnknown."""
     account, organization = _open_visit(visit)
     mistakes = _Mistakes()
     profile = _profile(visit, answers, mistakes)
@@ -171,6 +175,7 @@ def _order(tx: Transaction, visit: Visit, answers: RequestAnswers, now: datetime
         licence_version=licence_version,
         machine=device.name if device else "",
         csr_method=account.csr_method,
+        supersedes=superseded_by(tx, visit, answers.renew, profile, names) if answers.renew and not provided else None,
     )
     if csr is not None:
         order.csr_pem, order.assurance = answers.csr.strip(), AssuranceLevel.SOFTWARE

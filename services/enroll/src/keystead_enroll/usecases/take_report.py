@@ -28,6 +28,7 @@ from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import note, person_actor
 from keystead_enroll.usecases.end_order import device_of, fail_order
 from keystead_enroll.usecases.judge_key import judge_key
+from keystead_enroll.usecases.own_certificates import in_place_of
 from keystead_enroll.usecases.revoke_certificate import certificate_target
 
 
@@ -137,7 +138,8 @@ def _take_installation(tx: Transaction, order: Order, body: Installed, job: Job,
     certificate.location = order.key_location = body.location
     certificate.machine = order.machine
     order.advance(OrderState.INSTALLED, now)
-    note(tx, person_actor(order.person_email), now, "certificate.install", certificate_target(certificate))
+    actor, target = person_actor(order.person_email), certificate_target(certificate)
+    note(tx, actor, now, "certificate.install", target, in_place_of(tx, order))
     form = tx.form(order.form_id)
     tx.record(
         CertificateInstalled(

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 from keystead_contracts.refusals import Refusal
 from keystead_enroll.adapters.tables import SERVICE
 from keystead_enroll.bootstrap import Enroll
-from keystead_enroll.usecases.admin import person_import
+from keystead_enroll.usecases.admin import csv_import
 from keystead_enroll.web import (
     agent_api,
     portal,
@@ -40,8 +40,10 @@ from keystead_kit.wakeups import Wakeups
 
 TEMPLATES = Path(__file__).parent / "templates"
 LARGER_BODIES = {
-    "/api/v1/persons/import": person_import.MOST_OCTETS,
-    "/console/persons/import": person_import.MOST_OCTETS + MOST_BODY_BYTES,
+    "/api/v1/persons/import": csv_import.MOST_OCTETS,
+    "/console/persons/import": csv_import.MOST_OCTETS + MOST_BODY_BYTES,
+    "/api/v1/endorsement-keys/import": csv_import.MOST_OCTETS,
+    "/console/endorsement-keys/import": csv_import.MOST_OCTETS + MOST_BODY_BYTES,
     "/api/v1/identity-providers": 1024 * 1024,
     "/console/identity-providers": 1024 * 1024,
     "/api/v1/licences": 1024 * 1024,

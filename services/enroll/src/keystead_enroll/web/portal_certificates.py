@@ -14,7 +14,7 @@ from keystead_enroll.domain.refusals import CertificateUnknown, RequestRefused
 from keystead_enroll.domain.revocation import OWNERS_REASONS
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.end_order import device_of
-from keystead_enroll.usecases.own_certificates import own_certificate, revoke_own_certificate
+from keystead_enroll.usecases.own_certificates import own_certificate, revoke_own_certificate, successor_of
 from keystead_enroll.usecases.visit import Visit, find_visit
 from keystead_enroll.web.context import FormToken, WebContext
 from keystead_enroll.web.views import (
@@ -64,10 +64,12 @@ def router(context: WebContext) -> APIRouter:
         with enroll.transactions.read() as tx:
             visit, found = found_own(tx, request, uri, certificate_id)
             profile = tx.profile(found.profile_id)
+            newer = successor_of(tx, visit, found)
         card = certificate_view(found, profile.name if profile else "", visit.form, enroll.clock.now())
         return context.render(
             request, "certificate.html", **visit_view(visit), certificate=card,
             list_url=f"{base(visit.form)}/certificates", renew_url=_renew_url(visit, found),
+            replaced_url=f"{base(visit.form)}/orders/{newer.id}" if newer else None,
             revoke_url=None if card["state"] in ("expired", "revoked") else f"{_address(visit, found)}/revoke",
         )  # fmt: skip
 

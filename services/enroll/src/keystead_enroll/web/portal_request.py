@@ -114,6 +114,7 @@ def router(context: WebContext) -> APIRouter:
             profile=profile, key_algorithm=key_algorithm, term_days=term_days, target=target,
             licence_version=licence_version, licence_accepted=licence == "on", dns_names=dns_names,
             device_name=device_name, serial_number=serial_number, csr=csr,
+            renew=renew,
         )  # fmt: skip
         try:
             order_id = submit_request(

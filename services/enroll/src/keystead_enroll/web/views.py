@@ -194,6 +194,7 @@ def order_view(
         "again_url": f"{base(form)}/request",
         "list_url": f"{base(form)}/certificates",
         "evidence_url": f"{address}/evidence" if order.evidence is not None else None,
+        "replaces_url": f"{base(form)}/certificates/{order.supersedes}" if order.supersedes else None,
         "cancel_url": None if order.over else f"{address}/cancel",
     }
 

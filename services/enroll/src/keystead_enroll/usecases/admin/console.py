@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from keystead_contracts.identity import AdministratorClaims
+from keystead_contracts.people import AdministratorSeen, AdministratorSignInsEnded
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor, ActorKind, Administrator, ConsoleSession
 from keystead_enroll.domain.administration_refusals import ConsoleClosed
 from keystead_enroll.domain.refusals import IdentityRefused
-from keystead_enroll.ports import Clock, Transactions
+from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import Target, note
 from keystead_kit.secrets import new_token, token_digest
 
 LIFETIME = timedelta(hours=12)
 IDLE = timedelta(hours=1)
-SEEN_EVERY = timedelta(minutes=1)
+SEEN_EVERY, TOLD_EVERY = timedelta(minutes=1), timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ def open_console(
         administrator = tx.get(Administrator, claims.sub)
         if administrator is None or not administrator.active or claims.method not in administrator.methods:
             raise IdentityRefused(Words("This administrator may not sign in here."))
+        if claims.session and tx.identity_burned(_ended(claims.session)):
+            raise IdentityRefused(Words("This sign-in was ended."))
         if not tx.burn_identity(claims.jti, now):
             raise IdentityRefused(Words("This sign-in was used already."))
         tx.add(
@@ -52,6 +55,7 @@ def open_console(
                 expires_at=now + LIFETIME,
                 seen_at=now,
                 address=address[:64],
+                sign_in=claims.session,
             )
         )
         administrator.last_seen_at, administrator.language = now, language
@@ -74,6 +78,9 @@ def visitor_of(transactions: Transactions, clock: Clock, token: str | None, addr
         with transactions.write() as tx:
             seen = tx.console_session(session.digest)
             if seen is not None:
+                if seen.sign_in and now - _told_at(seen.seen_at) >= TOLD_EVERY:
+                    fact = AdministratorSeen(administrator_id=administrator.id, session=seen.sign_in, seen_at=now)
+                    tx.record(fact, destination="auth")
                 seen.seen_at = now
     return Visitor(administrator, _actor(administrator, address))
 
@@ -84,6 +91,25 @@ def close_console(transactions: Transactions, token: str) -> None:
         session = tx.console_session(token_digest(token))
         if session is not None:
             tx.remove(session)
+
+
+def end_consoles(tx: Transaction, fact: AdministratorSignInsEnded, now: datetime) -> None:
+    """Closes what an administrator's sign-ins opened, or one of them: nobody comes through that one any more."""
+    if not fact.session:
+        tx.end_console_sessions(fact.administrator_id, fact.ended_at)
+        return
+    tx.burn_identity(_ended(fact.session), now)
+    tx.end_console_sessions_of(fact.administrator_id, fact.session)
+
+
+def _ended(sign_in: str) -> str:
+    """What is burned of a sign-in that was ended."""
+    return f"sign-in:{sign_in}"
+
+
+def _told_at(seen_at: datetime) -> datetime:
+    """When auth was told last of a session that was seen then: at the first use of each five minutes."""
+    return seen_at - timedelta(seconds=seen_at.timestamp() % TOLD_EVERY.total_seconds())
 
 
 def _actor(administrator: Administrator, address: str) -> Actor:

@@ -18,13 +18,13 @@ from keystead_enroll.domain.enrollment_inputs import FormInput
 from keystead_enroll.domain.enrollment_rules import form_mistakes
 from keystead_enroll.domain.lists import FORMS
 from keystead_enroll.ports import Clock, Transaction, Transactions
-from keystead_enroll.usecases.admin.common import Once, Target, note, put, reach
-from keystead_enroll.usecases.admin.organizations import NAME_TAKEN
+from keystead_enroll.usecases.admin.common import Once, Target, note, reach
 from keystead_enroll.usecases.admin.profiles import refuse_unknown_organizations
 from keystead_enroll.usecases.publish_forms import publish_form
 from keystead_kit.secrets import new_id
 
 URI_BYTES = 24
+NAME_TAKEN = Words("Another form for the same organizations has this name already. Choose another name.")
 
 
 def new_uri_extension() -> str:
@@ -63,14 +63,15 @@ def change_form(transactions: Transactions, clock: Clock, actor: Actor, form_id:
             wanted.certificate_type,
             form.certificate_type,
         )
-        if tx.named(EnrollmentForm, wanted.name, but=form.id):
+        if tx.form_called(wanted.name, wanted.organization_ids, but=form.id):
             mistakes["name"] = NAME_TAKEN
         if mistakes:
             raise InputRefused(mistakes)
         refuse_unknown_organizations(tx, wanted.organization_ids, form.organization_ids)
-        changed = put(form, wanted.model_dump())
+        changed = {name: value for name, value in wanted.model_dump().items() if getattr(form, name) != value}
         if changed:
-            tx.flush()
+            if not tx.set_first(form, changed):
+                raise InputRefused({"name": NAME_TAKEN})
             note(tx, actor, clock.now(), "form.change", _target(form), changed)
             publish_form(tx, form)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from keystead_contracts.people import IdentityProviderChecked, IdentityProviderPublished
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
@@ -20,6 +22,10 @@ DESCRIBED = (
     "metadata_url", "metadata_xml", "metadata_certificate", "issuer", "client_id", "client_secret_name", "kind"
 )  # fmt: skip
 """What auth's judgement is about: when one changes, it no longer holds."""
+MOST_SPOKEN_FOR = 40
+"""Organizations of one identity provider: their ids come with everybody who signs in, in a cookie of 4 KiB. One that
+was stored with more keeps them."""
+TOO_MANY = Words("An identity provider speaks for {most} organizations at most, or for all.", most=MOST_SPOKEN_FOR)
 
 
 def create_identity_provider(
@@ -40,7 +46,7 @@ def create_identity_provider(
         earlier = tx.earlier(actor.id, once.key, once.request_digest, fresh.id, now) if once else None
         if earlier:
             return earlier
-        _check_organizations(tx, wanted)
+        _check_organizations(tx, wanted.organization_ids, ())
         if not tx.add_first(fresh):
             raise InputRefused({"name": NAME_TAKEN})
         note(tx, actor, now, "identity_provider.create", _target(fresh), wanted.model_dump())
@@ -58,7 +64,7 @@ def change_identity_provider(
     with transactions.write() as tx:
         provider = reach(tx, IDENTITY_PROVIDERS, actor, provider_id, KIND)
         masters_only(actor, Words("change identity providers"))
-        _check_organizations(tx, wanted)
+        _check_organizations(tx, wanted.organization_ids, provider.organization_ids)
         if tx.named(IdentityProvider, wanted.name, but=provider.id):
             raise InputRefused({"name": NAME_TAKEN})
         changed = put(provider, wanted.model_dump())
@@ -132,9 +138,16 @@ def take_judgement(tx: Transaction, fact: IdentityProviderChecked) -> None:
     )
 
 
-def _check_organizations(tx: Transaction, wanted: IdentityProviderInput) -> None:
-    if any(tx.get(Organization, organization_id) is None for organization_id in wanted.organization_ids):
+def too_many(organization_ids: Collection[str], before: Collection[str]) -> bool:
+    """Whether these are more organizations than a provider may speak for that spoke for those `before`."""
+    return len(organization_ids) > MOST_SPOKEN_FOR and not set(before).issuperset(organization_ids)
+
+
+def _check_organizations(tx: Transaction, organization_ids: Collection[str], before: Collection[str]) -> None:
+    if any(tx.get(Organization, each) is None for each in organization_ids if each not in before):
         raise InputRefused({"organization_ids": Words("There is no such organization.")})
+    if too_many(organization_ids, before):
+        raise InputRefused({"organization_ids": TOO_MANY})
 
 
 def _target(provider: IdentityProvider) -> Target:

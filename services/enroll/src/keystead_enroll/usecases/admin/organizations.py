@@ -70,6 +70,11 @@ def delete_organization(transactions: Transactions, clock: Clock, actor: Actor, 
                 Words("Forms or certificate profiles are delegated to “{name}”.", name=organization.name),
                 Words("Change their delegation first."),
             )
+        if any(organization.id in provider.organization_ids for provider in tx.identity_providers()):
+            raise StillInUse(
+                Words("An identity provider speaks for “{name}”.", name=organization.name),
+                Words("Change whom it speaks for first."),
+            )
         if not tx.remove_unused(organization):
             raise StillInUse(
                 Words(

@@ -7,12 +7,11 @@ Secret ID, leave things as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from keystead_contracts.words import Words
-from keystead_enroll.csv_text import CsvRow, read_csv
+from keystead_enroll.csv_text import CsvRow
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.enrollment import Department, Organization
@@ -22,37 +21,15 @@ from keystead_enroll.ports import Clock, PasswordHasher, Transaction, Transactio
 from keystead_enroll.usecases.admin import persons as one
 from keystead_enroll.usecases.admin.checked import checked
 from keystead_enroll.usecases.admin.common import note, put
+from keystead_enroll.usecases.admin.csv_import import CsvImport, FileColumns, Imported
 from keystead_kit.secrets import new_id
 
-COLUMNS = ("email", "name", "organization", "department", "upn", "secret_id")
-REQUIRED = ("email", "name", "organization")
-IGNORED = ("id", "has_secret_id", "created_at", "invited_at")
-"""What an export has besides."""
-MOST_OCTETS = 5 * 1024 * 1024
-BATCH = 200
-MOST_MISTAKES = 1000
-_FIELDS = {"organization_id": "organization", "department_id": "department"}
-
-
-@dataclass(frozen=True)
-class RowMistake:
-    """Why a row was left out: the line it begins on, its column ("" for the row as a whole), what is wrong."""
-
-    line: int
-    field: str
-    reason: str
-
-
-@dataclass
-class Imported:
-    """What was done, or with `dry_run` would be: how many rows each, and the first `MOST_MISTAKES` mistakes."""
-
-    dry_run: bool
-    created: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    refused: int = 0
-    mistakes: list[RowMistake] = field(default_factory=list)
+COLUMNS = FileColumns(
+    all=("email", "name", "organization", "department", "upn", "secret_id"),
+    required=("email", "name", "organization"),
+    ignored=("id", "has_secret_id", "created_at", "invited_at"),
+    names={"organization_id": "organization", "department_id": "department"},
+)
 
 
 @dataclass(frozen=True)
@@ -73,12 +50,15 @@ class _Secret:
     fresh: str | None
 
 
-class _Import:
+class _Import(CsvImport[_Good]):
+    columns = COLUMNS
+
     def __init__(
         self, transactions: Transactions, clock: Clock, actor: Actor, passwords: PasswordHasher, dry_run: bool
     ) -> None:
-        self.transactions, self.clock, self.actor, self.passwords = transactions, clock, actor, passwords
-        self.done = Imported(dry_run)
+        super().__init__(transactions, clock, actor, dry_run)
+        self.passwords = passwords
+        self.secrets: Mapping[int, _Secret | None] = {}
         with transactions.read() as tx:
             scope = actor.scope
             self.organizations = {o.name: o for o in tx.organizations() if scope.sees_organization(o.id)}
@@ -87,26 +67,11 @@ class _Import:
                 for d in tx.departments()
                 if scope.sees_department(d.organization_id, d.id)
             }
-        self.seen: dict[tuple[str, str], int] = {}
 
-    def refuse(self, line: int, mistakes: Mapping[str, str]) -> None:
-        self.done.refused += 1
-        for name, reason in mistakes.items():
-            if len(self.done.mistakes) < MOST_MISTAKES:
-                self.done.mistakes.append(RowMistake(line, _FIELDS.get(name, name), reason))
-
-    def good(self, row: CsvRow) -> _Good | None:
-        """The row, if it is well-formed and of a place and no earlier row's."""
-        try:
-            if row.mistake:
-                raise InputRefused({"": row.mistake})
-            wanted = checked(PersonInput, self._values(row))
-            first = self.seen.setdefault((wanted.organization_id, wanted.email), row.line)
-            if first != row.line:
-                raise InputRefused({"email": Words("The same person stands on line {line} already.", line=first)})
-        except InputRefused as refusal:
-            self.refuse(row.line, {("" if name == "form" else name): why for name, why in refusal.fields.items()})
-            return None
+    def read(self, row: CsvRow) -> _Good:
+        wanted = checked(PersonInput, self._values(row))
+        same = (wanted.organization_id, wanted.email)
+        self.first(row, same, "email", Words("The same person stands on line {line} already."))
         return _Good(row.line, wanted, frozenset(row.cells))
 
     def _values(self, row: CsvRow) -> dict[str, object]:
@@ -133,16 +98,10 @@ class _Import:
         return self.departments[organization.id, name] if name else None
 
     def batch(self, rows: list[_Good]) -> None:
-        """Stores rows, in one transaction."""
         with self.transactions.read() as tx:
             hashes = {key: person.secret_id_hash for key, person in _existing(tx, rows).items()}
-        secrets = {row.line: self._secret(row, hashes) for row in rows}
-        if self.done.dry_run:
-            with self.transactions.read() as tx:
-                self._rows(tx, rows, secrets)
-        else:
-            with self.transactions.write() as tx:
-                self._rows(tx, rows, secrets)
+        self.secrets = {row.line: self._secret(row, hashes) for row in rows}
+        super().batch(rows)
 
     def _secret(self, row: _Good, hashes: Mapping[tuple[str, str], str | None]) -> _Secret | None:
         secret_id = row.wanted.secret_id
@@ -153,15 +112,15 @@ class _Import:
             return _Secret(stored, None)
         return _Secret(stored, "to be hashed" if self.done.dry_run else self.passwords.hash(secret_id))
 
-    def _rows(self, tx: Transaction, rows: list[_Good], secrets: Mapping[int, _Secret | None]) -> None:
+    def rows(self, tx: Transaction, rows: Sequence[_Good]) -> None:
         existing = _existing(tx, rows)
         for row in rows:
             person = existing.get((row.wanted.organization_id, row.wanted.email))
             try:
                 if person is None:
-                    self._create(tx, row, secrets[row.line])
+                    self._create(tx, row, self.secrets[row.line])
                 else:
-                    self._change(tx, row, person, secrets[row.line])
+                    self._change(tx, row, person, self.secrets[row.line])
             except InputRefused as refusal:
                 self.refuse(row.line, refusal.fields)
 
@@ -217,13 +176,7 @@ def import_persons(
 
     Raises CsvRefused if the file as a whole cannot be read; then nothing of it is done.
     """
-    rows = list(read_csv(content, columns=COLUMNS, required=REQUIRED, ignored=IGNORED))
-    work = _Import(transactions, clock, actor, passwords, dry_run)
-    good = iter([found for row in rows if (found := work.good(row))])
-    while batch := list(islice(good, BATCH)):
-        work.batch(batch)
-    work.done.mistakes.sort(key=lambda mistake: mistake.line)
-    return work.done
+    return _Import(transactions, clock, actor, passwords, dry_run).run(content)
 
 
 def _existing(tx: Transaction, rows: Iterable[_Good]) -> dict[tuple[str, str], Person]:

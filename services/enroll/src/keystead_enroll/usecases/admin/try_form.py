@@ -21,17 +21,28 @@ from keystead_enroll.domain.enrollment_inputs import TrialInput
 from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.lists import ACCOUNTS, FORMS, PERSONS
 from keystead_enroll.domain.names import CertificateNames
-from keystead_enroll.domain.refusals import NoAccount
+from keystead_enroll.domain.refusals import FormsTriedTooOften, NoAccount
 from keystead_enroll.domain.sample_certificate import mistakes_with
 from keystead_enroll.domain.visits import PortalSession
-from keystead_enroll.ports import Clock, Linter, Transaction, Transactions
-from keystead_enroll.usecases.admin.common import reach
+from keystead_enroll.ports import Clock, Linter, RateLimits, Transaction, Transactions
+from keystead_enroll.usecases.admin.common import administrator_of, reach
 from keystead_enroll.usecases.submit_request import RequestAnswers, names_for
 from keystead_enroll.usecases.visit import Visit, visitor_of, way_of
 
 MOST_LINTED = 20
 """Sample certificates of one trial; profiles beyond are shown without."""
 WITHDRAWN = Words("It is withdrawn.")
+
+
+@dataclass(frozen=True)
+class TrialRules:
+    """What a trial needs to know besides: the linter, how many requests under way one may have, and how often an
+    administrator may try forms, with whichever token."""
+
+    linter: Linter
+    limits: RateLimits
+    most_open: int
+    most_often: str = "60/10 minutes"
 
 
 @dataclass(frozen=True)
@@ -96,16 +107,17 @@ def providers_of(tx: Transaction, form: EnrollmentForm) -> list[IdentityProvider
 def try_form(
     transactions: Transactions,
     clock: Clock,
-    linter: Linter,
+    rules: TrialRules,
     actor: Actor,
     form_id: str,
     wanted: TrialInput,
-    *,
-    most_open: int,
 ) -> Trial:
-    """What `wanted` would meet at the form. Raises ThingUnknown, InputRefused."""
+    """What `wanted` would meet at the form. Raises ThingUnknown, InputRefused, FormsTriedTooOften."""
     with transactions.read() as tx:
         form = reach(tx, FORMS, actor, form_id, Words("enrollment form"))
+        retry_after = rules.limits.hit(rules.most_often, "form-trial", administrator_of(tx, actor))
+        if retry_after is not None:
+            raise FormsTriedTooOften(retry_after)
         providers = providers_of(tx, form)
         session = _session(clock, form, wanted, providers)
         everybody = tx.accounts(form.id)
@@ -114,7 +126,8 @@ def try_form(
         visitor = _visitor(tx, actor, session)
         opened, refusal = _opened(visitor, form, ways)
         tried = [
-            _account(tx, way, visitor, form, session, opened.get(way.account.id), wanted, most_open) for way in ways
+            _account(tx, way, visitor, form, session, opened.get(way.account.id), wanted, rules.most_open)
+            for way in ways
         ]
         licence = tx.licence()
         trial = Trial(
@@ -125,7 +138,7 @@ def try_form(
             len(everybody) - len(accounts),
             licence.version if licence else None,
         )
-    return replace(trial, accounts=_linted(trial.accounts, linter, clock))
+    return replace(trial, accounts=_linted(trial.accounts, rules.linter, clock))
 
 
 def _session(

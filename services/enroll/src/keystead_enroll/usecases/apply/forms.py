@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets as randomness
+from collections import Counter
+from collections.abc import Sequence
 
-from keystead_enroll.domain.declaration import AccountDeclaration, FormDeclaration
+from keystead_enroll.domain.declaration import AccountDeclaration, Declaration, FormDeclaration
 from keystead_enroll.domain.enrollment import CertificateProfile, EnrollmentForm, WebFormAccount
-from keystead_enroll.domain.enrollment_rules import account_mistakes, form_mistakes
+from keystead_enroll.domain.enrollment_rules import account_mistakes, delegates_together, form_mistakes
 from keystead_enroll.usecases.apply.work import Change, Work, mentioned, plain_field
 from keystead_enroll.usecases.publish_forms import publish_form
 from keystead_kit.secrets import new_id
@@ -15,12 +17,22 @@ URI_BYTES = 24
 CODE_IN_USE = "another account has this access code already; choose another"
 
 
-def apply_form(work: Work, wanted: FormDeclaration) -> None:
-    """Creates the form with this name, or changes it, and its accounts."""
+def apply_forms(work: Work, declaration: Declaration) -> None:
+    """Creates the forms with these names for these organizations, or changes them, and their accounts."""
+    declared = Counter(form.name for form in declaration.forms)
+    for wanted in declaration.forms:
+        _apply_form(work, wanted, alone=declared[wanted.name] == 1)
+
+
+def _apply_form(work: Work, wanted: FormDeclaration, *, alone: bool) -> None:
     where = f"form “{wanted.name}”"
-    existing = next((f for f in work.tx.forms() if f.name == wanted.name), None)
-    kept = existing.uri_extension if existing else randomness.token_urlsafe(URI_BYTES)
     delegated = work.delegated(where, wanted)
+    meant = _meant([form for form in work.tx.forms() if form.name == wanted.name], delegated, alone=alone)
+    if len(meant) > 1:
+        work.mistake(wanted.line("name"), f"{where}: several forms have this name; list the organizations of one")
+        return
+    existing = meant[0] if meant else None
+    kept = existing.uri_extension if existing else randomness.token_urlsafe(URI_BYTES)
     fresh = EnrollmentForm(
         id=new_id(),
         name=wanted.name,
@@ -58,7 +70,17 @@ def apply_form(work: Work, wanted: FormDeclaration) -> None:
         if field_name != "certificate_type":  # told above
             name = plain_field(field_name)
             work.mistake(wanted.line(name), f"{where}: {name}: {sentence}")
-    work.applied.forms[form.name] = form.uri_extension
+    own = wanted.name if alone or not wanted.organizations else f"{wanted.name} ({', '.join(wanted.organizations)})"
+    work.applied.forms[own] = form.uri_extension
+
+
+def _meant(named: Sequence[EnrollmentForm], delegated: Sequence[str], *, alone: bool) -> list[EnrollmentForm]:
+    """Those of the forms with a declared name that the file means: the ones for its organizations. If it declares the
+    name once (`alone`), then else the one for all; without organizations, any."""
+    fitting = [form for form in named if delegates_together(form.organization_ids, delegated)]
+    if not fitting and alone:
+        fitting = [form for form in named if not form.organization_ids or not delegated]
+    return fitting
 
 
 def _apply_account(work: Work, form: EnrollmentForm, wanted: AccountDeclaration) -> None:

@@ -74,6 +74,9 @@ def apply_identity_provider(work: Work, wanted: IdentityProviderDeclaration) -> 
     plain = wanted.model_dump(exclude={"organizations"})
     plain["organization_ids"] = [work.organizations[name].id for name in wanted.organizations]
     existing = next((p for p in work.tx.identity_providers() if p.name == wanted.name), None)
+    if provider_verbs.too_many(plain["organization_ids"], existing.organization_ids if existing else ()):
+        work.mistake(wanted.line("organizations"), f"{where}: organizations: {provider_verbs.TOO_MANY}")
+        return
     fresh = IdentityProvider(new_id(), **plain)
     changed = work.put(where, existing, fresh, tuple(plain))
     if existing is None:

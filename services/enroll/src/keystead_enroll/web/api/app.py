@@ -15,6 +15,7 @@ from keystead_enroll.web.api import (
     certificates,
     dashboard,
     devices,
+    endorsement_keys,
     forms,
     identity_providers,
     licences,
@@ -42,6 +43,7 @@ ROUTERS = (
     certificates.router,
     requests.router,
     devices.router,
+    endorsement_keys.router,
     dashboard.router,
 )
 

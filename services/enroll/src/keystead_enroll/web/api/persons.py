@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from keystead_enroll.csv_text import MEDIA_TYPE
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.lists import PERSONS
 from keystead_enroll.domain.people_inputs import InvitationInput, PersonInput
@@ -20,6 +19,7 @@ from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin import person_import
 from keystead_enroll.usecases.admin import persons as verbs
 from keystead_enroll.usecases.admin.common import Once
+from keystead_enroll.web.api.imports import CSV_OUT, ImportedOut, csv_in
 from keystead_enroll.web.api.resources import Resource, add_routes
 from keystead_enroll.web.api.tools import PROBLEMS, ApiTools
 from keystead_enroll.web.csv_download import csv_of_list
@@ -28,19 +28,11 @@ from keystead_kit.threads import in_thread
 EXPORTED = (
     "id", "name", "email", "organization", "department", "upn", "has_secret_id", "created_at", "invited_at",
 )  # fmt: skip
-_CSV_OUT: dict[int | str, dict[str, Any]] = {200: {"description": "The file.", "content": {MEDIA_TYPE: {}}}}
-_CSV_IN = {
-    "requestBody": {
-        "required": True,
-        "description": (
-            "UTF-8, at most 5 MiB and 10,000 rows. The first line names the columns, in any order: "
-            f"{', '.join(f'`{name}`' for name in person_import.REQUIRED)}, and if wanted `department`, `upn`, "
-            "`secret_id` (8 to 128 characters). Organization and department are names. A column that is not there, and "
-            "an empty `secret_id`, leave things as they are."
-        ),
-        "content": {"text/csv": {"schema": {"type": "string"}}},
-    }
-}
+_CSV_IN = csv_in(
+    person_import.COLUMNS,
+    "`secret_id` has 8 to 128 characters. Organization and department are names. A column that is not there, and an "
+    "empty `secret_id`, leave things as they are.",
+)
 
 
 class PersonOut(BaseModel):
@@ -63,29 +55,6 @@ class SecretIdOut(BaseModel):
     """A new Secret ID, told this once."""
 
     secret_id: str
-
-
-class RowMistakeOut(BaseModel):
-    """Why a row was left out: the line on which it begins, its column (empty: the whole row), the reason."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    line: int
-    field: str
-    reason: str
-
-
-class ImportedOut(BaseModel):
-    """What was done with how many rows, or with `dry_run` would be, and the first 1000 mistakes."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    dry_run: bool
-    created: int
-    changed: int
-    unchanged: int
-    refused: int
-    mistakes: list[RowMistakeOut]
 
 
 def shown(person: Person) -> PersonOut:
@@ -133,7 +102,7 @@ def router(tools: ApiTools) -> APIRouter:
         summary="All persons, or those searched for, as CSV",
         response_class=Response,
         tags=["persons"],
-        responses=PROBLEMS | _CSV_OUT,
+        responses=PROBLEMS | CSV_OUT,
     )
     def export(actor: Asker, wanted: Wanted) -> Response:
         return csv_of_list(transactions, PERSONS, actor, wanted, EXPORTED, exported)

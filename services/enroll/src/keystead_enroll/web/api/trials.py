@@ -71,8 +71,7 @@ def router(tools: ApiTools) -> APIRouter:
         responses=PROBLEMS,
     )
     def try_it(actor: Asker, id: str, body: TrialInput) -> TrialOut:
-        limit = enroll.settings.open_orders_limit
-        return shown(try_form(tools.transactions, tools.clock, enroll.linter, actor, id, body, most_open=limit))
+        return shown(try_form(tools.transactions, tools.clock, enroll.trial_rules(), actor, id, body))
 
     return api
 

@@ -9,6 +9,7 @@ from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorith
 from keystead_contracts.identity import SignInMethod
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
+from keystead_enroll.domain.endorsement_keys import Ruling
 from keystead_enroll.domain.enrollment import Authorization, CsrGenerationMethod, Organization
 from keystead_enroll.domain.idp_mapping import MatchType
 from keystead_enroll.domain.lists import ORGANIZATIONS
@@ -52,6 +53,10 @@ ASSURANCES: Mapping[AssuranceLevel, str] = {
     AssuranceLevel.ATTESTED: Words("The TPM attests the key"),
     AssuranceLevel.LISTED: Words("The TPM attests the key and is on the organization's list"),
     AssuranceLevel.VENDOR: Words("The TPM attests the key and its maker vouches for it"),
+}
+RULINGS: Mapping[Ruling, str] = {
+    Ruling.ALLOW: Words("Allowed"),
+    Ruling.DENY: Words("Refused"),
 }
 USAGES: Mapping[str, str] = {
     "clientAuth": Words("Sign in to servers (TLS)"),

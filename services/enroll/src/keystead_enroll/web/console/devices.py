@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
 
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
@@ -17,6 +18,7 @@ from keystead_enroll.domain.inputs import RegistrationTokenInput
 from keystead_enroll.domain.lists import DEVICES, REGISTRATION_TOKENS
 from keystead_enroll.domain.orders import Device
 from keystead_enroll.ports import Clock, Transaction, Transactions
+from keystead_enroll.usecases.admin.common import reach
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.usecases.admin.devices import (
     create_registration_token,
@@ -24,6 +26,7 @@ from keystead_enroll.usecases.admin.devices import (
     device_records,
     remove_device,
 )
+from keystead_enroll.usecases.same_machine import confirm_same_machine
 from keystead_enroll.usecases.show_evidence import show_device_evidence
 from keystead_enroll.web.console.cells import Cell, link, moment, tag, text
 from keystead_enroll.web.console.certificates import state_tag
@@ -44,6 +47,7 @@ from keystead_enroll.web.console.widgets import (
     Empty,
     Fact,
     ListPage,
+    Notice,
     Row,
     Section,
     Tab,
@@ -100,6 +104,20 @@ def router(tools: ConsoleTools) -> APIRouter:
         with transactions.read() as tx:
             page = _new_token(tx, visitor.actor, draft)
         return tools.render(request, visitor, page, NAV)
+
+    @pages.get(f"{BASE}/{{id}}/same-machine")
+    def ask_same_machine(request: Request, visitor: Here, id: str) -> Response:
+        with transactions.read() as tx:
+            device = reach(tx, DEVICES, visitor.actor, id, Words("device"))
+            if device.same_as is None:
+                return RedirectResponse(f"{BASE}/{id}", 303)
+            page = _confirm_same_machine(tx, device)
+        return tools.render(request, visitor, page, NAV)
+
+    @pages.post(f"{BASE}/{{id}}/same-machine")
+    def same_machine(request: Request, visitor: Here, _posted: Sent, id: str) -> Response:
+        confirm_same_machine(transactions, clock, visitor.actor, id)
+        return tools.done(request, f"{BASE}/{id}", "changed")
 
     @pages.get(f"{TOKENS}/new")
     def show_new(request: Request, visitor: Here) -> Response:
@@ -233,6 +251,7 @@ def _detail(tx: Transaction, actor: Actor, device: Device, presence: Cell, tools
         tag=presence,
         crumbs=(_TOP,),
         actions=(Action(Words("Remove…"), f"{own}/delete", "danger"),) if rules else (),
+        notices=_waiting(device, rules=rules),
         sections=(
             Section(
                 Words("Device"),
@@ -273,6 +292,35 @@ def _detail(tx: Transaction, actor: Actor, device: Device, presence: Cell, tools
             ),
         ),
         timeline=timeline_of(tx, actor, device.id),
+    )
+
+
+def _waiting(device: Device, *, rules: bool) -> tuple[Notice, ...]:
+    if device.same_as is None:
+        return ()
+    told = Words(
+        "Its TPM is that of a computer that is registered already. It gets nothing to do until somebody says that it "
+        "is the same computer, set up anew."
+    )
+    ask = Action(Words("It is the same computer…"), f"{BASE}/{device.id}/same-machine")
+    return (Notice(told, "warn", action=ask if rules else None),)
+
+
+def _confirm_same_machine(tx: Transaction, device: Device) -> ConfirmPage:
+    own, earlier = f"{BASE}/{device.id}", tx.device(device.same_as or "")
+    name = earlier.name if earlier else device.name
+    return ConfirmPage(
+        title=Words("Is {name} the same computer, set up anew?", name=device.name),
+        verb=Words("It is the same computer"),
+        action=f"{own}/same-machine",
+        cancel_url=own,
+        consequences=(
+            Words("The key of the earlier registration, {name}, opens nothing here any more.", name=name),
+            Words("Its certificates and requests are this one's from now on."),
+            Words("If nobody set the computer up anew, cancel, and remove this device."),
+        ),
+        objects=(text(device.name, device.owner or ""),),
+        crumbs=(_TOP, Crumb(device.name, own)),
     )
 
 

@@ -129,10 +129,11 @@ def device_page(device: Device, shown: ShownEvidence | None) -> DetailPage:
 
 def device_tpm(device: Device, shown: ShownEvidence | None) -> Section:
     """A part of the device's own page: where its key is, and which TPM it showed."""
-    level = shown.level if shown else device.assurance
-    proof = (Fact(Words("Proof"), level_tag(level)),) if level else ()
-    why = (Fact(Words("Evidence"), link(WHY, f"{HOME}/devices/{device.id}/evidence", belief_in(level).headline)),)
-    tpm = tpm_facts(shown.tpm, level) if shown and shown.tpm else ()
+    proven = shown.level if shown else device.assurance
+    proof = (Fact(Words("Proof"), level_tag(device.assurance)),) if device.assurance else ()
+    tpm = tpm_facts(shown.tpm, proven) if shown and shown.tpm else ()
+    belief = belief_in(proven or AssuranceLevel.SOFTWARE)
+    why = (Fact(Words("Evidence"), link(WHY, f"{HOME}/devices/{device.id}/evidence", belief.headline)),)
     return Section(Words("TPM"), (*proof, *tpm, *why), intro=Words("What was proven of the device's own key."))
 
 

@@ -11,10 +11,11 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from keystead_contracts.base import CertificateType
 from keystead_contracts.identity import ATTRIBUTES, SignInMethod
-from keystead_contracts.words import Words
+from keystead_contracts.words import Sentences, Words
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.enrollment import EnrollmentForm
 from keystead_enroll.domain.enrollment_inputs import TrialInput
+from keystead_enroll.domain.refusals import FormsTriedTooOften
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.usecases.admin.try_form import Trial, TriedAccount, TriedProfile, providers_of, try_form
@@ -57,9 +58,10 @@ def add_trial_pages(pages: APIRouter, tools: ConsoleTools, reached: Reached, tab
             return asking(request, visitor, id, posted.draft({}))
 
         def tried(wanted: TrialInput) -> Trial:
-            limit = tools.enroll.settings.open_orders_limit
-            linter = tools.enroll.linter
-            return try_form(tools.transactions, tools.clock, linter, visitor.actor, id, wanted, most_open=limit)
+            try:
+                return try_form(tools.transactions, tools.clock, tools.enroll.trial_rules(), visitor.actor, id, wanted)
+            except FormsTriedTooOften as refusal:
+                raise InputRefused({"form": Sentences(refusal.detail, refusal.advice)}) from refusal
 
         with tools.transactions.read() as tx:
             form = reached(tx, visitor, id)

@@ -19,6 +19,7 @@ from keystead_enroll.web.console.choices import (
     CSR_METHODS,
     KEYS,
     METHODS,
+    RULINGS,
     TYPES,
     rule_words,
 )
@@ -51,7 +52,7 @@ _REFERENCES: Mapping[str, ListDefinition[Any]] = {
     "profile_id": PROFILES,
 }
 """Fields that hold ids, or several with an s behind: the list in which their names are."""
-_ENUMERATIONS: tuple[Mapping[Any, str], ...] = (ASSURANCES, AUTHORIZATIONS, CSR_METHODS, KEYS, METHODS, TYPES)
+_ENUMERATIONS: tuple[Mapping[Any, str], ...] = (ASSURANCES, AUTHORIZATIONS, CSR_METHODS, KEYS, METHODS, RULINGS, TYPES)
 _SHOWN: Mapping[str, str] = {
     "builtin": Words("Built-in CA"),
     "password": Words("Password and one-time code"),
@@ -71,6 +72,7 @@ _NAMED = frozenset(
         "methods",
         "minimum_assurance",
         "reason",
+        "ruling",
     }
 )
 """Fields that hold such values."""

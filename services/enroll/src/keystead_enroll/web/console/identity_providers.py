@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from fastapi import APIRouter
 
 from keystead_contracts.people import IdentityProviderKind, IdentityProviderState
@@ -157,6 +159,7 @@ def _detail(tx: Transaction, actor: Actor, provider: IdentityProvider, origin: s
                 Words("Metadata address"),
                 code(provider.metadata_url) if provider.metadata_url else text(Words("Given as text")),
             ),
+            *_signed_by(provider),
             Fact(Words("Entity id"), code(provider.entity_id)),
         )
         if saml
@@ -199,4 +202,19 @@ def _detail(tx: Transaction, actor: Actor, provider: IdentityProvider, origin: s
             ),
         ),
         timeline=timeline_of(tx, actor, provider.id),
+    )
+
+
+def _signed_by(provider: IdentityProvider) -> tuple[Fact, ...]:
+    """What metadata from an address is checked against."""
+    title = Words("Certificate that signs it")
+    if provider.metadata_url is None:
+        return ()
+    if provider.metadata_certificate is None:
+        return (Fact(title, text(Words("None: it is taken as it comes over https"))),)
+    certificate = x509.load_pem_x509_certificate(provider.metadata_certificate.encode())
+    return (
+        Fact(title, code(certificate.subject.rfc4514_string())),
+        Fact(Words("Its SHA-256 fingerprint"), code(certificate.fingerprint(SHA256()).hex())),
+        Fact(Words("It is valid until"), moment(certificate.not_valid_after_utc, relative=True)),
     )

@@ -16,6 +16,7 @@ PLACES: Mapping[str, Mapping[str, str]] = {
     },
     "inventory": {
         "devices": f"{HOME}/devices",
+        "tpms": f"{HOME}/endorsement-keys",
         "persons": f"{HOME}/persons",
         "organizations": f"{HOME}/organizations",
     },

@@ -16,11 +16,12 @@ from keystead_enroll.usecases.admin import persons as verbs
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.web.console import persons_more
 from keystead_enroll.web.console.cells import Cell, code, link, moment, tag, text
+from keystead_enroll.web.console.csv_import import add_import_pages
 from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
 from keystead_enroll.web.console.navigation import HOME
-from keystead_enroll.web.console.person_import import add_import_pages
+from keystead_enroll.web.console.person_import import person_imports
 from keystead_enroll.web.console.places import AT_PLACE, PLACE, place_ids, place_name, place_options, place_value
 from keystead_enroll.web.console.resources import Place, Standing, add_pages, asked_once, change_page, new_page
 from keystead_enroll.web.console.tools import ConsoleTools, Posted
@@ -43,7 +44,7 @@ def router(tools: ConsoleTools) -> APIRouter:
     pages = APIRouter(include_in_schema=False)
     passwords = tools.enroll.passwords
     persons_more.add_list_pages(pages, tools)
-    add_import_pages(pages, tools)
+    add_import_pages(pages, tools, person_imports(tools))
     add_pages(
         pages,
         tools,

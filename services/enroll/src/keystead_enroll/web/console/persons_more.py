@@ -4,6 +4,7 @@ This module evaluates its annotations when pages are added, because they name wh
 import annotations` here.
 """
 
+from collections import Counter
 from dataclasses import replace
 from typing import Annotated
 
@@ -137,8 +138,16 @@ def _named(person: Person) -> str:
 def _invite_page(tx: Transaction, actor: Actor, person: Person, draft: Draft) -> FormPage | DetailPage:
     own = f"{BASE}/{person.id}"
     forms = tx.page(FORMS, actor.scope, PageWanted(limit=200)).items
+    usable = [form for form in forms if form.active and verbs.usable_accounts(tx, form, person)]
+    called = Counter(form.name for form in usable)
     options = tuple(
-        Option(form.id, form.name) for form in forms if form.active and verbs.usable_accounts(tx, form, person)
+        Option(
+            form.id,
+            Words("{name}, for all organizations", name=form.name)
+            if called[form.name] > 1 and not form.organization_ids
+            else form.name,
+        )
+        for form in usable
     )
     if not options:
         return _nowhere_to_invite(person)

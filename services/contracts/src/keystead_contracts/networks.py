@@ -1,4 +1,4 @@
-"""Which network addresses an identity provider may have."""
+"""Which network addresses a server may ask when somebody else gave it the name."""
 
 from __future__ import annotations
 
