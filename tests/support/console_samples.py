@@ -11,6 +11,7 @@ from tests.support.console_frame import NOW, ConsoleSample, frame
 from tests.support.console_lists import (
     LISTS,
 )
+from tests.support.evidence_pages import console_evidence
 
 from keystead_enroll.web.console.widgets import (
     Action,
@@ -72,4 +73,4 @@ BOARDS = [
         frame("dashboard"),
     ),
 ]
-SAMPLES = [*BOARDS, *LISTS, *DETAILS, *FORMS_SAMPLES, *CONFIRMS]
+SAMPLES = [*BOARDS, *LISTS, *DETAILS, *console_evidence(), *FORMS_SAMPLES, *CONFIRMS]

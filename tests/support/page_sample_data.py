@@ -146,12 +146,7 @@ CERTIFICATE: dict[str, Any] = {
     "machine": "laptop-042",
     "store": "/home/ada/.local/share/keystead/certificates/staff",
     "assurance": AssuranceLevel.ATTESTED,
-    "evidence": [
-        {"passed": True, "text": "The key in the request is the key that the TPM made."},
-        {"passed": True, "text": "The TPM marks it as made inside, fixed to it, and not exportable."},
-        {"passed": True, "text": "The stored certificate signed our test with that key."},
-        {"passed": False, "text": "The TPM’s maker was not checked: no manufacturer roots are configured."},
-    ],
+    "evidence_url": "/evidence-attested.html",
     "revoked_at": None,
     "revoked_because": "",
     "pem_url": "/download/certificate.pem",
@@ -165,7 +160,6 @@ SERVER_CERTIFICATE = CERTIFICATE | {
     "key_algorithm": KeyAlgorithm.RSA_3072,
     "renews_at": None,
     "root_url": None,
-    "evidence": [],
 }
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from tests.support.auth_page_samples import administrator_pages, auth_pages
+from tests.support.evidence_pages import evidence_pages
 from tests.support.page_sample_data import (
     CERTIFICATE,
     DEVICES,
@@ -30,6 +31,13 @@ from tests.support.page_sample_data import (
 
 from keystead_contracts.base import AssuranceLevel, CertificateType
 
+REFUSED_EVIDENCE = {
+    "title": "This computer's TPM did not prove where the key is. Key: It could be moved to another TPM.",
+    "advice": "Do not try to work around this. Tell your administrator.",
+    "reference": TRACE,
+    "said": "",
+}
+
 
 def order(name: str, **more: Any) -> dict[str, Any]:
     """The `order` of order.html; events come from `/events/<name>`."""
@@ -51,6 +59,7 @@ def order(name: str, **more: Any) -> dict[str, Any]:
         "replaces_url": None,
         "renew_url": None,
         "use_link_url": None,
+        "evidence_url": None,
         "cancel_url": None,
     } | more
 
@@ -175,6 +184,8 @@ def order_pages() -> Iterator[Sample]:
     yield sample("order-approval", "approval", {"cancel_url": "/e/x/orders/1/cancel"})
     for state in ("failed", "rejected", "cancelled"):
         yield sample(f"order-{state}", state)
+    refused = PROGRESS["failed"] | {"failure": REFUSED_EVIDENCE}
+    yield sample("order-evidence-refused", "failed", {"evidence_url": "/evidence-refused.html"}, progress=refused)
     lines = {"lines": [REQUEST_DONE, line("issued", "active", None, "The certificate is being signed.")]}
     signing = {"state": "signing", "failure": None, "terminal": False} | lines
     yield sample("order-provided", "working", {"cancel_url": "/e/x/orders/1/cancel"}, progress=signing)
@@ -239,9 +250,8 @@ def certificate_pages() -> Iterator[Sample]:
     )
     yield sample("certificate-server", "certificate.html", certificate=SERVER_CERTIFICATE, **shown)
     for assurance in (AssuranceLevel.SOFTWARE, AssuranceLevel.CLAIMED, AssuranceLevel.LISTED, AssuranceLevel.VENDOR):
-        yield sample(
-            f"certificate-{assurance}", "certificate.html", certificate=CERTIFICATE | {"assurance": assurance}, **shown
-        )
+        level = {"assurance": assurance, "evidence_url": f"/evidence-{assurance}.html"}
+        yield sample(f"certificate-{assurance}", "certificate.html", certificate=CERTIFICATE | level, **shown)
     for state in ("expiring", "expired", "revoked", "on_hold"):
         lapsed = CERTIFICATE | {"state": state, "not_after": NOW - timedelta(days=3)}
         if state == "revoked":
@@ -335,4 +345,5 @@ def certificate_pages() -> Iterator[Sample]:
 
 def pages() -> list[Sample]:
     """Every page in every state."""
-    return [*auth_pages(), *administrator_pages(), *request_pages(), *order_pages(), *certificate_pages()]
+    before = [*auth_pages(), *administrator_pages(), *request_pages(), *order_pages(), *certificate_pages()]
+    return [*before, *evidence_pages()]

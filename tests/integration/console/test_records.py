@@ -33,7 +33,7 @@ def test_certificates_are_listed_searched_and_shown(app: EnrollApp) -> None:
     assert BOB not in text_of(visit.get("/certificates?q=email:ada").text)
     page = visit.get(f"/certificates/{made}").text
     shown = text_of(page)
-    for part in ("Valid", "Software key", "The key is a file on the machine", "Example Hospital", "Installed"):
+    for part in ("Valid", "Software key", "The key is a file on the computer", "Example Hospital", "Installed"):
         assert part in shown
     serial = app.certificates()[0].serial
     assert serial in shown

@@ -8,7 +8,6 @@ from enum import StrEnum
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_contracts.words import Words
-from keystead_enroll.domain.evidence_record import findings_in
 from keystead_enroll.domain.refusals import AlreadyRevoked
 from keystead_enroll.domain.revocation import RevocationReason
 
@@ -67,11 +66,6 @@ class Certificate:
     revocation_reason: str | None = None
     department_id: str | None = None
     revocation_note: str = ""
-
-    @property
-    def findings(self) -> list[tuple[bool, str]]:
-        """Why it is believed that the key is in a TPM, or not: whether each reason speaks for it, and its sentence."""
-        return [(each.held, each.sentence) for each in findings_in(self.reasons)]
 
     def revoke(self, reason: RevocationReason, now: datetime, note: str = "") -> bool:
         """Revokes it; False if it was revoked for this reason before. Raises AlreadyRevoked if for another."""

@@ -13,7 +13,15 @@ from keystead_contracts.refusals import Refusal
 from keystead_enroll.adapters.tables import SERVICE
 from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.usecases.admin import csv_import
-from keystead_enroll.web import agent_api, portal, portal_certificates, portal_orders, portal_request, start
+from keystead_enroll.web import (
+    agent_api,
+    portal,
+    portal_certificates,
+    portal_evidence,
+    portal_orders,
+    portal_request,
+    start,
+)
 from keystead_enroll.web.api.app import add_api
 from keystead_enroll.web.console.app import add_console
 from keystead_enroll.web.console.tools import ConsoleTools
@@ -98,6 +106,7 @@ def create_app(enroll: Enroll) -> FastAPI:
     app.include_router(portal_certificates.router(context))
     app.include_router(portal_request.router(context))
     app.include_router(portal_orders.router(context))
+    app.include_router(portal_evidence.router(context))
     app.include_router(agent_api.router(context), include_in_schema=False)
     add_api(app, enroll)
     add_console(app, console)

@@ -132,7 +132,7 @@ def certificate_view(certificate: Certificate, profile_name: str, form: Enrollme
         "machine": certificate.machine,
         "store": certificate.location,
         "assurance": certificate.assurance.value,
-        "evidence": [{"passed": passed, "text": text} for passed, text in certificate.findings],
+        "evidence_url": f"{base(form)}/orders/{certificate.order_id}/evidence",
         "pem_url": f"{address}/certificate.pem",
         "chain_url": f"{address}/chain.pem",
         "root_url": f"{address}/root.pem",
@@ -193,6 +193,7 @@ def order_view(
         "done_url": address,
         "again_url": f"{base(form)}/request",
         "list_url": f"{base(form)}/certificates",
+        "evidence_url": f"{address}/evidence" if order.evidence is not None else None,
         "replaces_url": f"{base(form)}/certificates/{order.supersedes}" if order.supersedes else None,
         "cancel_url": None if order.over else f"{address}/cancel",
     }

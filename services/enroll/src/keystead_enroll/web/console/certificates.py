@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.responses import RedirectResponse
 
-from keystead_contracts.base import AssuranceLevel
 from keystead_contracts.words import Words
 from keystead_enroll.csv_text import MEDIA_TYPE
 from keystead_enroll.domain.administration import Actor
@@ -29,6 +28,7 @@ from keystead_enroll.usecases.end_order import device_of
 from keystead_enroll.usecases.revoke_certificate import revoke_certificate
 from keystead_enroll.web.console.cells import Cell, Tone, code, link, moment, several, tag, text
 from keystead_enroll.web.console.choices import KEYS
+from keystead_enroll.web.console.evidence import level_tag, why_facts
 from keystead_enroll.web.console.form_widgets import ConfirmPage, FormField, Option
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
@@ -48,6 +48,7 @@ from keystead_enroll.web.console.widgets import (
     Row,
     Section,
 )
+from keystead_enroll.web.evidence_words import LEVELS
 from keystead_kit.drafts import Draft
 
 NAV = "certificates"
@@ -58,13 +59,6 @@ STATES: dict[str, tuple[Tone, Words]] = {
     "expiring": ("warn", Words("Expires soon")),
     "expired": ("calm", Words("Expired")),
     "revoked": ("bad", Words("Revoked")),
-}
-LEVELS: dict[AssuranceLevel, tuple[Tone, Words]] = {
-    AssuranceLevel.SOFTWARE: ("warn", Words("Software key")),
-    AssuranceLevel.CLAIMED: ("calm", Words("TPM, as the agent says")),
-    AssuranceLevel.ATTESTED: ("good", Words("TPM, proven")),
-    AssuranceLevel.LISTED: ("good", Words("Known TPM, proven")),
-    AssuranceLevel.VENDOR: ("good", Words("Genuine TPM, proven")),
 }
 FORMATS = (
     (CertificateFormat.PEM, Words("Certificate (PEM)")),
@@ -209,8 +203,11 @@ def _detail(tx: Transaction, actor: Actor, certificate: Certificate, state: Cell
             Section(
                 Words("Private key"),
                 facts=(
-                    Fact(Words("Proof"), tag(*LEVELS[certificate.assurance])),
-                    Fact(Words("Evidence"), several([_finding(*finding) for finding in certificate.findings])),
+                    *(
+                        why_facts(certificate.assurance, order, f"{own}/evidence")
+                        if order
+                        else (Fact(Words("Proof"), level_tag(certificate.assurance)),)
+                    ),
                     Fact(Words("Kind"), text(KEYS[certificate.key_algorithm])),
                     Fact(
                         Words("Computer"),
@@ -266,10 +263,6 @@ def _place(tx: Transaction, certificate: Certificate) -> tuple[Fact, ...]:
         Fact(Words("Form"), link(form.name, f"{HOME}/forms/{form.id}")),
         Fact(Words("Profile"), link(profile.name, f"{HOME}/profiles/{profile.id}") if profile else text("")),
     )
-
-
-def _finding(passed: bool, sentence: str) -> Cell:
-    return text(sentence, "" if passed else Words("Not shown"))
 
 
 def _confirm(tx: Transaction, certificate: Certificate, draft: Draft) -> ConfirmPage:

@@ -17,10 +17,10 @@ from keystead_enroll.domain.lists import FORMS, ORDERS
 from keystead_enroll.domain.search import Search
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.usecases.admin.dashboard import show_dashboard
-from keystead_enroll.web.console.certificates import LEVELS
 from keystead_enroll.web.console.navigation import HOME
 from keystead_enroll.web.console.tools import ConsoleTools
 from keystead_enroll.web.console.widgets import Action, Chart, Dashboard, Empty, Need, Point
+from keystead_enroll.web.evidence_words import LEVELS
 
 NAV = "dashboard"
 DAYS_A_COLUMN = 2

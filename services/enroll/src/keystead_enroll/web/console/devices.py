@@ -27,8 +27,10 @@ from keystead_enroll.usecases.admin.devices import (
     remove_device,
 )
 from keystead_enroll.usecases.same_machine import confirm_same_machine
-from keystead_enroll.web.console.cells import Cell, code, link, moment, tag, text
-from keystead_enroll.web.console.certificates import LEVELS, state_tag
+from keystead_enroll.usecases.show_evidence import show_device_evidence
+from keystead_enroll.web.console.cells import Cell, link, moment, tag, text
+from keystead_enroll.web.console.certificates import state_tag
+from keystead_enroll.web.console.evidence import device_tpm
 from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage, Option
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
@@ -258,9 +260,9 @@ def _detail(tx: Transaction, actor: Actor, device: Device, presence: Cell, tools
                     Fact(Words("Owner"), text(device.owner)),
                     Fact(Words("Registered"), moment(device.registered_at, "datetime")),
                     Fact(Words("Last seen"), moment(device.seen_at, "datetime", relative=True)),
-                    *_proof(device),
                 ),
             ),
+            device_tpm(device, show_device_evidence(tx, device)),
             Section(
                 Words("Machine"),
                 intro=Words("What its agent says; claims, not proof."),
@@ -291,12 +293,6 @@ def _detail(tx: Transaction, actor: Actor, device: Device, presence: Cell, tools
         ),
         timeline=timeline_of(tx, actor, device.id),
     )
-
-
-def _proof(device: Device) -> tuple[Fact, ...]:
-    """How sure it is that its key is in a TPM, and in which."""
-    facts = (Fact(Words("Proof"), tag(*LEVELS[device.assurance])),) if device.assurance else ()
-    return (*facts, Fact(Words("TPM"), code(device.ek_sha256))) if device.ek_sha256 else facts
 
 
 def _waiting(device: Device, *, rules: bool) -> tuple[Notice, ...]:

@@ -26,6 +26,7 @@ from keystead_enroll.usecases.change_order import cancel_any_order, decide_order
 from keystead_enroll.usecases.show_order import describe_order
 from keystead_enroll.web.console.cells import code, link, moment, several, tag, text
 from keystead_enroll.web.console.choices import KEYS
+from keystead_enroll.web.console.evidence import why_facts
 from keystead_enroll.web.console.form_widgets import ConfirmPage, FormField
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing, list_page
@@ -59,6 +60,7 @@ from keystead_enroll.web.console.widgets import (
     Tab,
     TimelineEntry,
 )
+from keystead_enroll.web.evidence_words import refusal_of
 from keystead_kit.drafts import Draft
 
 NAV = "requests"
@@ -246,6 +248,7 @@ def _detail(tx: Transaction, actor: Actor, order: Order, _request: Request) -> D
                     Fact(Words("Reference"), code(order.trace_id)),
                 ),
             ),
+            *_key(order, own),
             Section(
                 Words("Delivery"),
                 facts=(
@@ -266,6 +269,14 @@ def _detail(tx: Transaction, actor: Actor, order: Order, _request: Request) -> D
         ),
         timeline=_timeline(tx, actor, order),
     )
+
+
+def _key(order: Order, own: str) -> tuple[Section, ...]:
+    """Where the key is and why that is believed, once there is one."""
+    if order.evidence is None:
+        return ()
+    reason = (Fact(Words("Reason"), code(order.failure_code)),) if refusal_of(order) else ()
+    return (Section(Words("Private key"), (*why_facts(order.assurance, order, f"{own}/evidence"), *reason)),)
 
 
 def _actions(order: Order, own: str) -> tuple[Action, ...]:
