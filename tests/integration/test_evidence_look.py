@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from tests.support import page_audit
 from tests.support.evidence_pages import evidence_pages
-from tests.support.page_samples import STATIC, Sample, render
+from tests.support.page_sample_data import STATIC, Sample, render
 from tests.support.preview_pages import ARGUMENTS, CHROMIUM, served
 
 pytestmark = pytest.mark.browser
