@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import select
 from tests.integration.test_enroll_devices import Registered, signed_in
 from tests.support.administrators import Api, console, master, officer
-from tests.support.attesting_machine import AttestingMachine, roots_folder
+from tests.support.attesting_machine import AttestingMachine, roots_folder, spki
 from tests.support.enroll_app import Agent, EnrollApp, enroll_app, problem_code
 from tests.support.software_tpm import SoftwareTpm
 
@@ -378,6 +379,33 @@ def test_an_answer_that_arrives_twice_at_once_has_one_result(app: EnrollApp) -> 
             )
         )
     assert [each.json()["level"] for each in done] == ["vendor"] * 4
+
+
+def test_two_challenges_that_are_answered_at_once_are_both_good(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    answers = [machine.answer(machine.register()) for _ in range(6)]
+    with ThreadPoolExecutor(len(answers)) as pool:
+        done = list(pool.map(machine.send, answers))
+    assert [(each.status_code, each.json().get("level")) for each in done] == [(200, "vendor")] * len(answers)
+
+
+def test_a_tpm_that_is_denied_meanwhile_takes_nobody_s_place(app: EnrollApp) -> None:
+    machine, again = twice(app)
+    list_key(app, device(app, machine).ek_sha256, Ruling.DENY)
+    assert master(app)("POST", f"/devices/{again.device_id}/same-machine").status_code == 409
+    assert (device(app, machine) is not None, device(app, again).assurance) == (True, AssuranceLevel.CLAIMED)
+
+
+def test_who_takes_a_place_has_the_level_that_its_tpm_has_now(app: EnrollApp) -> None:
+    machine = AttestingMachine(app)
+    machine.register()
+    fingerprint = hashlib.sha256(spki(machine.tpm.endorsement)).hexdigest()
+    machine.attest()
+    again = AttestingMachine(app, machine.tpm)
+    again.attest()
+    list_key(app, fingerprint)
+    done = master(app)("POST", f"/devices/{again.device_id}/same-machine").json()
+    assert (done["assurance"], done["ek_sha256"]) == ("listed", fingerprint)
 
 
 def test_only_who_rules_the_organization_says_which_machine_is_which(app: EnrollApp) -> None:

@@ -102,6 +102,23 @@ def test_a_certificate_for_another_key_is_told(verify: Verify) -> None:
     assert (done.exit_code, "for another key" in done.stderr) == (3, True)
 
 
+@pytest.mark.parametrize(
+    "unreadable", ["no certificate", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"]
+)
+def test_a_certificate_that_cannot_be_read_is_told(verify: Verify, unreadable: str) -> None:
+    done = verify(changed(certificate_pem=unreadable))
+    assert (done.exit_code, "cannot be read" in done.stdout) == (3, True)
+
+
+def test_a_forged_file_writes_no_verdict_of_its_own(verify: Verify) -> None:
+    verdict = "0\x1b[2J\nLevel: vendor\n"
+    key = ec.generate_private_key(ec.SECP256R1())
+    done = verify(changed(purpose_id=verdict, certificate_pem=pem(Ca().issue(key.public_key(), subject=verdict))))
+    assert ("\x1b" in done.stdout, "\nLevel: vendor" in done.stdout, done.exit_code) == (False, False, 3)
+    stray = verify(GOOD.model_dump_json().replace('"revoked":{}', '"revoked":{"\\u001b[2J":0}'))
+    assert (stray.exit_code, "\x1b" in stray.stderr) == (2, False)
+
+
 def test_who_trusts_nobody_s_root_brings_their_own(verify: Verify, tmp_path: Path) -> None:
     mine = roots_folder(tmp_path / "mine")
     assert verify(GOOD, "--roots", str(mine)).exit_code == 0

@@ -9,15 +9,18 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from cryptography import x509
 from tests.integration.test_enroll_attestation import PROVEN, linked, list_key, ordered, roots
 from tests.support.attesting_machine import AGES, AttestingMachine
 from tests.support.enroll_app import BOB, EnrollApp, enroll_app
 from tests.support.enroll_people import issued
-from tests.support.tpm_maker import Authority
+from tests.support.tpm_maker import Authority, ek_extensions, replaced
 
 from keystead_enroll.domain.endorsement_keys import Ruling
 from keystead_enroll.domain.evidence_record import EvidenceRecord, judge_again
 from keystead_enroll.web.evidence_words import firmware, manufacturer
+
+MANUFACTURER = x509.ObjectIdentifier("2.23.133.2.1")
 
 
 @pytest.fixture
@@ -84,6 +87,16 @@ def test_what_a_certificate_says_of_its_tpm_is_not_taken_for_proven(app: EnrollA
         "No manufacturer whose",
     ):
         assert part in shown
+
+
+def test_what_nobody_trusted_says_of_a_genuine_tpm_is_not_shown(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    lie = x509.SubjectAlternativeName([x509.DirectoryName(x509.Name([x509.NameAttribute(MANUFACTURER, "LIES")]))])
+    liar = Authority.root("Nobody", which=92, **AGES)
+    lies = liar.certify(machine.tpm.endorsement.key, replaced(ek_extensions(), (lie, True)), **AGES)
+    machine.certificates = [lies, *machine.certificates]
+    shown = text_of(app.browser("Proven").get(f"/orders/{proven(app, machine)}/evidence"))
+    assert ("Genuine TPM" in shown, "KEYS" in shown, "LIES" in shown) == (True, True, False)
 
 
 def test_a_listed_tpm_is_told_as_such(app: EnrollApp) -> None:

@@ -4,6 +4,7 @@ the server."""
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,13 +16,14 @@ from tests.integration.test_enroll_attestation import (
     cleared,
     device,
     linked,
+    list_key,
     ordered,
     record,
     roots,
 )
 from tests.integration.test_enroll_devices import Registered, signed_in
 from tests.support import software_tpm as soft
-from tests.support.attesting_machine import AttestingMachine, text
+from tests.support.attesting_machine import AttestingMachine, spki, text
 from tests.support.enroll_app import ADA, EnrollApp, enroll_app, problem_code
 from tests.support.servers import PostgresServer, RedisServer
 from tests.support.software_tpm import SoftwareTpm
@@ -30,6 +32,7 @@ from tests.support.tpm_maker import Authority
 from keystead_contracts.agent import CsrReady, MakeKeyAndCsr, Report, Routes, TpmEvidence
 from keystead_contracts.attestation import Activation, ChallengeAnswer, CredentialChallenge
 from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
+from keystead_enroll.usecases.answer_challenge import MOST_KEYS
 from keystead_enroll.usecases.challenge_tpm import MOST_OPEN
 from keystead_enroll.usecases.register_device import CHALLENGE_LIFE
 from keystead_kit.secrets import new_id
@@ -38,6 +41,16 @@ JSON = {"content-type": "application/json"}
 OTHER: dict[str, Any] = {
     "organizations": [{"name": "Other Hospital", "email_domains": ["other.example"]}],
     "registration_tokens": [{"name": "theirs", "token": "f" * 16, "organization": "Other Hospital", "owner": ADA}],
+}
+CLAIMED: dict[str, Any] = {
+    "profiles": [{**PROVEN["profiles"][0], "name": "Claimed", "minimum_assurance": "claimed"}],
+    "forms": [
+        {
+            "name": "Proven",
+            "type": "client",
+            "accounts": [{"name": "Proven", "organization": "Example Hospital", "profiles": ["Claimed"]}],
+        }
+    ],
 }
 Answer = Callable[[AttestingMachine, CredentialChallenge], ChallengeAnswer]
 
@@ -203,6 +216,41 @@ def test_a_device_key_stays_in_its_tpm(app: EnrollApp) -> None:
     machine.attest()
     moved = AttestingMachine(app, SoftwareTpm(), key=machine.key)
     assert refused(moved.send(moved.answer(moved.register())), "evidence-refused")
+
+
+def test_a_machine_that_waits_does_not_get_out_by_another_tpm(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    machine.attest()
+    again = AttestingMachine(app, machine.tpm, machine.certificates)
+    again.attest()
+    moved = AttestingMachine(app, SoftwareTpm(), key=again.key)
+    assert refused(moved.send(moved.answer(moved.register())), "evidence-refused")
+    assert device(app, again).same_as == machine.device_id
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_device_whose_tpm_is_denied_does_not_get_out_by_saying_nothing_of_it(app: EnrollApp, waits: bool) -> None:
+    app.apply(CLAIMED)
+    machine = AttestingMachine.made(app)
+    machine.register()
+    order_id, agent, job = ordered(app, machine, "Claimed")
+    if waits:
+        AttestingMachine(app, machine.tpm, machine.certificates).attest()
+    machine.attest()
+    fingerprint = hashlib.sha256(spki(machine.tpm.endorsement)).hexdigest()
+    list_key(app, fingerprint, Ruling.DENY)
+    assert refused(agent.report(machine.report(agent, job)), "evidence-refused")
+    assert app.order(order_id).failure_code == "endorsement_key.not_denied.failed"
+
+
+def test_a_device_has_some_attestation_keys_and_no_more(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    for _ in range(MOST_KEYS + 1):
+        machine.tpm = replace(machine.tpm, attestation=SoftwareTpm().attestation)
+        machine.attest()
+    with app.enroll.transactions.read() as tx:
+        kept = [key.name for key in tx.attestation_keys(device(app, machine).recipient)]
+    assert (len(kept), kept[0]) == (MOST_KEYS, machine.tpm.attestation.name.hex())
 
 
 def test_guessing_costs_an_address_its_patience(database_url: str, redis_url: str) -> None:

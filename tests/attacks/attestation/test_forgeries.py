@@ -65,3 +65,12 @@ def test_a_chain_is_not_sought_for_ever() -> None:
     key = parse_tpm2b_public(EK.public)
     assert judge_endorsement(key, [*certificates, *decoys], policy, NOW).standing is Standing.VENDOR
     assert judge_endorsement(key, [*decoys, *certificates], policy, NOW).standing is Standing.UNKNOWN
+
+
+def test_many_certificates_of_one_key_cost_no_more_than_one() -> None:
+    decoys = [read_certificate(replace(FAKE, name=ROOT.name).certify(EK.key))] * MOST_SIGNATURES
+    certificates = [read_certificate(der) for der in (CA.certify(EK.key), CA.der)]
+    policy = EndorsementPolicy([read_certificate(ROOT.der)])
+    key = parse_tpm2b_public(EK.public)
+    assert judge_endorsement(key, [*certificates, *decoys], policy, NOW).standing is Standing.VENDOR
+    assert judge_endorsement(key, [*decoys, *certificates], policy, NOW).standing is Standing.UNKNOWN

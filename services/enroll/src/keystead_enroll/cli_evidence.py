@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from pydantic import ValidationError
 
 from keystead_contracts.base import AssuranceLevel, serial_hex
@@ -65,8 +66,13 @@ def verify(file: Path, folder: Path | None, at_least: str | None, as_json: bool)
     sys.exit(EXIT_REFUSED if wrong else 0)
 
 
+def _plain(text: str) -> str:
+    """What a file says, without what a terminal would obey."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
 def _complain(detail: str, advice: str) -> None:
-    click.echo(f"error: {detail}", err=True)
+    click.echo(f"error: {_plain(detail)}", err=True)
     if advice:
         click.echo(f"hint: {advice}", err=True)
 
@@ -107,19 +113,22 @@ def _mistakes(record: EvidenceRecord, again: EvidenceRecord, least: AssuranceLev
     return wrong
 
 
+def _certificate(record: EvidenceRecord) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(record.certificate_pem.encode())
+
+
 def _is_certified(record: EvidenceRecord) -> bool:
     try:
-        certificate = x509.load_pem_x509_certificate(record.certificate_pem.encode())
+        certificate = _certificate(record)
         return same_key(supported_key(certificate.public_key()), public_key_of(record))
-    except (ValueError, Refusal):
+    except (ValueError, UnsupportedAlgorithm, Refusal):
         return False
 
 
 def _print(again: EvidenceRecord, wrong: list[str], *, trusted: Path | None) -> None:
-    click.echo(f"Judged as of {again.judged_at:%Y-%m-%d %H:%M} UTC, for {again.purpose_id}.")
+    click.echo(f"Judged as of {again.judged_at:%Y-%m-%d %H:%M} UTC, for {_plain(again.purpose_id)}.")
     if again.certificate_pem:
-        certificate = x509.load_pem_x509_certificate(again.certificate_pem.encode())
-        click.echo(f"Certificate {serial_hex(certificate.serial_number)}, {certificate.subject.rfc4514_string()}")
+        click.echo(_certificate_line(again))
     for subject in Subject:
         lines = [each for each in again.findings if each.finding and each.finding.subject is subject]
         if lines:
@@ -136,11 +145,21 @@ def _print(again: EvidenceRecord, wrong: list[str], *, trusted: Path | None) -> 
     elif trusted:
         click.echo(f"\nNo root of {trusted} vouches for this TPM.")
     click.echo(
-        "\nThat the TPM answered in time, and what is on lists, is the word of the server; all else was checked here."
+        "\nThat the TPM opened what was sealed to it, in time, and what is on lists, is the word of whoever wrote the "
+        "file: take it from the server alone. All else was checked here."
     )
     click.echo(f"\nLevel: {again.level.value if again.level else 'none, it is refused'}")
     for mistake in wrong:
         click.echo(f"error: {mistake}", err=True)
+
+
+def _certificate_line(record: EvidenceRecord) -> str:
+    try:
+        certificate = _certificate(record)
+        name = certificate.subject.rfc4514_string()
+    except ValueError:
+        return "The certificate in it cannot be read."
+    return f"Certificate {serial_hex(certificate.serial_number)}, {_plain(name)}"
 
 
 def _print_finding(found: StoredFinding) -> None:

@@ -224,7 +224,9 @@ class SqlTransaction(AdministrationQueries, AttestationQueries):
         kind, _, claim_id = recipient.partition(":")
         return self.session.get(Claim, claim_id) if kind == "claim" else None
 
-    def device(self, device_id: str) -> Device | None:
+    def device(self, device_id: str, *, lock: bool = False) -> Device | None:
+        if lock:
+            return self.session.scalar(locked(select(Device).where(t.devices.c.id == device_id)))
         return self.session.get(Device, device_id)
 
     def device_by_key(self, spki_sha256: str) -> Device | None:

@@ -19,7 +19,7 @@ from keystead_enroll.domain.tpm_public import TpmPublic
 
 MOST_AUTHORITIES = 5
 MOST_SIGNATURES = 64
-"""Verified for one chain: what a TPM holds may be anything."""
+"""Verified for one endorsement key: what a TPM holds may be anything."""
 _KEY_ENCIPHERMENT, _KEY_AGREEMENT, _KEY_CERT_SIGN = 2, 4, 5
 
 
@@ -92,10 +92,10 @@ def judge_endorsement(
     )
     own = [certificate for certificate in certificates if same_key(certificate.public_key, key.public_key)]
     roots, intermediates = policy.named or (by_name(policy.roots), by_name(policy.intermediates))
-    sent = by_name(certificates)
+    sent, left = by_name(certificates), [MOST_SIGNATURES]
 
     def chains(certificate: Certificate) -> Iterator[tuple[Certificate, ...]]:
-        return _chains(certificate, (sent, intermediates), roots)
+        return _chains(certificate, (sent, intermediates), roots, left)
 
     judged = [_judge_certificate(each, list(chains(each)), policy.revoked, now) for each in own]
     chain: tuple[Certificate, ...] = ()
@@ -159,9 +159,11 @@ def _taken_back(chain: tuple[Certificate, ...], revoked: Revoked) -> Revoked:
     return {issuer: frozenset({serial}) for issuer, serial in signed if serial in revoked.get(issuer, ())}
 
 
-def _chains(certificate: Certificate, others: Sequence[ByName], roots: ByName) -> Iterator[tuple[Certificate, ...]]:
-    """The chains of names and right signatures from `certificate` to a root, within bounds."""
-    left = [MOST_SIGNATURES]
+def _chains(
+    certificate: Certificate, others: Sequence[ByName], roots: ByName, left: list[int]
+) -> Iterator[tuple[Certificate, ...]]:
+    """The chains of names and right signatures from `certificate` to a root, within bounds. `left` counts the
+    signatures that may still be verified."""
 
     def signed(child: Certificate, parent: Certificate) -> bool:
         if left[0] == 0:

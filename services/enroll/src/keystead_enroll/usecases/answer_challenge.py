@@ -31,6 +31,8 @@ from keystead_enroll.usecases.same_machine import settle, take_place
 from keystead_kit.secrets import new_id
 
 MOST_REASONS = 64
+MOST_KEYS = 8
+"""Attestation keys of one device; with more, the oldest vouch for nothing any more."""
 WAITS = Words(
     "This computer is registered here already, as {name}. An administrator has to say that the new registration takes "
     "its place; until then it gets nothing to do."
@@ -81,7 +83,8 @@ def _take(
     now: datetime,
 ) -> AttestationResult:
     sent = AttestationKey.model_validate(challenge.sent)
-    known = tx.attestation_key(device.recipient, challenge.attestation_name)
+    keys = tx.attestation_keys(device.recipient)
+    known = next((each for each in keys if each.name == challenge.attestation_name), None)
     key = supported_key(load_pem_public_key(device.public_key_pem.encode()))
     policy = endorsement_policy(tx, roots, device.organization_id, [endorsement_fingerprint(sent)])
     judged = judge_record(
@@ -99,9 +102,11 @@ def _take(
     )
     level = refuse_failures(judged.record)
     fingerprint = endorsement_fingerprint(sent)
-    if device.ek_sha256 not in (None, fingerprint):
+    if any(each.ek_sha256 != fingerprint for each in keys):
         raise EvidenceMismatch(Words("The device key was shown to be in another TPM before."))
     if known is None:
+        for oldest in keys[MOST_KEYS - 1 :]:
+            tx.remove(oldest)
         known = DeviceAttestationKey(new_id(), device.recipient, challenge.attestation_name, fingerprint, {}, now)
         tx.add(known)
     known.record, known.activated_at = judged.record.model_dump(mode="json"), now
@@ -111,7 +116,7 @@ def _take(
     ]
     earlier = settle(tx, device, fingerprint, level, now)
     if earlier is not None and same_machine is SameMachine.REPLACE:
-        take_place(tx, THE_SERVICE, device, now)
+        take_place(tx, roots, THE_SERVICE, device, now)
     elif earlier is not None:
         waits = AttestationReason(code="device.same_machine", text=Words(WAITS, name=earlier.name))
         return AttestationResult(level=AssuranceLevel.CLAIMED, reasons=(waits, *reasons[: MOST_REASONS - 1]))
@@ -120,7 +125,7 @@ def _take(
 
 def _device(tx: Transaction, challenge: AttestationChallenge | None) -> Device | None:
     kind, _, device_id = challenge.recipient.partition(":") if challenge else ("", "", "")
-    return tx.device(device_id) if kind == "device" else None
+    return tx.device(device_id, lock=True) if kind == "device" else None
 
 
 def _digest(answer: ChallengeAnswer) -> str:

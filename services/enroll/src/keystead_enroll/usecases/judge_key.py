@@ -8,10 +8,11 @@ from datetime import datetime
 from keystead_contracts.agent import Evidence, TpmEvidence
 from keystead_contracts.attestation import AttestationKey, KeyCertification
 from keystead_contracts.words import Words
+from keystead_enroll.domain.attestation_checks import Check, Finding, Subject
 from keystead_enroll.domain.attestation_evidence import endorsement_fingerprint
 from keystead_enroll.domain.attestation_state import AttestationChallenge, DeviceAttestationKey, OrderEvidence
 from keystead_enroll.domain.endorsement import EkRoots, EndorsementPolicy
-from keystead_enroll.domain.errors import EvidenceMismatch
+from keystead_enroll.domain.errors import EvidenceFailed, EvidenceMismatch
 from keystead_enroll.domain.evidence_record import ClockSeen, EvidenceRecord, Judged, SolvedChallenge, judge_record
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.keys import PublicKey, spki_der
@@ -31,7 +32,7 @@ def judge_key(
     """What the evidence for an order's key is worth, kept with the order whatever came of it.
 
     A link's challenge that the evidence answers is used up, and an attestation key's clock is noted. Raises
-    EvidenceMalformed, EvidenceMismatch.
+    EvidenceMalformed, EvidenceMismatch; EvidenceFailed for evidence that shows no TPM, of a device whose TPM is denied.
     """
     record = EvidenceRecord(
         purpose_id=order.id, public_key=base64.b64encode(spki_der(key)).decode(), evidence=evidence, judged_at=now
@@ -41,6 +42,8 @@ def judge_key(
         record = record.model_copy(update={"nonce": _asked(job)})
         known = tx.attestation_key(job.recipient, _name(evidence.certification))
         record = _of_device(record, known, evidence) if _is_device(job) else _of_claim(tx, record, job, evidence, now)
+    else:
+        _refuse_denied(tx, roots, order.organization_id, job.recipient)
     judged = judge_record(record, _policy(tx, roots, order.organization_id, record.attestation_key))
     if known is not None and judged.record.level is not None:
         note_clock(known, judged)
@@ -83,6 +86,13 @@ def _asked(job: Job) -> str:
     if not nonce:
         raise EvidenceMismatch(NOT_ASKED)
     return nonce
+
+
+def _refuse_denied(tx: Transaction, roots: EkRoots, organization_id: str, recipient: str) -> None:
+    shown = {each.ek_sha256 for each in tx.attestation_keys(recipient)}
+    if shown and endorsement_policy(tx, roots, organization_id, shown).denied:
+        denied = Finding(Subject.ENDORSEMENT_KEY, Check.NOT_DENIED, held=False)
+        raise EvidenceFailed([denied.sentence], denied.code)
 
 
 def _of_device(record: EvidenceRecord, known: DeviceAttestationKey | None, evidence: TpmEvidence) -> EvidenceRecord:

@@ -17,6 +17,7 @@ from keystead_enroll.domain.administration_refusals import ThingUnknown
 from keystead_enroll.domain.attestation_checks import Subject
 from keystead_enroll.domain.attestation_evidence import endorsement_fingerprint, read_identity
 from keystead_enroll.domain.certificates import pem_from_der
+from keystead_enroll.domain.endorsement_certificate import read_certificate
 from keystead_enroll.domain.evidence_record import EvidenceRecord, StoredFinding, findings_in
 from keystead_enroll.domain.keys import same_key
 from keystead_enroll.domain.orders import Device, Order
@@ -136,8 +137,10 @@ def _tpm(record: EvidenceRecord) -> ShownTpm | None:
     if record.attestation_key is None:
         return None
     identity = read_identity(record.attestation_key)
+    above = read_certificate(decoded(record.authorities[0], "certificate")) if record.authorities else None
     own = [each for each in identity.certificates if same_key(each.public_key, identity.endorsement_key.public_key)]
-    names = own[0].tpm_names if own else {}
+    vouched = [each for each in own if above and each.is_signed_by(above)]
+    names = (vouched or own)[0].tpm_names if own else {}
     return ShownTpm(
         sha256=endorsement_fingerprint(record.attestation_key),
         manufacturer=names.get("manufacturer", ""),

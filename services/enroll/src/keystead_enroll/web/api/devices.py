@@ -169,7 +169,7 @@ def router(tools: ApiTools) -> APIRouter:
     def confirm(actor: Asker, id: str) -> DeviceOut:
         """It goes on with the earlier device's requests and certificates, and that one's key opens nothing any more.
         Again, or where nothing is to be said, it answers the same."""
-        confirm_same_machine(transactions, clock, actor, id)
+        confirm_same_machine(transactions, clock, enroll.ek_roots, actor, id)
         with transactions.read() as tx:
             return shown(tx, actor, reach(tx, DEVICES, actor, id, "device"))
 

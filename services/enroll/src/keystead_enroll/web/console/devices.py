@@ -116,7 +116,7 @@ def router(tools: ConsoleTools) -> APIRouter:
 
     @pages.post(f"{BASE}/{{id}}/same-machine")
     def same_machine(request: Request, visitor: Here, _posted: Sent, id: str) -> Response:
-        confirm_same_machine(transactions, clock, visitor.actor, id)
+        confirm_same_machine(transactions, clock, tools.enroll.ek_roots, visitor.actor, id)
         return tools.done(request, f"{BASE}/{id}", "changed")
 
     @pages.get(f"{TOKENS}/new")
