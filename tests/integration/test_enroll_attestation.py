@@ -368,6 +368,19 @@ def test_a_machine_that_registers_twice_at_once_is_one(app: EnrollApp) -> None:
     assert sum(device(app, twin).ek_sha256 is not None for twin in twins) == 1
 
 
+def test_of_some_that_take_a_place_at_once_one_has_it(database_url: str, redis_url: str) -> None:
+    with enroll_app(database_url, redis_url, ek_roots_folder=roots(), same_machine="replace") as app:
+        machine = AttestingMachine.made(app)
+        machine.attest()
+        twins = [AttestingMachine(app, machine.tpm, machine.certificates) for _ in range(5)]
+        answers = [(twin, twin.answer(twin.register())) for twin in twins]
+        with ThreadPoolExecutor(len(twins)) as pool:
+            done = list(pool.map(lambda pair: pair[0].send(pair[1]), answers))
+        assert {each.status_code for each in done} <= {200, 409}
+        left = [found for found in (device(app, each) for each in (machine, *twins)) if found is not None]
+        assert [each.ek_sha256 is not None for each in left if each.same_as is None] == [True]
+
+
 def test_an_answer_that_arrives_twice_at_once_has_one_result(app: EnrollApp) -> None:
     machine = AttestingMachine.made(app)
     answer = machine.answer(machine.register())

@@ -10,6 +10,7 @@ from tests.support.administrators import Api, master, officer
 from tests.support.enroll_app import EnrollApp, problem_code
 
 from keystead_enroll.domain.administration import Grant, Role
+from keystead_enroll.domain.endorsement_inputs import fingerprint
 
 PATH = "/endorsement-keys"
 A, B, C = "a1" * 32, "b2" * 32, "c3" * 32
@@ -62,6 +63,11 @@ def test_a_fingerprint_is_known_however_it_is_written(app: EnrollApp, written: s
 @pytest.mark.parametrize("written", ["", "a1", A + "a1", "x" * 64, "urn:ek:sha256:!!!", "urn:ek:sha256:YQ==", "é" * 64])
 def test_what_is_no_fingerprint_is_refused(app: EnrollApp, written: str) -> None:
     assert fields(master(app)("POST", PATH, json=entry(sha256=written))) == (422, ["sha256"])
+
+
+def test_a_fingerprint_in_no_ascii_is_told_in_our_words() -> None:
+    with pytest.raises(ValueError, match="is no SHA-256"):
+        fingerprint("urn:ek:sha256:é")
 
 
 def test_a_tpm_has_one_entry_for_an_organization(app: EnrollApp) -> None:

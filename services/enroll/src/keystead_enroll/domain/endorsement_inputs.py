@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import Annotated
 
@@ -24,7 +23,7 @@ def fingerprint(value: str) -> str:
     if value.lower().startswith(_URN):
         try:
             plain = base64.b64decode(value[len(_URN) :], validate=True).hex()
-        except binascii.Error:
+        except ValueError:
             plain = ""
     if not _HEX.fullmatch(plain):
         raise ValueError(

@@ -60,8 +60,8 @@ def take_place(tx: Transaction, roots: EkRoots, actor: Actor, device: Device, no
         tx.forget_attestation(earlier.recipient)
         tx.remove(earlier)
         tx.flush()
-    device.same_as = None
-    if keys and not tx.set_first(device, {"ek_sha256": keys[0].ek_sha256, "assurance": level, "attested_at": now}):
+    shown = {"ek_sha256": keys[0].ek_sha256, "assurance": level, "attested_at": now} if keys else {}
+    if not tx.set_first(device, {**shown, "same_as": None}):
         raise MeanwhileTaken(Words("Another registration of this computer was confirmed at this moment."))
     target = Target(device.id, device.name, device.organization_id)
     note(tx, actor, now, "device.take_place", target, details)
