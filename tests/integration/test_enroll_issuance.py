@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select, update
-from tests.support.enroll_app import ADA, EnrollApp, enroll_app, started
+from tests.support.enroll_app import ADA, BOB, EnrollApp, enroll_app, started
 
 from keystead_contracts.base import AssuranceLevel
 from keystead_enroll.adapters import tables
@@ -264,3 +264,25 @@ def test_workers_side_by_side_issue_each_order_once(app: EnrollApp, workers: int
     assert {row.order_id for row in rows} == set(orders)
     assert len({row.serial for row in rows}) == len(rows) == 50
     assert {app.order(o).state for o in orders} == {OrderState.ISSUED}
+
+
+def test_a_certificate_says_by_a_policy_how_sure_it_is_where_its_key_is(database_url: str, redis_url: str) -> None:
+    policies = {"claimed": "1.3.6.1.4.1.32473.9.2", "vendor": "1.3.6.1.4.1.32473.9.5"}
+    with enroll_app(database_url, redis_url, level_policies=policies) as app:
+        orders = [accepted(app, email) for email in (ADA, BOB)]
+        with app.enroll.transactions.write() as tx:
+            for order_id, level in zip(orders, (AssuranceLevel.VENDOR, AssuranceLevel.ATTESTED), strict=True):
+                order = tx.order(order_id, lock=True)
+                assert order is not None
+                order.assurance = level
+        app.work()
+        said = {row.order_id: policies_of(row.der) for row in app.certificates()}
+    assert said == {orders[0]: [policies["vendor"]], orders[1]: []}
+
+
+def policies_of(der: bytes) -> list[str]:
+    try:
+        extension = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.CertificatePolicies)
+    except x509.ExtensionNotFound:
+        return []
+    return [each.policy_identifier.dotted_string for each in extension.value]

@@ -56,7 +56,7 @@ def context() -> Iterator[BrowserContext]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         context = browser.new_context()
-        context.set_default_timeout(2 * TIMEOUT_MS)
+        context.set_default_timeout(TIMEOUT_MS)
         yield context
         browser.close()
 

@@ -24,7 +24,7 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-TIMEOUT_MS = 15_000
+TIMEOUT_MS = 60_000
 CODES = {"Staff": "HEART2026", "Device": "DEVICE2026", "Server": "SERVER2026"}
 """Access codes of deploy/local/seed.yaml, by the first word of the form's name."""
 _CONFIRM = re.compile(r"https?://[^\s\"<>]+/auth/confirm/[\w-]+")

@@ -34,7 +34,7 @@ class Person:
     origin: str
     mailbox_url: str
     email: str
-    timeout: float = 30.0
+    timeout: float = 60.0
     browser: Browser = field(init=False)
     order_path: str = ""
 

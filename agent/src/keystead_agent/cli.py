@@ -291,7 +291,7 @@ def register(server: str, token: str | None, token_file: Any, replace: bool, as_
     Example:
       keystead-agent register https://enroll.example.org --token-file token.txt
     """
-    from keystead_agent.output import say_who_works, show
+    from keystead_agent.output import say_who_works, show_registered
     from keystead_agent.register import register as do_register
     from keystead_agent.settings import origin_of
 
@@ -303,13 +303,7 @@ def register(server: str, token: str | None, token_file: Any, replace: bool, as_
         raise click.BadParameter(str(error), param_hint="SERVER") from error
     secret = (token or token_file.read()).strip()
     reply = do_register(computers_machine(), origin, secret, replace=replace, waiting=say_who_works)
-    level = reply.attestation.level.value if reply.attestation else ""
-    show(
-        {"device_id": reply.device_id, "organization": reply.organization, "server": origin, "assurance": level},
-        f"Registered as device {reply.device_id} of {reply.organization}"
-        f"{f', key {level}' if level else ''}. Next: keystead-agent run",
-        as_json=as_json,
-    )
+    show_registered(reply, origin, as_json=as_json)
 
 
 @main.command("list")

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from keystead_agent.errors import AgentError, KeyStoreError
-from keystead_contracts.base import plain_text
+from keystead_contracts.base import AssuranceLevel, plain_text
 
 if TYPE_CHECKING:
+    from keystead_agent.device import Registered
     from keystead_agent.enroll import Enrolled
     from keystead_agent.findings import Finding, Mark
     from keystead_agent.listing import DamagedCertificate, ListedCertificate
@@ -51,6 +52,22 @@ def show(fields: dict[str, Any], sentence: str, *, as_json: bool) -> None:
         click.echo(json.dumps(fields, ensure_ascii=False))
     else:
         _echo(sentence)
+
+
+def show_registered(reply: Registered, server: str, *, as_json: bool) -> None:
+    """How a registration with `server` ended: what the server holds of the device key, and why not more."""
+    result = reply.attestation
+    fields = {
+        "device_id": reply.device_id,
+        "organization": reply.organization,
+        "server": server,
+        "assurance": result.level.value if result else "",
+        "reasons": [each.model_dump() for each in result.reasons] if result else [],
+    }
+    key = f", key {result.level.value}" if result else ""
+    lacking = result.reasons if result and result.level is not AssuranceLevel.VENDOR else ()
+    sentence = f"Registered as device {reply.device_id} of {reply.organization}{key}. Next: keystead-agent run"
+    show(fields, "\n".join([sentence, *(f"  {each.text}" for each in lacking)]), as_json=as_json)
 
 
 def show_error(error: AgentError, *, as_json: bool) -> None:

@@ -48,10 +48,11 @@ def test_whole_settings_are_taken(good: dict[str, Any]) -> None:
         ("identity_key_file", "/does/not/exist", "file"),
         ("identity_key_file", __file__, "no P-256 public key"),
         ("token_key_file", __file__, "no P-256 private key"),
+        ("level_policies", {"vendor": "1.40.1"}, "is no object identifier"),
         ("claim_limit_address", "often", "must be a number and a time"),
     ],
 )
-def test_what_is_wrong_in_production_refuses_to_start(good: dict[str, Any], name: str, value: str, told: str) -> None:
+def test_what_is_wrong_in_production_refuses_to_start(good: dict[str, Any], name: str, value: Any, told: str) -> None:
     with pytest.raises(ValidationError, match=told) as refused:
         EnrollSettings(**good | {name: value})
     assert len(refused.value.errors()) == 1

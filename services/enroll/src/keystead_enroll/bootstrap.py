@@ -104,7 +104,8 @@ class Enroll:
 
     def issue(self, ca: BuiltinCa, linter: PkilintLinter) -> int:
         """Duty: issues what is accepted."""
-        return issue_certificates(self.transactions, self.clock, ca, linter, self.settings.public_origin)
+        origin, policies = self.settings.public_origin, self.settings.level_policies
+        return issue_certificates(self.transactions, self.clock, ca, linter, origin, policies)
 
     def end_deserted(self) -> int:
         """Duty: ends the orders whose agent went away."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cryptography.x509 import ObjectIdentifier
 from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
+from keystead_contracts.base import AssuranceLevel
 from keystead_enroll.domain.attestation_state import SameMachine
+from keystead_enroll.domain.enrollment_inputs import PolicyOid
 from keystead_kit.ratelimit import RateLimit
 from keystead_kit.secrets import same_key_pair
 from keystead_kit.setting_types import (
@@ -87,10 +90,23 @@ class EnrollSettings(_CaFolder, ServiceSettings):
     ek_roots_key_file: FilePath | None = Field(
         None, description="the operator's Ed25519 public key, PEM: only a bundle that it signed is taken"
     )
+    level_policies: dict[AssuranceLevel, PolicyOid] = Field(
+        {}, description='certificate policy of an assurance level, for certificates: {"vendor": "1.3.6.1.4.1.….1"}'
+    )
     agent_download_url: WebAddress | None = None
     mailbox_url: DevelopmentMailbox | None = Field(
         None, description="the development mailbox, linked from the start page"
     )
+
+    @field_validator("level_policies")
+    @classmethod
+    def _encodable(cls, value: dict[AssuranceLevel, PolicyOid]) -> dict[AssuranceLevel, PolicyOid]:
+        for level, dotted in value.items():
+            try:
+                ObjectIdentifier(dotted)
+            except ValueError as error:
+                raise ValueError(f"“{dotted}”, for {level}, is no object identifier") from error
+        return value
 
     @field_validator("token_key_file")
     @classmethod

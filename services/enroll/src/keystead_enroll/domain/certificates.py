@@ -105,8 +105,11 @@ def plan_for(
     public_key: PublicKey,
     serial: int,
     valid: tuple[datetime, datetime],
+    level_policy: str | None = None,
 ) -> CertificatePlan:
-    """The certificate that `profile` gives these names and this key, `valid` from and until."""
+    """The certificate that `profile` gives these names and this key, `valid` from and until. `level_policy` is the
+    certificate policy (RFC 5280 section 4.2.1.4) that says how sure it is where the key is."""
+    policies = [*profile.policy_oids, *([level_policy] if level_policy else [])]
     return CertificatePlan(
         names=names,
         public_key=public_key,
@@ -115,7 +118,7 @@ def plan_for(
         not_after=valid[1],
         key_usages=DEFAULT_KEY_USAGES,
         extended_key_usages=tuple(profile.extended_key_usages) or DEFAULT_EXTENDED_KEY_USAGES[profile.certificate_type],
-        policies=tuple(profile.policy_oids),
+        policies=tuple(dict.fromkeys(policies)),
     )
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import base64
 import secrets as randomness
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
 
 from keystead_contracts.agent import Install
-from keystead_contracts.base import serial_hex
+from keystead_contracts.base import AssuranceLevel, serial_hex
 from keystead_contracts.events import CertificateIssued
 from keystead_contracts.problems import ProblemCode
 from keystead_contracts.refusals import Refusal
@@ -46,6 +46,7 @@ from keystead_kit.logs import get_logger
 from keystead_kit.secrets import new_id
 from keystead_kit.trace import tracing
 
+LevelPolicies = Mapping[AssuranceLevel, str]
 BATCH = 32
 LEASE = timedelta(seconds=15)
 SKEW = timedelta(minutes=1)
@@ -59,13 +60,21 @@ class _ToSign:
     precertificate: bytes
 
 
-def issue_certificates(transactions: Transactions, clock: Clock, issuer: Issuer, linter: Linter, origin: str) -> int:
-    """One batch; how many orders were taken. Two commits, whatever the batch's size."""
+def issue_certificates(
+    transactions: Transactions,
+    clock: Clock,
+    issuer: Issuer,
+    linter: Linter,
+    origin: str,
+    level_policies: LevelPolicies | None = None,
+) -> int:
+    """One batch; how many orders were taken. Two commits, whatever the batch's size. `level_policies` has the
+    certificate policy of each assurance level that shall be seen in certificates."""
     now = clock.now()
     with transactions.write() as tx:
         work = [_resume(tx, intent, now) for intent in tx.claim_stale_intents(now, BATCH)]
         for order in tx.claim_accepted_orders(BATCH):
-            intent = _intend_alone(tx, order, issuer, linter, now, origin)
+            intent = _intend_alone(tx, order, issuer, linter, now, origin, level_policies or {})
             if intent is not None:
                 work.append(intent)
     tried = [(item.order_id, _sign(issuer, item)) for item in work]
@@ -84,12 +93,18 @@ def _resume(_tx: Transaction, intent: IssuanceIntent, now: datetime) -> _ToSign:
 
 
 def _intend_alone(
-    tx: Transaction, order: Order, issuer: Issuer, linter: Linter, now: datetime, origin: str
+    tx: Transaction,
+    order: Order,
+    issuer: Issuer,
+    linter: Linter,
+    now: datetime,
+    origin: str,
+    level_policies: LevelPolicies,
 ) -> _ToSign | None:
     """`_intend`; what it did not foresee ends this order alone, and the others of the batch go on."""
     try:
         with tx.savepoint():
-            return _intend(tx, order, issuer, linter, now, origin)
+            return _intend(tx, order, issuer, linter, now, origin, level_policies)
     except Exception:
         _log.exception("order not issuable, for a reason that nobody foresaw", order_id=order.id)
         fail_order(tx, order, ProblemCode.INTERNAL, Words("The certificate could not be issued."), _SORRY, now, origin)
@@ -108,11 +123,17 @@ def _store_alone(
 
 
 def _intend(
-    tx: Transaction, order: Order, issuer: Issuer, linter: Linter, now: datetime, origin: str
+    tx: Transaction,
+    order: Order,
+    issuer: Issuer,
+    linter: Linter,
+    now: datetime,
+    origin: str,
+    level_policies: LevelPolicies,
 ) -> _ToSign | None:
     with tracing(order.trace_id):
         try:
-            precertificate = _plan(tx, order, issuer, now)
+            precertificate = _plan(tx, order, issuer, now, level_policies)
             refuse_findings(linter.lint(der(precertificate)))
         except Refusal as refusal:
             _log.error("order not issuable", order_id=order.id, problem=refusal.detail)
@@ -126,7 +147,9 @@ def _intend(
         return _ToSign(order.id, intent.precertificate)
 
 
-def _plan(tx: Transaction, order: Order, issuer: Issuer, now: datetime) -> x509.Certificate:
+def _plan(
+    tx: Transaction, order: Order, issuer: Issuer, now: datetime, level_policies: LevelPolicies
+) -> x509.Certificate:
     profile = tx.profile(order.profile_id)
     if profile is None or order.csr_pem is None:
         raise LookupError(f"order {order.id} has no profile or no request")
@@ -134,7 +157,8 @@ def _plan(tx: Transaction, order: Order, issuer: Issuer, now: datetime) -> x509.
     own = order.csr_method is CsrGenerationMethod.PROVIDED
     checked = check_csr(order.csr_pem, names, order.key_algorithm, subject_counts=not own)
     valid = validity(now, timedelta(days=order.term_days), SKEW, issuer.issuer_certificate)
-    plan = plan_for(profile, names, checked.public_key, new_serial(randomness.token_bytes), valid)
+    level_policy = level_policies.get(order.assurance) if order.assurance else None
+    plan = plan_for(profile, names, checked.public_key, new_serial(randomness.token_bytes), valid, level_policy)
     return precertify(plan, issuer.issuer_certificate)
 
 
