@@ -280,6 +280,17 @@ def test_a_certificate_says_by_a_policy_how_sure_it_is_where_its_key_is(database
     assert said == {orders[0]: [policies["vendor"]], orders[1]: []}
 
 
+def test_no_profile_claims_a_level_by_itself(database_url: str, redis_url: str) -> None:
+    with enroll_app(database_url, redis_url, level_policies={"vendor": "1.3.6.1.4.1.32473.9.5"}) as app:
+        order_id = accepted(app, ADA)
+        with app.enroll.transactions.write() as tx:
+            profile = tx.profile(app.order(order_id).profile_id)
+            assert profile is not None
+            profile.policy_oids = ["1.3.6.1.4.1.32473.9.5", "1.3.6.1.4.1.32473.9.05", "1.3.6.1.4.1.32473.1"]
+        app.work()
+        assert [policies_of(row.der) for row in app.certificates()] == [["1.3.6.1.4.1.32473.1"]]
+
+
 def policies_of(der: bytes) -> list[str]:
     try:
         extension = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.CertificatePolicies)

@@ -7,7 +7,7 @@ to anybody. The CA then rebuilds that part with `final_builder` and signs it wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -106,10 +106,14 @@ def plan_for(
     serial: int,
     valid: tuple[datetime, datetime],
     level_policy: str | None = None,
+    all_level_policies: Collection[str] = (),
 ) -> CertificatePlan:
     """The certificate that `profile` gives these names and this key, `valid` from and until. `level_policy` is the
-    certificate policy (RFC 5280 section 4.2.1.4) that says how sure it is where the key is."""
-    policies = [*profile.policy_oids, *([level_policy] if level_policy else [])]
+    certificate policy (RFC 5280 section 4.2.1.4) that says how sure it is where the key is; what the profile itself
+    says with one of `all_level_policies` is left out."""
+    levels = {x509.ObjectIdentifier(each) for each in all_level_policies}  # which may be written in more than one way
+    own = [each for each in profile.policy_oids if not levels or x509.ObjectIdentifier(each) not in levels]
+    policies = [*own, *([level_policy] if level_policy else [])]
     return CertificatePlan(
         names=names,
         public_key=public_key,

@@ -158,7 +158,8 @@ def _plan(
     checked = check_csr(order.csr_pem, names, order.key_algorithm, subject_counts=not own)
     valid = validity(now, timedelta(days=order.term_days), SKEW, issuer.issuer_certificate)
     level_policy = level_policies.get(order.assurance) if order.assurance else None
-    plan = plan_for(profile, names, checked.public_key, new_serial(randomness.token_bytes), valid, level_policy)
+    serial, every = new_serial(randomness.token_bytes), level_policies.values()
+    plan = plan_for(profile, names, checked.public_key, serial, valid, level_policy, every)
     return precertify(plan, issuer.issuer_certificate)
 
 
