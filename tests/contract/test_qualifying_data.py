@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from keystead_contracts.attestation import qualifying_data
+from keystead_contracts.attestation import purpose_at, qualifying_data
 
 NONCE, ORDER, KEY = bytes(range(32)), "0" * 31 + "1", b"SubjectPublicKeyInfo"
 
@@ -38,3 +38,11 @@ def test_another_nonce_order_or_key_gives_other_octets(other: tuple[bytes, str, 
 def test_a_nonce_of_another_length_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match="nonce"):
         qualifying_data(bytes(length), ORDER, KEY)
+
+
+def test_what_is_said_to_one_server_is_nothing_to_another() -> None:
+    assert purpose_at("https://a.example", ORDER) == f"https://a.example {ORDER}"
+    asked = {
+        qualifying_data(NONCE, purpose_at(origin, ORDER), KEY) for origin in ("https://a.example", "https://b.example")
+    }
+    assert len(asked) == 2

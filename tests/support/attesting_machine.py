@@ -37,6 +37,7 @@ from keystead_contracts.attestation import (
     CredentialChallenge,
     EndorsementCertificate,
     KeyCertification,
+    purpose_at,
     qualifying_data,
 )
 
@@ -133,7 +134,9 @@ class AttestingMachine:
     def certify(self, nonce: str, purpose: str, key: Object | None = None, **changes: Any) -> KeyCertification:
         """What its attestation key says of `key`; `changes` are made to the statement before it is signed."""
         key = key or self.key
-        extra = changes.pop("extra", qualifying_data(base64.b64decode(nonce), purpose, spki(key)))
+        extra = changes.pop(
+            "extra", qualifying_data(base64.b64decode(nonce), purpose_at(self.app.origin, purpose), spki(key))
+        )
         statement, signature = self.tpm.certify(key, extra, **changes)
         return KeyCertification(
             attestation_key_name=text(self.tpm.attestation.name),

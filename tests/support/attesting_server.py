@@ -38,6 +38,7 @@ from keystead_contracts.attestation import (
     ChallengeAnswer,
     CredentialChallenge,
     KeyCertification,
+    purpose_at,
     qualifying_data,
 )
 from keystead_contracts.base import AssuranceLevel
@@ -142,7 +143,12 @@ class AttestingServer(AgentServer):
         key = serialization.load_pem_public_key(asked.public_key_pem.encode())
         assert isinstance(asked.evidence, TpmEvidence)
         self.verifier.check(
-            answer.certification, signer, key, asked.evidence.public_area, challenge.nonce, challenge.challenge_id
+            answer.certification,
+            signer,
+            key,
+            asked.evidence.public_area,
+            challenge.nonce,
+            purpose_at(self.origin, challenge.challenge_id),
         )
         self.attestation_keys[device_id] = signer
         self.proofs.append(device_id)
@@ -158,7 +164,14 @@ class AttestingServer(AgentServer):
                     _, signer = self.verifier.activated(evidence.activation)
                 key = x509.load_pem_x509_csr(report.body.csr_pem.encode()).public_key()
                 nonce = self._nonces[order.order_id]
-                self.verifier.check(evidence.certification, signer, key, evidence.public_area, nonce, order.order_id)
+                self.verifier.check(
+                    evidence.certification,
+                    signer,
+                    key,
+                    evidence.public_area,
+                    nonce,
+                    purpose_at(self.origin, order.order_id),
+                )
                 self.proofs.append(order.order_id)
             else:
                 self.lacking.append(order.order_id)

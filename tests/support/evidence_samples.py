@@ -10,13 +10,20 @@ from tests.support.software_tpm import SoftwareTpm
 from tests.support.tpm_maker import NOW
 
 from keystead_contracts.agent import TpmEvidence
-from keystead_contracts.attestation import AttestationKey, EndorsementCertificate, KeyCertification, qualifying_data
+from keystead_contracts.attestation import (
+    AttestationKey,
+    EndorsementCertificate,
+    KeyCertification,
+    purpose_at,
+    qualifying_data,
+)
 from keystead_enroll.domain.endorsement import EndorsementPolicy
 from keystead_enroll.domain.endorsement_certificate import read_certificate
 from keystead_enroll.domain.evidence_record import EvidenceRecord, SolvedChallenge, judge_record
 
 TRUSTING = EndorsementPolicy([read_certificate(MAKER.der)])
 """Trusts MAKER."""
+ORIGIN = "https://enroll.example.org"
 ORDER, NONCE, SECRET = "0" * 31 + "1", bytes(32), bytes(range(32))
 
 
@@ -24,8 +31,9 @@ def evidence_sample(**changes: Any) -> EvidenceRecord:
     """Evidence of a key whose TPM's maker is MAKER, judged."""
     tpm, key = SoftwareTpm(), soft.application_key()
     data, created, created_signature = tpm.creation()
-    statement, signature = tpm.certify(key, qualifying_data(NONCE, ORDER, spki(key)))
+    statement, signature = tpm.certify(key, qualifying_data(NONCE, purpose_at(ORIGIN, ORDER), spki(key)))
     record = EvidenceRecord(
+        origin=ORIGIN,
         purpose_id=ORDER,
         public_key=text(spki(key)),
         evidence=TpmEvidence(

@@ -27,6 +27,7 @@ from keystead_contracts.attestation import (
     CredentialChallenge,
     EndorsementCertificate,
     KeyCertification,
+    purpose_at,
     qualifying_data,
 )
 
@@ -146,10 +147,11 @@ class Identities:
 
 @dataclass(frozen=True)
 class Witness:
-    """What a job says of its key: in the name of `identities`' identity, with the answer to `challenge` if the order
-    came with one."""
+    """What a job of the server at `origin` says of its key: in the name of `identities`' identity, with the answer to
+    `challenge` if the order came with one."""
 
     identities: Identities
+    origin: str
     challenge: CredentialChallenge | None = None
 
     def testify(
@@ -165,7 +167,7 @@ class Witness:
         try:
             return evidence.model_copy(
                 update={
-                    "certification": identity.certify(blob, public_key, nonce, order_id),
+                    "certification": identity.certify(blob, public_key, nonce, purpose_at(self.origin, order_id)),
                     "activation": identity.solve(self.challenge) if self.challenge else None,
                 }
             )

@@ -165,7 +165,7 @@ class Machine:
         with self.working(NOTICE_SECONDS), self.keys.changing():
             entry = self.journal.answered(server, job.job_id)
             if entry is None:
-                witness = Witness(Identities(self.keys, self.settings.state_dir), challenge)
+                witness = Witness(Identities(self.keys, self.settings.state_dir), server, challenge)
                 body = execute(job, JobContext(server, self.keys, self.store, self.now, recipient, witness))
                 entry = self.journal.answer(server, recipient, job, body)
         return entry

@@ -22,7 +22,7 @@ from keystead_contracts.agent import (
     RegistrationRequest,
     registration_proof_input,
 )
-from keystead_contracts.attestation import ChallengeAnswer, CredentialChallenge
+from keystead_contracts.attestation import ChallengeAnswer, CredentialChallenge, purpose_at
 from keystead_contracts.base import KeyAlgorithm
 
 ASSERTION_LIFE = timedelta(seconds=60)
@@ -66,15 +66,17 @@ def register(
         devices.save_registered(answered, blob)
         result = None
         if tpm is not None and reply.challenge is not None:
-            result = client.attest(_answer(tpm, reply.challenge, blob, key))
+            result = client.attest(_answer(tpm, reply.challenge, server, blob, key))
         return Registered(reply.device_id, reply.organization, result)
 
 
-def _answer(tpm: Identity, challenge: CredentialChallenge, blob: bytes, key: PrivateKey) -> ChallengeAnswer:
+def _answer(
+    tpm: Identity, challenge: CredentialChallenge, origin: str, blob: bytes, key: PrivateKey
+) -> ChallengeAnswer:
     spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return ChallengeAnswer(
         activation=tpm.solve(challenge),
-        certification=tpm.certify(blob, spki, challenge.nonce, challenge.challenge_id),
+        certification=tpm.certify(blob, spki, challenge.nonce, purpose_at(origin, challenge.challenge_id)),
     )
 
 

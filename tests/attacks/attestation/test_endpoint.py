@@ -30,7 +30,13 @@ from tests.support.software_tpm import SoftwareTpm
 from tests.support.tpm_maker import Authority
 
 from keystead_contracts.agent import CsrReady, MakeKeyAndCsr, Report, Routes, TpmEvidence
-from keystead_contracts.attestation import Activation, ChallengeAnswer, CredentialChallenge
+from keystead_contracts.attestation import (
+    Activation,
+    ChallengeAnswer,
+    CredentialChallenge,
+    purpose_at,
+    qualifying_data,
+)
 from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
 from keystead_enroll.usecases.answer_challenge import MOST_KEYS
 from keystead_enroll.usecases.challenge_tpm import MOST_OPEN
@@ -292,6 +298,19 @@ def test_the_nonce_of_another_order_is_not_this_one_s(app: EnrollApp) -> None:
     third, agent, job = _next(app, machine)
     assert refused(agent.report(machine.report(agent, job, key=key, certification=replayed)))
     assert app.order(third).state == "failed"
+
+
+def test_what_a_tpm_said_for_another_server_is_nothing_here(app: EnrollApp) -> None:
+    machine = AttestingMachine.made(app)
+    machine.attest()
+    order_id, agent, job = ordered(app, machine, "Attested")
+    key = soft.application_key()
+    asked = qualifying_data(
+        base64.b64decode(nonce_of(job)), purpose_at("https://relay.example", job.order_id), spki(key)
+    )
+    relayed = machine.certify(nonce_of(job), job.order_id, key, extra=asked)
+    assert refused(agent.report(machine.report(agent, job, key=key, certification=relayed)), "evidence-refused")
+    assert app.order(order_id).failure_code == "key.nonce.failed"
 
 
 def _next(app: EnrollApp, machine: AttestingMachine) -> tuple[str, Any, Any]:

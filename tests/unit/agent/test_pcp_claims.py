@@ -106,7 +106,7 @@ def test_a_key_that_windows_does_not_let_be_certified_goes_without(computer: Win
     made = identity(computer)
     stored = store(computer).generate(KeyAlgorithm.EC_P256)
     computer.ncrypt.failing["create_claim"] = status
-    witness = Witness(identities(computer))
+    witness = Witness(identities(computer), "https://enroll.example.org")
     said = witness.testify(
         stored.evidence, store(computer).key_file, stored.blob, spki(computer, stored.blob), NONCE, ORDER
     )

@@ -27,19 +27,25 @@ SECRET_OCTETS = 32
 ChallengeId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
-def qualifying_data(nonce: bytes, purpose_id: str, public_key_der: bytes) -> bytes:
+def purpose_at(origin: str, id: str) -> str:
+    """What a certification is for: `id` is the order's for a certificate's key, the challenge's for a device key;
+    `origin` is the server's, as its users see it. A TPM has one attestation key for all servers: what it said for one
+    is worth nothing to another."""
+    return f"{origin} {id}"
+
+
+def qualifying_data(nonce: bytes, purpose: str, public_key_der: bytes) -> bytes:
     """The `qualifyingData` that an agent gives to TPM2_Certify and the server expects as `extraData`: 32 octets,
 
-        SHA-256("keystead-certify-1" ‖ LF ‖ nonce ‖ SHA-256(public_key_der) ‖ purpose_id in UTF-8)
+        SHA-256("keystead-certify-1" ‖ LF ‖ nonce ‖ SHA-256(public_key_der) ‖ purpose in UTF-8)
 
-    `nonce` is the server's, 32 octets; `purpose_id` is the order's id for a certificate's key, the challenge's id for
-    a device key; `public_key_der` is the key's SubjectPublicKeyInfo in DER, as in the CSR. Raises ValueError for a
-    nonce of another length.
+    `nonce` is the server's, 32 octets; `purpose` is from `purpose_at`; `public_key_der` is the key's
+    SubjectPublicKeyInfo in DER, as in the CSR. Raises ValueError for a nonce of another length.
     """
     if len(nonce) != NONCE_OCTETS:
         raise ValueError(f"the nonce has {len(nonce)} octets, not {NONCE_OCTETS}")
     key = hashlib.sha256(public_key_der).digest()
-    return hashlib.sha256(b"keystead-certify-1\n" + nonce + key + purpose_id.encode()).digest()
+    return hashlib.sha256(b"keystead-certify-1\n" + nonce + key + purpose.encode()).digest()
 
 
 class EndorsementCertificate(Message):

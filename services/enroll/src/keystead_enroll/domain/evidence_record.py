@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pydantic import Field
 
 from keystead_contracts.agent import Evidence, TpmEvidence
-from keystead_contracts.attestation import AttestationKey, ChallengeId, qualifying_data
-from keystead_contracts.base import AssuranceLevel, AwareDatetime, Base64, Message
+from keystead_contracts.attestation import AttestationKey, ChallengeId, purpose_at, qualifying_data
+from keystead_contracts.base import AssuranceLevel, AwareDatetime, Base64, Message, PlainText
 from keystead_contracts.words import Words
 from keystead_enroll.domain.attestation import (
     AttestationPolicy,
@@ -102,6 +102,8 @@ class EvidenceRecord(Message):
     """What was sent and asked of one key, by what it was judged, and what came of it."""
 
     format: Literal["keystead-evidence-1"] = "keystead-evidence-1"
+    origin: Annotated[PlainText, Field(max_length=300)]
+    """The server's: see `attestation.purpose_at`."""
     purpose_id: str
     """The order's id, or for a device key the challenge's."""
     public_key: Base64
@@ -246,7 +248,8 @@ def _judge_activation(solved: SolvedChallenge, identity: TpmIdentity) -> Finding
 
 def _qualifying_data(record: EvidenceRecord) -> bytes:
     try:
-        return qualifying_data(decoded(record.nonce, "nonce"), record.purpose_id, decoded(record.public_key, "key"))
+        asked = purpose_at(record.origin, record.purpose_id)
+        return qualifying_data(decoded(record.nonce, "nonce"), asked, decoded(record.public_key, "key"))
     except ValueError:
         raise EvidenceMalformed("the nonce is none") from None
 

@@ -40,7 +40,12 @@ WAITS = Words(
 
 
 def answer_challenge(
-    transactions: Transactions, clock: Clock, roots: EkRoots, same_machine: SameMachine, answer: ChallengeAnswer
+    transactions: Transactions,
+    clock: Clock,
+    roots: EkRoots,
+    same_machine: SameMachine,
+    origin: str,
+    answer: ChallengeAnswer,
 ) -> AttestationResult:
     """What is held of the device key, from now on; the same answer again gets the same result, any other none.
 
@@ -60,7 +65,7 @@ def answer_challenge(
             raise ChallengeRefused(Words("The challenge was answered before, or it is too old."))
         challenge.answer_digest = digest
         try:
-            result = _take(tx, roots, same_machine, device, challenge, answer, now)
+            result = _take(tx, roots, same_machine, origin, device, challenge, answer, now)
             challenge.outcome = {"result": result.model_dump(mode="json")}
         except Refusal as refusal:
             refused = refusal
@@ -77,6 +82,7 @@ def _take(
     tx: Transaction,
     roots: EkRoots,
     same_machine: SameMachine,
+    origin: str,
     device: Device,
     challenge: AttestationChallenge,
     answer: ChallengeAnswer,
@@ -89,6 +95,7 @@ def _take(
     policy = endorsement_policy(tx, roots, device.organization_id, [endorsement_fingerprint(sent)])
     judged = judge_record(
         EvidenceRecord(
+            origin=origin,
             purpose_id=challenge.id,
             public_key=base64.b64encode(spki_der(key)).decode(),
             evidence=TpmEvidence(public_area=challenge.public_area, certification=answer.certification),

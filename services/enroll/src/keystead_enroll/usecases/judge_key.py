@@ -27,7 +27,14 @@ NOT_ASKED = Words("The TPM's evidence answers a question that was not asked.")
 
 
 def judge_key(
-    tx: Transaction, roots: EkRoots, order: Order, job: Job, evidence: Evidence, key: PublicKey, now: datetime
+    tx: Transaction,
+    roots: EkRoots,
+    order: Order,
+    job: Job,
+    evidence: Evidence,
+    key: PublicKey,
+    now: datetime,
+    origin: str,
 ) -> EvidenceRecord:
     """What the evidence for an order's key is worth, kept with the order whatever came of it.
 
@@ -35,7 +42,11 @@ def judge_key(
     EvidenceMalformed, EvidenceMismatch; EvidenceFailed for evidence that shows no TPM, of a device whose TPM is denied.
     """
     record = EvidenceRecord(
-        purpose_id=order.id, public_key=base64.b64encode(spki_der(key)).decode(), evidence=evidence, judged_at=now
+        origin=origin,
+        purpose_id=order.id,
+        public_key=base64.b64encode(spki_der(key)).decode(),
+        evidence=evidence,
+        judged_at=now,
     )
     known = None
     if isinstance(evidence, TpmEvidence) and evidence.certification is not None:

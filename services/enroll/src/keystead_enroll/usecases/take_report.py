@@ -91,7 +91,7 @@ def _code(refusal: Refusal) -> str:
 def _apply(tx: Transaction, roots: EkRoots, order: Order, job: Job, report: Report, now: datetime, origin: str) -> None:
     match report.body, job.kind:
         case CsrReady() as body, "make_key_and_csr":
-            _take_csr(tx, roots, order, job, body, now)
+            _take_csr(tx, roots, order, job, body, now, origin)
         case Installed() as body, "install":
             _take_installation(tx, order, body, job, now, origin)
         case Removed(), "remove":
@@ -106,12 +106,14 @@ def _apply(tx: Transaction, roots: EkRoots, order: Order, job: Job, report: Repo
             raise ReportRefused(f"“{report.body.outcome}” does not answer a job of kind “{job.kind}”.")
 
 
-def _take_csr(tx: Transaction, roots: EkRoots, order: Order, job: Job, body: CsrReady, now: datetime) -> None:
+def _take_csr(
+    tx: Transaction, roots: EkRoots, order: Order, job: Job, body: CsrReady, now: datetime, origin: str
+) -> None:
     if order.state is not OrderState.OFFERED:
         raise OrderClosed(Words("The request has ended or has its key already."))
     names = CertificateNames.from_plain(order.names)
     checked: CheckedCsr = check_csr(body.csr_pem, names, order.key_algorithm)
-    record = judge_key(tx, roots, order, job, body.evidence, checked.public_key, now)
+    record = judge_key(tx, roots, order, job, body.evidence, checked.public_key, now, origin)
     order.assurance = record.level
     order.evidence = {
         "level": record.level.value if record.level else None,

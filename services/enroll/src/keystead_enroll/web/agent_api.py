@@ -86,7 +86,7 @@ def router(context: WebContext) -> APIRouter:
     def attestation(request: Request, body: ChallengeAnswer) -> AttestationResult:
         with counting_failures(request, "attestation"):
             return answer_challenge(
-                enroll.transactions, enroll.clock, enroll.ek_roots, enroll.settings.same_machine, body
+                enroll.transactions, enroll.clock, enroll.ek_roots, enroll.settings.same_machine, origin, body
             )
 
     @api.post(Routes.TOKEN)
