@@ -3,7 +3,7 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-run demo up test test-unit test-integration test-e2e test-browsers \
-	windows test-windows fuzz check format format-check lint types imports migrations translations translations-check readme bench requirements clean
+	windows test-windows fuzz fuzz-tpm check format format-check lint types imports migrations translations translations-check readme bench requirements clean
 
 # every process of a stack would compile all that it imports, again at each start
 unexport PYTHONDONTWRITEBYTECODE
@@ -61,6 +61,9 @@ test-windows: ## run the agent's tests for Windows under Wine; not in `make test
 
 fuzz: setup ## send the API what its document allows and forbids, for ten minutes (SECONDS=600 SEED=…)
 	@PYTHONPATH=deploy/local $(BIN)/python -m tests.attacks.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+fuzz-tpm: setup ## mutilate what TPMs say, and have it read and judged, for ten minutes (SECONDS=600 SEED=…)
+	@PYTHONPATH=.:deploy/local $(BIN)/python -m tests.attacks.attestation.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 check: setup format-check lint types imports migrations translations-check readme test ## everything that CI runs
 
