@@ -147,7 +147,11 @@ def test_without_cabextract_it_says_what_to_install(
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"noise", cab(FILES)[:60], b"MSCF" + bytes(100)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"noise", cab(FILES)[:60], b"MSCF" + bytes(100)],
+    ids=["nothing", "noise", "cut off", "a head alone"],
+)
 def test_what_is_no_cab_is_refused_and_the_bundle_before_stays(
     run: Run, source: Path, folder: Path, tmp_path: Path, content: bytes
 ) -> None:
