@@ -38,7 +38,7 @@ from keystead_agent.local.rules import Peer, require_at_computer
 from keystead_agent.local.server import MOST_LINKS, LocalServer
 from keystead_agent.local.unix import UnixConnection
 from keystead_contracts.agent import CsrReady, TpmEvidence
-from keystead_contracts.attestation import qualifying_data
+from keystead_contracts.attestation import purpose_at, qualifying_data
 from keystead_enroll.domain.attestation import AttestationPolicy, Question, judge_certification
 from keystead_enroll.domain.attestation_checks import failures
 from keystead_enroll.domain.attestation_evidence import read_certification
@@ -128,7 +128,7 @@ def test_a_persons_key_is_certified_by_the_computers_identity(service: Service, 
     signer = parse_tpm2b_public(base64.b64decode(shown.public_area))
     key = x509.load_pem_x509_csr(answer.csr_pem.encode()).public_key()
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    question = Question(qualifying_data(b"n" * 32, ORDER, der), open=True)
+    question = Question(qualifying_data(b"n" * 32, purpose_at(SERVER, ORDER), der), open=True)
     assert name == signer.name
     assert failures(judge_certification(certified, signer, question, cast(Any, key), AttestationPolicy())) == ()
     assert ("challenge_opened", {"user": AT_THE_COMPUTER.account, "pid": 1}) in service.told
