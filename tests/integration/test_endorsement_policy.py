@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from tests.support.administrators import master
-from tests.support.enroll_app import EnrollApp, enroll_app
+from tests.support.enroll_app import EnrollApp
 
 from keystead_enroll.domain.endorsement import EkRoots, EndorsementPolicy
 from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
@@ -14,12 +11,6 @@ from keystead_enroll.usecases.endorsement_policy import endorsement_policy
 from keystead_kit.secrets import new_id
 
 A, B, C, D = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
 
 
 def add(app: EnrollApp, organization: str | None, sha256: str, ruling: Ruling) -> bool:

@@ -35,12 +35,6 @@ from keystead_contracts.agent import RegistrationRequest, Routes, SoftwareEviden
 Key = ec.EllipticCurvePrivateKey
 
 
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
-
-
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def kept(
     request: pytest.FixtureRequest,

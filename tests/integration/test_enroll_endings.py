@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 from tests.integration.test_enroll_devices import register, signed_in
-from tests.support.enroll_app import ADA, Agent, Browser, EnrollApp, enroll_app, issued, started
+from tests.support.enroll_app import ADA, Agent, Browser, EnrollApp, issued, started
 
 from keystead_contracts.agent import Removed, Report
 from keystead_enroll.domain.administration import local_actor
@@ -21,12 +20,6 @@ from keystead_enroll.usecases.change_order import cancel_any_order
 
 GONE = timedelta(hours=24, minutes=11)
 """A link's agent can go on for 24 hours, and works with its last token for ten minutes more."""
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
 
 
 def deserted() -> float:

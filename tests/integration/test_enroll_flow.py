@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -13,7 +12,6 @@ from cryptography.x509.verification import PolicyBuilder, Store
 from tests.support.enroll_app import (
     ADA,
     EnrollApp,
-    enroll_app,
     problem_code,
     started,
 )
@@ -24,13 +22,6 @@ from keystead_enroll.domain.administration_refusals import ThingUnknown
 from keystead_enroll.domain.orders import OrderState
 from keystead_enroll.domain.refusals import OrderClosed
 from keystead_enroll.usecases.change_order import decide_order
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
-
 
 FORMS = [
     ("Staff", "Person", {}, []),

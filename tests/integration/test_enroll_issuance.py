@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -24,12 +23,6 @@ from keystead_enroll.domain.orders import OrderState
 from keystead_enroll.usecases.issue_certificates import issue_certificates
 
 KEY = ec.generate_private_key(ec.SECP256R1())
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
 
 
 class Killed(BaseException):

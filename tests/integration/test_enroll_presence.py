@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
 
-import pytest
 from anyio import CapacityLimiter
 from sqlalchemy import select, text
 from tests.integration.test_enroll_devices import Registered, register, signed_in
-from tests.support.enroll_app import MACHINE, Agent, EnrollApp, enroll_app, http, migrate, served
+from tests.support.enroll_app import MACHINE, Agent, EnrollApp, http, migrate, served
 from tests.support.servers import wait_until
 
 from keystead_contracts.agent import Failed, FailureCode, KeyProvider, MakeKeyAndCsr, Remove, Removed, Report
@@ -20,12 +18,6 @@ from keystead_enroll.adapters import tables
 from keystead_enroll.usecases.note_presence import note_presence
 from keystead_enroll.web.presence import DevicePresence
 from keystead_kit.migrations import Migrations
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
 
 
 def connected(app: EnrollApp, device: Registered) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,7 +16,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.support.enroll_app import (
     BOB,
     EnrollApp,
-    enroll_app,
     issued,
     problem_code,
     started,
@@ -26,19 +24,6 @@ from tests.unit.enroll_pki.samples import evidence, pem_of, tpm2b, tpmt_public
 
 from keystead_contracts.agent import Failed, Removed, Report
 from keystead_enroll.domain.orders import OrderState
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
-
-
-@pytest.fixture
-def lite(sqlite_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    """For refusals that no database has a part in."""
-    with enroll_app(sqlite_url, redis_url) as app:
-        yield app
 
 
 def test_a_report_may_be_repeated(app: EnrollApp) -> None:

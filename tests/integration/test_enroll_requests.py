@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,21 +9,7 @@ from tests.support.enroll_app import (
     LICENCE,
     SETUP,
     EnrollApp,
-    enroll_app,
 )
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
-
-
-@pytest.fixture
-def lite(sqlite_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    """For refusals that no database has a part in."""
-    with enroll_app(sqlite_url, redis_url) as app:
-        yield app
 
 
 def test_every_mistake_in_a_request_is_named(app: EnrollApp) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,25 +9,11 @@ from tests.support.enroll_app import (
     LICENCE,
     SETUP,
     EnrollApp,
-    enroll_app,
     settings,
 )
 
 from keystead_enroll.bootstrap import build
 from keystead_enroll.domain.refusals import DeclarationInvalid
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
-
-
-@pytest.fixture
-def lite(sqlite_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    """For refusals that no database has a part in."""
-    with enroll_app(sqlite_url, redis_url) as app:
-        yield app
 
 
 def test_applying_the_same_set_up_again_changes_and_tells_nothing(app: EnrollApp) -> None:

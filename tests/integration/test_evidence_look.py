@@ -5,16 +5,15 @@ Leaves a picture of each, wide and narrow, light and dark, in var/screenshots.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from tests.support import page_audit
 from tests.support.evidence_pages import evidence_pages
-from tests.support.page_sample_data import STATIC, Sample, render
-from tests.support.preview_pages import ARGUMENTS, CHROMIUM, served
+from tests.support.page_sample_data import Sample, render
+from tests.support.preview_pages import chromium, shown
 
 pytestmark = pytest.mark.browser
 PICTURES = Path(__file__).parents[2] / "var/screenshots"
@@ -24,21 +23,15 @@ SAMPLES = list(evidence_pages())
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("evidence")
-    shutil.copytree(STATIC, folder / "static")
-    for sample in SAMPLES:
-        (folder / f"{sample.name}.html").write_text(render(sample), encoding="utf-8")
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with served(folder) as address:
+    with shown(tmp_path_factory.mktemp("evidence"), ((each.name, render(each)) for each in SAMPLES)) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import select, table, text
 from tests.support.administrators import Api, master, officer
-from tests.support.enroll_app import SETUP, EnrollApp, enroll_app, issued, migrate
+from tests.support.enroll_app import SETUP, EnrollApp, issued, migrate
 
 from keystead_enroll.domain.administration import Grant, Role
 from keystead_enroll.domain.enrollment import EnrollmentForm
@@ -37,19 +36,6 @@ def cut(_connection, _cursor, statement, *_rest):
 
 Migrations(database, tables.metadata, MIGRATIONS).upgrade()
 """
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
-
-
-@pytest.fixture
-def lite(sqlite_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    """For refusals that no database has a part in."""
-    with enroll_app(sqlite_url, redis_url) as app:
-        yield app
 
 
 Rows = dict[str, dict[str, dict[str, Any]]]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.enroll_app import ADA, SETUP, EnrollApp, enroll_app
+from tests.support.enroll_app import ADA, SETUP, EnrollApp
 from tests.support.keystead_command import Keystead, commands, environment, runner, set_up_writer
 
 from keystead_enroll.cli import main
@@ -29,12 +29,6 @@ class _Counting:
     def lint(self, der: bytes) -> tuple[Finding, ...]:
         self.count += 1
         return self.linter.lint(der)
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
 
 
 @pytest.fixture

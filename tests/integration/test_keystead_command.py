@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
-from tests.support.enroll_app import ADA, BOB, SETUP, EnrollApp, enroll_app
+from tests.support.enroll_app import ADA, BOB, SETUP, EnrollApp
 from tests.support.keystead_command import Keystead, commands, environment, runner, set_up_writer
 
 from keystead_enroll.cli import main
 from keystead_enroll.cli_server import service
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
 
 
 @pytest.fixture

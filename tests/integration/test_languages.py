@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.auth_support import FORM, Auth, running_auth
-from tests.support.enroll_app import Agent, Browser, EnrollApp, enroll_app
+from tests.support.enroll_app import Agent, Browser, EnrollApp
 
 from keystead_contracts.agent import DeviceJob, Failed, Report
 from keystead_enroll.domain.administration import local_actor
@@ -23,12 +23,6 @@ GERMAN = {"accept-language": "de-AT,de;q=0.9,en;q=0.5"}
 def auth(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Auth]:
     with running_auth(database_url, redis_url, tmp_path) as running:
         yield running
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
 
 
 def german(app: EnrollApp) -> tuple[Browser, str, Agent, DeviceJob]:

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 
 import pytest
 from tests.integration.api.test_certificates import audited, installed
 from tests.integration.test_enroll_devices import register, signed_in
-from tests.support.enroll_app import ADA, BOB, EnrollApp, enroll_app
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
+from tests.support.enroll_app import ADA, BOB, EnrollApp
 
 
 def test_a_person_revokes_their_own_certificate(app: EnrollApp) -> None:

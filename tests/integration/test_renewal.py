@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from sqlalchemy import func, select
 from tests.integration.api.test_certificates import audited, installed
 from tests.integration.test_enroll_devices import register, signed_in
-from tests.support.enroll_app import ADA, BOB, EnrollApp, enroll_app
+from tests.support.enroll_app import ADA, BOB, EnrollApp
 from tests.support.enroll_people import Agent, Browser
 
 from keystead_contracts.agent import DeviceJob, MakeKeyAndCsr
 from keystead_enroll.adapters import tables
 from keystead_enroll.domain.certificate_record import Certificate
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
 
 
 def superseded_in(job: DeviceJob) -> str:

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.integration.api.test_certificates import installed
-from tests.support.enroll_app import ADA, BOB, CODE, Browser, EnrollApp, enroll_app
-
-
-@pytest.fixture
-def app(database_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    with enroll_app(database_url, redis_url) as app:
-        yield app
+from tests.support.enroll_app import ADA, BOB, CODE, Browser, EnrollApp
 
 
 def account(app: EnrollApp, browser: Browser, name: str) -> str:

@@ -13,7 +13,7 @@ import json
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from playwright.sync_api import Browser, sync_playwright
 from tests.support.letter_samples import FACTS, render_letter
 from tests.support.page_sample_data import STATIC, Sample, render
 from tests.support.page_samples import pages
@@ -72,6 +73,25 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
+@contextmanager
+def shown(folder: Path, pages: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Pages, by name, with the static files that they need, in `folder`; the origin where they are served."""
+    shutil.copytree(STATIC, folder / "static")
+    for name, page in pages:
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    with served(folder) as address:
+        yield address
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
 def write(folder: Path, samples: list[Sample]) -> None:
     """Pages, letters, static files and an index."""
     shutil.copytree(STATIC, folder / "static", dirs_exist_ok=True)
@@ -94,11 +114,8 @@ def write(folder: Path, samples: list[Sample]) -> None:
 
 def photograph(folder: Path, names: list[str]) -> None:
     """A screenshot of each page at each width, light and dark; console errors are printed."""
-    from playwright.sync_api import sync_playwright
-
     (folder / "shots").mkdir(exist_ok=True)
-    with served(folder) as origin, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with served(folder) as origin, chromium() as browser:
         for width in WIDTHS:
             for scheme in ("light", "dark"):
                 context = browser.new_context(
@@ -120,7 +137,6 @@ def photograph(folder: Path, names: list[str]) -> None:
                     shot = folder / "shots" / f"{name.replace('/', '-')}-{width}-{scheme}.png"
                     page.screenshot(path=shot, full_page=True)
                 context.close()
-        browser.close()
 
 
 def main() -> None:
