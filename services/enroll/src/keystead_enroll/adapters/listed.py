@@ -227,7 +227,7 @@ LISTED: Mapping[str, Listed] = {
             "department": _org(t.departments, t.orders.c.department_id),
             "form": _org(t.forms, t.orders.c.form_id), "profile": _org(t.profiles, t.orders.c.profile_id),
             "key": t.orders.c.key_algorithm, "machine": t.orders.c.machine, "created": t.orders.c.created_at,
-            "trace": t.orders.c.trace_id,
+            "channel": t.orders.c.channel, "trace": t.orders.c.trace_id,
         },
         [t.orders.c.person_email, t.orders.c.person_name, t.orders.c.names, t.orders.c.machine],
         {"created": t.orders.c.created_at},

@@ -78,6 +78,9 @@ class SqlTransaction(AdministrationQueries, AttestationQueries):
     def form(self, form_id: str) -> EnrollmentForm:
         return self.session.get_one(EnrollmentForm, form_id)
 
+    def form_of(self, asked: Order | Certificate) -> EnrollmentForm | None:
+        return self.session.get(EnrollmentForm, asked.form_id) if asked.form_id else None
+
     def forms(self) -> Sequence[EnrollmentForm]:
         return self.session.scalars(select(EnrollmentForm).order_by(t.forms.c.name)).all()
 

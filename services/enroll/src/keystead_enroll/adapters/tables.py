@@ -23,7 +23,7 @@ from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorith
 from keystead_contracts.identity import SignInMethod
 from keystead_enroll.adapters import administration_tables as _administration_tables  # noqa: F401 part of the schema
 from keystead_enroll.adapters import attestation_tables as _attestation_tables  # noqa: F401 part of the schema
-from keystead_enroll.adapters.columns import ID, OBJECT, TEXTS, EnumList, EnumText
+from keystead_enroll.adapters.columns import ID, OBJECT, TEXTS, EnumList, EnumNumber, EnumText
 from keystead_enroll.adapters.columns import metadata as metadata
 from keystead_enroll.adapters.form_names import keep_names
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
@@ -39,7 +39,7 @@ from keystead_enroll.domain.enrollment import (
     WebFormAccount,
 )
 from keystead_enroll.domain.jobs import Job, JobState
-from keystead_enroll.domain.orders import Claim, Device, Order, OrderState, OrderTransition
+from keystead_enroll.domain.orders import Channel, Claim, Device, Order, OrderState, OrderTransition, Urgency
 from keystead_enroll.domain.visits import PortalSession
 from keystead_kit.db import UtcDateTime
 from keystead_kit.outbox import Inbox, Outbox
@@ -179,8 +179,8 @@ orders = Table(
     "orders",
     metadata,
     Column("id", ID, primary_key=True),
-    Column("form_id", ForeignKey("enrollment_forms.id"), nullable=False),
-    Column("account_id", ForeignKey("web_form_accounts.id"), nullable=False),
+    Column("form_id", ForeignKey("enrollment_forms.id")),
+    Column("account_id", ForeignKey("web_form_accounts.id")),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
     Column("profile_id", ForeignKey("certificate_profiles.id"), nullable=False),
     Column("certificate_type", EnumText(CertificateType), nullable=False),
@@ -211,6 +211,9 @@ orders = Table(
     Column("csr_method", EnumText(CsrGenerationMethod), nullable=False),
     Column("language", String(35), nullable=False, server_default=""),
     Column("supersedes", ID),
+    Column("channel", EnumText(Channel), nullable=False, server_default=Channel.FORM.value),
+    Column("urgency", EnumNumber(Urgency), nullable=False, server_default=str(Urgency.SOMEBODY_WAITS.value)),
+    Column("requested_by", String(256), nullable=False, server_default=""),
     Index("ix_orders_spki_sha256", "spki_sha256", unique=True),
     Index("ix_orders_request_digest", "request_digest", unique=True),
     Index("ix_orders_state_state_at", "state", "state_at"),
@@ -298,7 +301,7 @@ certificates = Table(
     metadata,
     Column("id", ID, primary_key=True),
     Column("order_id", ForeignKey("orders.id"), nullable=False, unique=True),
-    Column("form_id", ForeignKey("enrollment_forms.id"), nullable=False),
+    Column("form_id", ForeignKey("enrollment_forms.id")),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
     Column("owner", String(254), nullable=False),
     Column("profile_id", ForeignKey("certificate_profiles.id"), nullable=False),

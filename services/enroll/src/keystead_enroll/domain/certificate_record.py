@@ -39,7 +39,7 @@ class Certificate:
 
     id: str
     order_id: str
-    form_id: str
+    form_id: str | None
     organization_id: str
     owner: str
     profile_id: str

@@ -20,7 +20,7 @@ from keystead_enroll.domain.enrollment import (
     WebFormAccount,
 )
 from keystead_enroll.domain.identity_providers import IdentityProvider
-from keystead_enroll.domain.orders import Device, Order, OrderState
+from keystead_enroll.domain.orders import Channel, Device, Order, OrderState
 from keystead_enroll.domain.persons import Person
 from keystead_enroll.domain.search import Field, FieldKind, ListDefinition
 
@@ -85,6 +85,7 @@ ORDERS = ListDefinition(
         "profile": _text(Words("name of the certificate profile")),
         "key": _choice(Words("key algorithm"), KeyAlgorithm),
         "machine": _text(Words("computer")),
+        "channel": _choice(Words("how it came"), Channel),
         "created": Field(FieldKind.AGO, Words("when it was asked for")),
         "trace": Field(FieldKind.EXACT, Words("reference that pages and logs show")),
     },

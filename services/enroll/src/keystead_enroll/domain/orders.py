@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from types import MappingProxyType
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
@@ -17,6 +17,24 @@ from keystead_enroll.domain.refusals import OrderClosed
 
 PRESENCE_LIFE = timedelta(seconds=75)
 """How long a device counts as connected after its web process last said so: three beats."""
+
+
+class Channel(StrEnum):
+    """How a request came."""
+
+    FORM = "form"
+    """A person asked at an enrollment form."""
+    BULK = "bulk"
+    """It is a row of a bulk job."""
+    API = "api"
+    """A program brought its own request (CSR) to the API."""
+
+
+class Urgency(IntEnum):
+    """What is done first; smaller is sooner."""
+
+    SOMEBODY_WAITS = 0
+    BULK = 1
 
 
 class OrderState(StrEnum):
@@ -81,15 +99,17 @@ class OrderTransition:
 
 @dataclass(eq=False)
 class Order:
-    """One person's request for one certificate, from submission to the installed certificate or its clear failure."""
+    """One request for one certificate, from submission to the installed certificate or its clear failure."""
 
     id: str
-    form_id: str
-    account_id: str
+    form_id: str | None
+    account_id: str | None
+    """Form and web form account through which a person asked; None if it came by another channel."""
     organization_id: str
     profile_id: str
     certificate_type: CertificateType
     person_email: str
+    """Whose the certificate will be; "" if it is nobody's, as a machine's may be."""
     person_name: str | None
     key_algorithm: KeyAlgorithm
     term_days: int
@@ -123,11 +143,20 @@ class Order:
     """In which the person asked (BCP 47), and is written to."""
     supersedes: str | None = None
     """The id of the certificate whose place this one takes."""
+    channel: Channel = Channel.FORM
+    urgency: Urgency = Urgency.SOMEBODY_WAITS
+    requested_by: str = ""
+    """The administrator or API token who asked; "" if the person did."""
     log: list[OrderTransition] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.state_at = self.created_at
         self.log.append(OrderTransition(self.id, 0, None, self.state, self.created_at))
+
+    @property
+    def asked_by(self) -> str:
+        """Who asked for it."""
+        return self.requested_by or self.person_email
 
     @property
     def wanted_name(self) -> str:

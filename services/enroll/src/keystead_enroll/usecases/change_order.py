@@ -127,14 +127,20 @@ def decide_order(
             order.advance(OrderState.REJECTED, now, remark)
             order.failure_advice = remark or "Ask your administrator why."
             tx.wake(f"order:{order.id}")
-        tx.record(_decision(tx, order, now, origin, remark), destination="notify", trace_id=order.trace_id)
+        letter = _decision(tx, order, now, origin, remark)
+        if letter is not None:
+            tx.record(letter, destination="notify", trace_id=order.trace_id)
         done = "request.approve" if approve else "request.reject"
         note(tx, actor, now, done, order_target(order), {"note": remark})
     return order
 
 
-def _decision(tx: Transaction, order: Order, now: datetime, origin: str, remark: str) -> OrderApproved | OrderRejected:
-    form = tx.form(order.form_id)
+def _decision(
+    tx: Transaction, order: Order, now: datetime, origin: str, remark: str
+) -> OrderApproved | OrderRejected | None:
+    form = tx.form_of(order)
+    if form is None:
+        return None
     told = OrderApproved(
         email=order.person_email,
         organization=tx.organization(order.organization_id).name,

@@ -41,7 +41,7 @@ def fail_order(
 
 def order_target(order: Order) -> Target:
     """The order in the audit log."""
-    name = f"{order.wanted_name}, {order.person_email}"
+    name = ", ".join(part for part in (order.wanted_name, order.asked_by) if part)
     return Target(order.id, name, order.organization_id, order.department_id, order.certificate_type)
 
 
@@ -72,8 +72,10 @@ def device_of(tx: Transaction, recipient: str) -> Device | None:
 
 
 def tell_person(tx: Transaction, order: Order, reason: str, advice: str, now: datetime, origin: str) -> None:
-    """Has a letter written that the order came to nothing."""
-    form = tx.form(order.form_id)
+    """Has a letter written that the order came to nothing, to whoever asked at a form."""
+    form = tx.form_of(order)
+    if form is None:
+        return
     tx.record(
         EnrollmentFailed(
             email=order.person_email,

@@ -191,7 +191,7 @@ def _store(tx: Transaction, order_id: str, result: bytes | Refusal, issuer: Issu
         order.advance(OrderState.ISSUED, now)
         note(tx, THE_SERVICE, now, "certificate.issue", certificate_target(certificate), _asked(tx, order, certificate))
         if order.over:
-            tx.record(_issued(tx, order, certificate, now, origin), destination="notify", trace_id=order.trace_id)
+            _tell_issued(tx, order, certificate, now, origin)
         else:
             _offer_installation(tx, order, certificate, now)
         tx.wake(f"order:{order.id}")
@@ -237,19 +237,19 @@ def _record(tx: Transaction, order: Order, signed: bytes, issuer: Issuer, now: d
 
 def _asked(tx: Transaction, order: Order, certificate: Certificate) -> dict[str, object]:
     """Who asked for the certificate and how, for the audit log."""
-    account = tx.account(order.account_id)
-    return {
-        "asked for by": order.person_email,
-        "request": order.id,
-        "form": tx.form(order.form_id).name,
-        "account": account.name if account else "",
-        "serial": certificate.serial,
-    }
+    asked: dict[str, object] = {"asked for by": order.asked_by, "request": order.id}
+    form, account = tx.form_of(order), tx.account(order.account_id) if order.account_id else None
+    if form is not None and account is not None:
+        asked |= {"form": form.name, "account": account.name}
+    return {**asked, "serial": certificate.serial}
 
 
-def _issued(tx: Transaction, order: Order, certificate: Certificate, now: datetime, origin: str) -> CertificateIssued:
-    form = tx.form(order.form_id)
-    return CertificateIssued(
+def _tell_issued(tx: Transaction, order: Order, certificate: Certificate, now: datetime, origin: str) -> None:
+    """Has a letter written to whoever asked at a form."""
+    form = tx.form_of(order)
+    if form is None:
+        return
+    letter = CertificateIssued(
         email=order.person_email,
         organization=tx.organization(order.organization_id).name,
         form_name=form.name,
@@ -264,6 +264,7 @@ def _issued(tx: Transaction, order: Order, certificate: Certificate, now: dateti
         help_link=form.help_link,
         language=order.language,
     )
+    tx.record(letter, destination="notify", trace_id=order.trace_id)
 
 
 def issuer_name(issuer: Issuer) -> str:

@@ -74,7 +74,7 @@ def in_place_of(tx: Transaction, order: Order) -> dict[str, object]:
 def account_of(tx: Transaction, visit: Visit, certificate_id: str) -> str:
     """The id of the account by which the visitor's certificate was asked for. Raises CertificateUnknown."""
     order = tx.order(own_certificate(tx, visit, certificate_id).order_id)
-    return order.account_id if order else ""
+    return order.account_id or "" if order else ""
 
 
 def revoke_own_certificate(

@@ -21,8 +21,8 @@ from keystead_kit.i18n import translate
 def revoke_certificate(
     transactions: Transactions, clock: Clock, origin: str, actor: Actor, certificate_id: str, wanted: RevocationInput
 ) -> None:
-    """Revokes the certificate, and its owner gets a letter. For the same reason again it changes nothing. Raises
-    ThingUnknown, AlreadyRevoked."""
+    """Revokes the certificate, and whoever asked for it at a form gets a letter. For the same reason again it changes
+    nothing. Raises ThingUnknown, AlreadyRevoked."""
     now = clock.now()
     with transactions.write() as tx:
         found = reach(tx, CERTIFICATES, actor, certificate_id, Words("certificate"))
@@ -55,7 +55,9 @@ def revoke(
 def _tell_owner(
     tx: Transaction, certificate: Certificate, reason: RevocationReason, now: datetime, origin: str
 ) -> None:
-    order, form = tx.order(certificate.order_id), tx.form(certificate.form_id)
+    order, form = tx.order(certificate.order_id), tx.form_of(certificate)
+    if form is None:
+        return
     language = order.language if order else ""
     tx.record(
         CertificateRevoked(

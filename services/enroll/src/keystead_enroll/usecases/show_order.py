@@ -48,14 +48,15 @@ class OrderDetails:
 
 def describe_order(tx: Transaction, order: Order) -> OrderDetails:
     """All that there is to say of `order`."""
-    account, profile = tx.account(order.account_id), tx.profile(order.profile_id)
+    form, profile = tx.form_of(order), tx.profile(order.profile_id)
+    account = tx.account(order.account_id) if order.account_id else None
     certificate = tx.certificate_of(order.id)
     return OrderDetails(
         id=order.id,
         state=order.state,
         person=order.person_email,
         organization=tx.organization(order.organization_id).name,
-        form=tx.form(order.form_id).name,
+        form=form.name if form else "",
         account=account.name if account else "",
         profile=profile.name if profile else "",
         names=_names(order),

@@ -12,6 +12,7 @@ from keystead_contracts.agent import CsrReady, Failed, Installed, Removed, Repor
 from keystead_contracts.events import CertificateInstalled
 from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
+from keystead_enroll.domain.administration import THE_SERVICE
 from keystead_enroll.domain.agent_failures import agent_failure
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.csr import CheckedCsr, check_csr
@@ -21,7 +22,7 @@ from keystead_enroll.domain.evidence_refusals import refuse_failures, refuse_les
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.keys import supported_key, verify_signature
 from keystead_enroll.domain.names import CertificateNames
-from keystead_enroll.domain.orders import Order, OrderState
+from keystead_enroll.domain.orders import Channel, Order, OrderState
 from keystead_enroll.domain.refusals import JobNotYours, OrderClosed, ReportRefused
 from keystead_enroll.metrics import count_judged
 from keystead_enroll.ports import Clock, Transaction, Transactions
@@ -140,9 +141,11 @@ def _take_installation(tx: Transaction, order: Order, body: Installed, job: Job,
     certificate.location = order.key_location = body.location
     certificate.machine = order.machine
     order.advance(OrderState.INSTALLED, now)
-    actor, target = person_actor(order.person_email), certificate_target(certificate)
-    note(tx, actor, now, "certificate.install", target, in_place_of(tx, order))
-    form = tx.form(order.form_id)
+    actor = person_actor(order.person_email) if order.channel is Channel.FORM else THE_SERVICE
+    note(tx, actor, now, "certificate.install", certificate_target(certificate), in_place_of(tx, order))
+    form = tx.form_of(order)
+    if form is None:
+        return
     tx.record(
         CertificateInstalled(
             email=order.person_email,

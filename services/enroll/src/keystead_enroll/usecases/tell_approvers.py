@@ -54,11 +54,12 @@ def _letter(
 
 
 def _told(tx: Transaction, order: Order) -> WaitingRequest:
+    form = tx.form_of(order)
     return WaitingRequest(
         wanted=order.wanted_name,
-        person=order.person_email,
+        person=order.asked_by,
         organization=tx.organization(order.organization_id).name,
-        form_name=tx.form(order.form_id).name,
+        form_name=form.name if form else "",
         certificate_type=order.certificate_type,
         asked_at=order.created_at,
     )

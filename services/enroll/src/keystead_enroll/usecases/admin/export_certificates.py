@@ -35,6 +35,7 @@ def export_certificates(transactions: Transactions, clock: Clock, actor: Actor, 
 
 def _cells(tx: Transaction, certificate: Certificate, clock: Clock) -> tuple[object, ...]:
     department, profile = certificate.department_id, tx.profile(certificate.profile_id)
+    form = tx.form_of(certificate)
     return (
         certificate.id,
         certificate_state(certificate, clock.now()),
@@ -44,7 +45,7 @@ def _cells(tx: Transaction, certificate: Certificate, clock: Clock) -> tuple[obj
         certificate.owner,
         tx.organization(certificate.organization_id).name,
         tx.department(department).name if department else None,
-        tx.form(certificate.form_id).name,
+        form.name if form else None,
         profile.name if profile else None,
         certificate.order_id,
         certificate.serial,

@@ -53,8 +53,8 @@ class CertificateOut(BaseModel):
     organization: str
     department_id: str | None
     department: str | None
-    form_id: str
-    form: str
+    form_id: str | None
+    form: str | None
     profile_id: str
     profile: str
     request_id: str
@@ -83,6 +83,7 @@ def router(tools: ApiTools) -> APIRouter:
 
     def shown(tx: Transaction, _actor: Actor, certificate: Certificate) -> CertificateOut:
         department, profile = certificate.department_id, tx.profile(certificate.profile_id)
+        form = tx.form_of(certificate)
         revoked_at, reason = certificate.revoked_at, certificate.revocation_reason
         return CertificateOut(
             id=certificate.id,
@@ -96,7 +97,7 @@ def router(tools: ApiTools) -> APIRouter:
             department_id=department,
             department=tx.department(department).name if department else None,
             form_id=certificate.form_id,
-            form=tx.form(certificate.form_id).name,
+            form=form.name if form else None,
             profile_id=certificate.profile_id,
             profile=profile.name if profile else "",
             request_id=certificate.order_id,

@@ -17,7 +17,7 @@ from keystead_enroll.domain.inputs import (
     RejectionInput,
 )
 from keystead_enroll.domain.lists import ORDERS
-from keystead_enroll.domain.orders import Order, OrderState
+from keystead_enroll.domain.orders import Channel, Order, OrderState
 from keystead_enroll.domain.progress import progress_of
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin.common import reach
@@ -52,9 +52,11 @@ class RequestOut(BaseModel):
     organization_id: str
     organization: str
     department_id: str | None
-    form_id: str
+    channel: Channel
+    requested_by: str
+    form_id: str | None
     form: str
-    account_id: str
+    account_id: str | None
     account: str
     profile_id: str
     profile: str
@@ -104,6 +106,8 @@ def shown(tx: Transaction, _actor: Actor, order: Order) -> RequestOut:
         organization_id=order.organization_id,
         organization=told.organization,
         department_id=order.department_id,
+        channel=order.channel,
+        requested_by=order.asked_by,
         form_id=order.form_id,
         form=told.form,
         account_id=order.account_id,

@@ -250,7 +250,7 @@ def _notices(certificate: Certificate) -> tuple[Notice, ...]:
 
 def _place(tx: Transaction, certificate: Certificate) -> tuple[Fact, ...]:
     department, profile = certificate.department_id, tx.profile(certificate.profile_id)
-    form = tx.form(certificate.form_id)
+    form = tx.form_of(certificate)
     return (
         Fact(
             Words("Organization"),
@@ -260,7 +260,7 @@ def _place(tx: Transaction, certificate: Certificate) -> tuple[Fact, ...]:
                 tx.department(department).name if department else "",
             ),
         ),
-        Fact(Words("Form"), link(form.name, f"{HOME}/forms/{form.id}")),
+        Fact(Words("Form"), link(form.name, f"{HOME}/forms/{form.id}") if form else text("")),
         Fact(Words("Profile"), link(profile.name, f"{HOME}/profiles/{profile.id}") if profile else text("")),
     )
 

@@ -13,6 +13,7 @@ from keystead_enroll.domain.endorsement_keys import Ruling
 from keystead_enroll.domain.enrollment import Authorization, CsrGenerationMethod, Organization
 from keystead_enroll.domain.idp_mapping import MatchType
 from keystead_enroll.domain.lists import ORGANIZATIONS
+from keystead_enroll.domain.orders import Channel
 from keystead_enroll.domain.search import MOST_ROWS, ListDefinition, PageWanted, Search
 from keystead_enroll.ports import Transaction
 from keystead_enroll.web.console.cells import Cell, several, tag, text
@@ -28,6 +29,11 @@ TYPES: Mapping[CertificateType, str] = {
     CertificateType.CLIENT: Words("Client"),
     CertificateType.DEVICE: Words("Device"),
     CertificateType.SSL: Words("SSL"),
+}
+CHANNELS: Mapping[Channel, str] = {
+    Channel.FORM: Words("Form"),
+    Channel.BULK: Words("Bulk job"),
+    Channel.API: Words("API"),
 }
 METHODS: Mapping[SignInMethod, str] = {
     SignInMethod.EMAIL: Words("E-mail"),

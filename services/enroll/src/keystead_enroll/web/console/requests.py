@@ -23,9 +23,9 @@ from keystead_enroll.usecases.admin.common import reach
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.usecases.admin.decisions import decide_several
 from keystead_enroll.usecases.change_order import cancel_any_order, decide_order
-from keystead_enroll.usecases.show_order import describe_order
+from keystead_enroll.usecases.show_order import OrderDetails, describe_order
 from keystead_enroll.web.console.cells import code, link, moment, several, tag, text
-from keystead_enroll.web.console.choices import KEYS
+from keystead_enroll.web.console.choices import CHANNELS, KEYS
 from keystead_enroll.web.console.evidence import why_facts
 from keystead_enroll.web.console.form_widgets import ConfirmPage, FormField
 from keystead_enroll.web.console.history import timeline_of
@@ -200,13 +200,13 @@ def page_of(searched: str) -> ListPage:
 
 def row_of(tx: Transaction, order: Order) -> Row:
     """A line of the list."""
-    profile = tx.profile(order.profile_id)
+    profile, form = tx.profile(order.profile_id), tx.form_of(order)
     return Row(
         f"{BASE}/{order.id}",
         (
-            text(order.person_email, order.person_name or ""),
+            text(order.asked_by, order.person_name or ""),
             text(order.wanted_name, profile.name if profile else ""),
-            text(tx.form(order.form_id).name, tx.organization(order.organization_id).name),
+            text(form.name if form else CHANNELS[order.channel], tx.organization(order.organization_id).name),
             tag(*STATES[order.state]),
             moment(order.created_at, "stacked"),
         ),
@@ -221,8 +221,8 @@ def _detail(tx: Transaction, actor: Actor, order: Order, _request: Request) -> D
     failure = progress_of(order).failure
     provided = order.csr_method is CsrGenerationMethod.PROVIDED
     return DetailPage(
-        title=order.wanted_name or order.person_email,
-        subtitle=order.person_email,
+        title=order.wanted_name or order.asked_by,
+        subtitle=order.asked_by,
         tag=tag(*STATES[order.state]),
         crumbs=(TOP,),
         actions=_actions(order, own),
@@ -236,11 +236,12 @@ def _detail(tx: Transaction, actor: Actor, order: Order, _request: Request) -> D
                 Words("Request"),
                 facts=(
                     Fact(Words("Person"), text(order.person_email, order.person_name or "")),
+                    *((Fact(Words("Asked for by"), text(order.requested_by)),) if order.requested_by else ()),
                     Fact(Words("Names"), several(told.names)),
                     Fact(
                         Words("Organization"), link(told.organization, f"{HOME}/organizations/{order.organization_id}")
                     ),
-                    Fact(Words("Form"), link(told.form, f"{HOME}/forms/{order.form_id}", told.account)),
+                    _way(order, told),
                     Fact(Words("Profile"), link(told.profile, f"{HOME}/profiles/{order.profile_id}")),
                     Fact(Words("Key"), text(KEYS[order.key_algorithm])),
                     Fact(Words("Valid for"), text(Words.plural("{n} day", "{n} days", order.term_days))),
@@ -269,6 +270,13 @@ def _detail(tx: Transaction, actor: Actor, order: Order, _request: Request) -> D
         ),
         timeline=_timeline(tx, actor, order),
     )
+
+
+def _way(order: Order, told: OrderDetails) -> Fact:
+    """How the request came."""
+    if order.form_id is None:
+        return Fact(Words("Came by"), text(CHANNELS[order.channel]))
+    return Fact(Words("Form"), link(told.form, f"{HOME}/forms/{order.form_id}", told.account))
 
 
 def _key(order: Order, own: str) -> tuple[Section, ...]:
