@@ -3,7 +3,7 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-run demo up test test-unit test-integration test-e2e test-browsers \
-	windows test-windows fuzz fuzz-tpm check format format-check lint types imports migrations translations translations-check readme bench requirements clean
+	windows test-windows chaos fuzz fuzz-tpm check format format-check lint types imports migrations translations translations-check readme bench requirements clean
 
 # every process of a stack would compile all that it imports, again at each start
 unexport PYTHONDONTWRITEBYTECODE
@@ -58,6 +58,9 @@ test-windows: ## run the agent's tests for Windows under Wine; not in `make test
 	@$(WINDOWS) test
 	@$(WINDOWS) build
 	@KEYSTEAD_WINDOWS_TESTS=1 $(BIN)/python -m pytest tests/wine
+
+chaos: setup ## kill each process at each step of an enrollment; `make test` does so at the steps that matter most
+	@$(PYTEST) -m "chaos or not chaos" tests/e2e/test_kill.py
 
 fuzz: setup ## send the API what its document allows and forbids, for ten minutes (SECONDS=600 SEED=…)
 	@PYTHONPATH=deploy/local $(BIN)/python -m tests.attacks.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))

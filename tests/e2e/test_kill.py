@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
+from _pytest.mark.structures import ParameterSet
 from tests.support.person import UNHURRIED, Person, StepFailed
 
 from keystead_local.stack import Stack, executable
@@ -26,15 +27,24 @@ pytestmark = [pytest.mark.e2e, pytest.mark.tpm]
 SEED = Path(__file__).parents[2] / "deploy/local/seed.yaml"
 CODE = "HEART2026"
 HARMS = [
-    ("auth-web", "ask"), ("auth-worker", "ask"), ("notify-worker", "ask"), ("mailbox", "ask"), ("redis", "ask"),
-    ("auth-web", "confirm"), ("enroll-web", "confirm"), ("nginx", "confirm"),
-    ("enroll-web", "submit"), ("redis", "submit"), ("tpm", "submit"),
-    ("enroll-web", "start_agent"), ("enroll-worker", "start_agent"), ("nginx", "start_agent"),
-    ("enroll-worker", "see_key"), ("redis", "see_key"), ("notify-worker", "see_key"), ("tpm", "see_key"),
-    ("notify-web", "see_key"), ("mailbox", "see_key"),
+    ("auth-web", "ask"), ("redis", "confirm"), ("enroll-web", "submit"), ("nginx", "start_agent"),
+    ("enroll-worker", "see_key"), ("notify-worker", "see_key"), ("tpm", "see_key"),
 ]  # fmt: skip
 """(process, step): who is killed right after which step."""
+MORE_HARMS = [
+    ("auth-worker", "ask"), ("notify-worker", "ask"), ("mailbox", "ask"), ("redis", "ask"),
+    ("auth-web", "confirm"), ("enroll-web", "confirm"), ("nginx", "confirm"),
+    ("redis", "submit"), ("tpm", "submit"),
+    ("enroll-web", "start_agent"), ("enroll-worker", "start_agent"),
+    ("redis", "see_key"), ("notify-web", "see_key"), ("mailbox", "see_key"),
+]  # fmt: skip
+"""The same, for `make chaos`."""
 _people = itertools.count(1)
+
+
+def chaos(*cases: str | tuple[str, str]) -> list[ParameterSet]:
+    """Cases that only `make chaos` tries."""
+    return [pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.chaos) for case in cases]
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +150,7 @@ def assert_ended_well(stack: Stack, person: Person, enrollment: Enrollment) -> N
     assert not list((enrollment.state / "pending").glob("*"))
 
 
-@pytest.mark.parametrize(("process", "step"), HARMS, ids=lambda value: value)
+@pytest.mark.parametrize(("process", "step"), [*HARMS, *chaos(*MORE_HARMS)], ids=lambda value: value)
 def test_an_enrollment_survives_the_death_of(
     process: str, step: str, stack: Stack, person: Person, tmp_path: Path
 ) -> None:
@@ -149,7 +159,7 @@ def test_an_enrollment_survives_the_death_of(
     assert_ended_well(stack, person, enrollment)
 
 
-@pytest.mark.parametrize("step", Enrollment.STEPS)
+@pytest.mark.parametrize("step", ["see_key", *chaos("ask", "confirm", "submit", "start_agent")])
 def test_an_enrollment_survives_redis_being_emptied(step: str, stack: Stack, person: Person, tmp_path: Path) -> None:
     def empty() -> None:
         with redis.Redis.from_url(stack.redis_url) as client:
@@ -160,7 +170,7 @@ def test_an_enrollment_survives_redis_being_emptied(step: str, stack: Stack, per
     assert_ended_well(stack, person, enrollment)
 
 
-@pytest.mark.parametrize("traces", ["claims/*.json", "pending/*", "jobs/*.json", "certificates/*"])
+@pytest.mark.parametrize("traces", ["pending/*", "certificates/*", *chaos("claims/*.json", "jobs/*.json")])
 def test_an_enrollment_survives_the_death_of_the_agent(
     traces: str, stack: Stack, person: Person, tmp_path: Path
 ) -> None:
