@@ -23,7 +23,6 @@ from keystead_enroll.adapters.builtin_ca import BuiltinCa, CaFolder
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
 from keystead_enroll.domain.certificates import (
     DEFAULT_EXTENDED_KEY_USAGES,
-    DEFAULT_KEY_USAGES,
     CertificatePlan,
     der,
     key_usage,
@@ -44,6 +43,7 @@ from keystead_enroll.domain.errors import (
     IntentNotSignable,
     KeyAlgorithmNotAllowed,
 )
+from keystead_enroll.domain.key_usages import DEFAULT_KEY_USAGES
 from keystead_enroll.domain.keys import supported_key
 from keystead_enroll.domain.lint import Severity, refuse_findings
 from keystead_enroll.domain.names import CertificateNames
@@ -96,7 +96,7 @@ def _plan(ca: BuiltinCa, kind: CertificateType, algorithm: KeyAlgorithm = KeyAlg
         serial=new_serial(os.urandom),
         not_before=begin,
         not_after=end,
-        key_usages=DEFAULT_KEY_USAGES,
+        key_usages=frozenset(DEFAULT_KEY_USAGES),
         extended_key_usages=DEFAULT_EXTENDED_KEY_USAGES[kind],
         policies=("1.3.6.1.4.1.32473.1",),
         ca_issuers_url="http://ca.example.org/issuing.cer",

@@ -15,7 +15,9 @@ from tests.support.enroll_app import SETUP, EnrollApp, issued, migrate, problem_
 from keystead_contracts.base import CertificateType
 from keystead_enroll.adapters.administration_tables import audit_entries
 from keystead_enroll.domain.administration import Grant, Role
+from keystead_enroll.domain.certificates import key_usage
 from keystead_enroll.domain.enrollment import LicenceTerms
+from keystead_enroll.domain.key_usages import KeyUsage
 from keystead_enroll.domain.refusals import DeclarationInvalid
 from keystead_kit.migrations import Migrations
 
@@ -71,6 +73,8 @@ def test_what_is_wrong_is_said_field_by_field(app: EnrollApp) -> None:
     api = master(app)
     assert list(refused(api, subject="CN={shoe_size}")) == ["subject"]
     assert list(refused(api, extended_key_usages=["serverAuth"])) == ["extended_key_usages"]
+    assert list(refused(api, key_usages=["digitalSignature", "keyEncipherment"])) == ["key_usages"]
+    assert list(refused(api, key_usages=["keyCertSign"])) == ["key_usages.0"]
     assert list(refused(api, connector="elsewhere")) == ["connector"]
     assert list(refused(api, organization_ids=["nobody"])) == ["organization_ids"]
     assert list(refused(api, id="mine", created_at=None)) == ["id", "created_at"]
@@ -114,6 +118,43 @@ def test_extended_key_usages_stand_in_the_certificate(app: EnrollApp) -> None:
     certificate = x509.load_der_x509_certificate(app.certificates()[0].der)
     found = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(found) == [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SMARTCARD_LOGON]
+
+
+def test_key_usages_stand_in_the_certificate(app: EnrollApp) -> None:
+    api = master(app)
+    usages = {"key_usages": ["contentCommitment", "digitalSignature"]}
+    assert api("PATCH", f"/profiles/{app.profile('Person')}", json=usages).json()["key_usages"] == usages["key_usages"]
+    issued(app)
+    certificate = x509.load_der_x509_certificate(app.certificates()[0].der)
+    found = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    assert found == key_usage([KeyUsage.DIGITAL_SIGNATURE, KeyUsage.CONTENT_COMMITMENT])
+
+
+DECIPHERS: dict[str, Any] = {"key_usages": ["digitalSignature", "keyEncipherment"], "key_algorithms": ["rsa-2048"]}
+
+
+def test_keys_of_the_agent_are_not_said_to_decipher(app: EnrollApp) -> None:
+    api = master(app)
+    answer = api("PATCH", f"/profiles/{app.profile('Person')}", json=DECIPHERS)
+    assert (answer.status_code, list(answer.json()["fields"])) == (422, ["key_usages"])
+    assert api("GET", f"/profiles/{app.profile('Person')}").json()["key_usages"] == []
+    made = api.create("/profiles", PROFILE | DECIPHERS)
+    (staff,) = api.items("/accounts", q="Careful")
+    answer = api("PATCH", f"/accounts/{staff['id']}", json={"profile_ids": [made]})
+    assert (answer.status_code, list(answer.json()["fields"])) == (422, ["profile_ids"])
+    own = {"profile_ids": [made], "csr_method": "provided_csr"}
+    assert api("PATCH", f"/accounts/{staff['id']}", json=own).status_code == 200
+
+
+def test_a_set_up_file_has_no_key_of_the_agent_decipher(app: EnrollApp) -> None:
+    with pytest.raises(DeclarationInvalid, match="profile “Person”: key_usages: The agent makes the keys of “"):
+        app.apply({"profiles": [SETUP["profiles"][0] | DECIPHERS]})
+    mail = {"name": "Mail", "type": "client", "subject": "CN={name}", "term_days": [365]} | DECIPHERS
+    account = {"name": "Mail", "organization": "Example Hospital", "profiles": ["Mail"]}
+    form = {"name": "Mail", "type": "client", "accounts": [account]}
+    with pytest.raises(DeclarationInvalid, match="account “Mail” of form “Mail”: profiles: “Mail” is for keys that"):
+        app.apply({"profiles": [mail], "forms": [form]})
+    app.apply({"profiles": [mail], "forms": [form | {"accounts": [account | {"csr_method": "provided_csr"}]}]})
 
 
 def test_a_withdrawn_profile_is_not_offered_and_not_taken(app: EnrollApp) -> None:

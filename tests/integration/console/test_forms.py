@@ -285,10 +285,11 @@ def test_all_mistakes_of_a_profile_are_told_at_once(app: EnrollApp) -> None:
         "name": "Person", "certificate_type": "client", "subject": "CN={nonsense}", "policy_oids": "2.999.1",
         "subject_alternative_names": "fax:{email}", "key_algorithms": [], "term_days": "0", "notice_days": "30",
         "renewal_window_days": "30", "minimum_assurance": "claimed", "delegation": "listed", "organization_ids": [],
-        "extended_key_usages": [],
+        "extended_key_usages": [], "key_usages": ["keyCertSign"],
     }  # fmt: skip
     page = visit.mistakes(visit.send("/profiles/new", **fields))
-    for field in ("name", "subject", "subject_alternative_names", "key_algorithms", "term_days", "organization_ids"):
+    wrong = ("name", "subject", "subject_alternative_names", "key_algorithms", "term_days", "organization_ids")
+    for field in (*wrong, "key_usages"):
         assert f'id="f-{field}-error"' in page
     assert '<a href="#f-subject">Subject</a>: ' in page
 

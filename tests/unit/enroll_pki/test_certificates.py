@@ -15,9 +15,7 @@ from tests.unit.enroll_pki.samples import ADA, PUMP, WEB, key_of
 from keystead_contracts.base import CertificateType, KeyAlgorithm, serial_hex
 from keystead_enroll.domain.certificates import (
     DEFAULT_EXTENDED_KEY_USAGES,
-    DEFAULT_KEY_USAGES,
     CertificatePlan,
-    KeyUsage,
     SigningKey,
     der,
     extended_key_usage_oid,
@@ -27,13 +25,16 @@ from keystead_enroll.domain.certificates import (
     pem,
     pem_from_der,
     pkcs7_chain,
+    plan_for,
     precertify,
     sha1_thumbprint,
     sha256_fingerprint,
     sign_builder,
     validity,
 )
+from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.errors import CaUnusable, TemplateInvalid
+from keystead_enroll.domain.key_usages import DEFAULT_KEY_USAGES, KeyUsage
 from keystead_enroll.domain.names import CertificateNames
 
 NOW = datetime(2026, 11, 23, 12, 30, 15, 999_999, tzinfo=UTC)
@@ -69,7 +70,7 @@ def _plan(names: CertificateNames = ADA, kind: CertificateType = CertificateType
         serial=new_serial(lambda count: bytes(range(count))),
         not_before=begin,
         not_after=end,
-        key_usages=DEFAULT_KEY_USAGES,
+        key_usages=frozenset(DEFAULT_KEY_USAGES),
         extended_key_usages=DEFAULT_EXTENDED_KEY_USAGES[kind],
         policies=("1.3.6.1.4.1.32473.1",),
         ca_issuers_url="http://ca.example.org/issuing.cer",
@@ -133,6 +134,25 @@ def test_a_key_that_only_signs_is_not_said_to_encipher() -> None:
     assert usage.digital_signature
     assert not usage.key_encipherment
     assert not usage.key_agreement
+
+
+@pytest.mark.parametrize(
+    ("key", "usage", "signs_only"),
+    [
+        (FIXED_KEY, KeyUsage.KEY_ENCIPHERMENT, False),
+        (FIXED_KEY, KeyUsage.KEY_AGREEMENT, True),
+        (key_of(KeyAlgorithm.RSA_2048), KeyUsage.KEY_AGREEMENT, False),
+        (key_of(KeyAlgorithm.RSA_2048), KeyUsage.KEY_ENCIPHERMENT, True),
+    ],
+    ids=["EC enciphers", "EC that signs only", "RSA agrees", "RSA that signs only"],
+)
+def test_a_key_is_never_said_to_do_what_it_cannot(key: SigningKey, usage: KeyUsage, signs_only: bool) -> None:
+    profile = CertificateProfile(
+        "p", "Person", "", CertificateType.CLIENT, list(KeyAlgorithm), [90], "CN={name}", [],
+        key_usages=[KeyUsage.DIGITAL_SIGNATURE, usage],
+    )  # fmt: skip
+    with pytest.raises(TemplateInvalid, match="key usages are not for this key"):
+        plan_for(profile, ADA, key.public_key(), 1, (NOW, NOW), signs_only=signs_only)
 
 
 def test_a_purpose_is_a_name_or_an_oid() -> None:

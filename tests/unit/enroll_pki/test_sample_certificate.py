@@ -13,7 +13,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from keystead_contracts.base import CertificateType, KeyAlgorithm
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
+from keystead_enroll.domain.certificates import key_usage
 from keystead_enroll.domain.enrollment import CertificateProfile
+from keystead_enroll.domain.key_usages import KeyUsage
 from keystead_enroll.domain.keys import key_algorithm_of
 from keystead_enroll.domain.lint import Finding, Severity
 from keystead_enroll.domain.sample_certificate import sample_mistakes
@@ -65,6 +67,14 @@ def test_a_sample_has_what_the_profile_says() -> None:
     assert [policy.policy_identifier.dotted_string for policy in policies] == ["1.3.6.1.4.1.32473.1"]
 
 
+def test_a_sample_s_key_may_do_what_the_profile_says() -> None:
+    rsa = [KeyAlgorithm.RSA_2048]
+    (sample,) = seen(key_algorithms=rsa, key_usages=[KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_ENCIPHERMENT])
+    usage = sample.extensions.get_extension_for_class(x509.KeyUsage).value
+    assert usage == key_usage([KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_ENCIPHERMENT])
+    assert mistakes(key_algorithms=rsa, key_usages=list(KeyUsage)[:4]) == {}
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -80,6 +90,17 @@ def test_a_sample_has_what_the_profile_says() -> None:
 )
 def test_what_is_wrong_is_told_of_the_field_that_it_comes_from(changes: dict[str, Any], field: str) -> None:
     assert list(mistakes(**changes)) == [field]
+
+
+def test_a_finding_about_key_usages_is_told_of_that_field() -> None:
+    findings = [
+        Finding(Severity.ERROR, "pkix.some_rule", "certificate.tbsCertificate.extensions.2.extnValue.keyUsage"),
+        Finding(Severity.ERROR, "pkix.extended_key_usage_rule", "certificate"),
+    ]
+    assert list(sample_mistakes(profile(), lambda _: findings, NOW, os.urandom)) == [
+        "key_usages",
+        "extended_key_usages",
+    ]
 
 
 def test_a_finding_that_is_of_no_field_is_told_of_the_whole_profile() -> None:

@@ -39,6 +39,7 @@ from keystead_enroll.domain.enrollment import (
     WebFormAccount,
 )
 from keystead_enroll.domain.jobs import Job, JobState
+from keystead_enroll.domain.key_usages import KeyUsage
 from keystead_enroll.domain.orders import Channel, Claim, Device, Order, OrderState, OrderTransition, Urgency
 from keystead_enroll.domain.visits import PortalSession
 from keystead_kit.db import UtcDateTime
@@ -87,6 +88,7 @@ profiles = Table(
     Column("device_name_pattern", Text, nullable=False),
     Column("renewal_window_days", Integer, nullable=False),
     Column("policy_oids", TEXTS, nullable=False),
+    Column("key_usages", EnumList(KeyUsage), nullable=False),
     Column("extended_key_usages", TEXTS, nullable=False),
     Column("idp_groups", TEXTS, nullable=False),
     Column("organization_ids", TEXTS, nullable=False),

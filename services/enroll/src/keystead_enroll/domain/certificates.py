@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import cache
 
 from cryptography import x509
@@ -23,21 +22,12 @@ from keystead_contracts.base import CertificateType
 from keystead_contracts.words import Words
 from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.errors import CaUnusable, TemplateInvalid
-from keystead_enroll.domain.keys import RSA_EXPONENT, PublicKey, supported_key
+from keystead_enroll.domain.key_usages import DECIPHERING, DEFAULT_KEY_USAGES, KeyUsage, usages_of_key
+from keystead_enroll.domain.keys import RSA_EXPONENT, PublicKey, key_algorithm_of, supported_key
 from keystead_enroll.domain.names import CertificateNames
 
 SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 """The kinds of key that a CA here signs with."""
-
-
-class KeyUsage(StrEnum):
-    """The key usages that a profile may give an end-entity certificate (RFC 5280 section 4.2.1.3)."""
-
-    DIGITAL_SIGNATURE = "digitalSignature"
-    CONTENT_COMMITMENT = "contentCommitment"
-    KEY_ENCIPHERMENT = "keyEncipherment"
-    DATA_ENCIPHERMENT = "dataEncipherment"
-    KEY_AGREEMENT = "keyAgreement"
 
 
 _EKU_NAMES: Mapping[str, x509.ObjectIdentifier] = {
@@ -62,11 +52,6 @@ ALLOWED_EXTENDED_KEY_USAGES: Mapping[CertificateType, tuple[str, ...]] = {
     CertificateType.SSL: ("serverAuth", "clientAuth"),
 }
 """What a profile's certificates may be for."""
-
-
-DEFAULT_KEY_USAGES = frozenset({KeyUsage.DIGITAL_SIGNATURE})
-"""What a certificate's key may do (RFC 5280 section 4.2.1.3). The agent makes keys that sign and cannot decrypt, so
-none is said to encipher keys; TLS 1.3, and TLS 1.2 with (EC)DHE, need no more (RFC 8446)."""
 
 
 def extended_key_usage_oid(text: str) -> x509.ObjectIdentifier:
@@ -107,10 +92,17 @@ def plan_for(
     valid: tuple[datetime, datetime],
     level_policy: str | None = None,
     all_level_policies: Collection[str] = (),
+    *,
+    signs_only: bool = False,
 ) -> CertificatePlan:
     """The certificate that `profile` gives these names and this key, `valid` from and until. `level_policy` is the
     certificate policy (RFC 5280 section 4.2.1.4) that says how sure it is where the key is; what the profile itself
-    says with one of `all_level_policies` is left out."""
+    says with one of `all_level_policies` is left out. `signs_only`: the key does no more, as those of the agent. Raises
+    TemplateInvalid if the profile gives usages that are nothing for this key."""
+    usages = frozenset(profile.key_usages or DEFAULT_KEY_USAGES)
+    able = set(usages_of_key(key_algorithm_of(public_key))) - (DECIPHERING if signs_only else set())
+    if not usages <= able:
+        raise TemplateInvalid(Words("the profile's key usages are not for this key"))
     levels = {x509.ObjectIdentifier(each) for each in all_level_policies}  # which may be written in more than one way
     own = [each for each in profile.policy_oids if not levels or x509.ObjectIdentifier(each) not in levels]
     policies = [*own, *([level_policy] if level_policy else [])]
@@ -120,7 +112,7 @@ def plan_for(
         serial=serial,
         not_before=valid[0],
         not_after=valid[1],
-        key_usages=DEFAULT_KEY_USAGES,
+        key_usages=usages,
         extended_key_usages=tuple(profile.extended_key_usages) or DEFAULT_EXTENDED_KEY_USAGES[profile.certificate_type],
         policies=tuple(dict.fromkeys(policies)),
     )

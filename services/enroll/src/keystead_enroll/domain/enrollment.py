@@ -9,6 +9,7 @@ from enum import StrEnum
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_contracts.delegation import email_is_delegated
 from keystead_contracts.identity import SignInMethod
+from keystead_enroll.domain.key_usages import KeyUsage
 
 
 class Authorization(StrEnum):
@@ -74,6 +75,8 @@ class CertificateProfile:
     policy_oids: list[str] = field(default_factory=list)
     extended_key_usages: list[str] = field(default_factory=list)
     """Names of `domain.certificates`' extended key usages; empty for those that the type has by itself."""
+    key_usages: list[KeyUsage] = field(default_factory=list)
+    """What its keys may do; empty for `DEFAULT_KEY_USAGES`."""
     idp_groups: list[str] = field(default_factory=list)
     """Groups an identity provider must name one of; empty for anybody."""
     organization_ids: list[str] = field(default_factory=list)

@@ -11,11 +11,12 @@ from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorith
 from keystead_contracts.identity import ATTRIBUTES, SignInMethod
 from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
-from keystead_enroll.domain.certificates import ALLOWED_EXTENDED_KEY_USAGES
+from keystead_enroll.domain.certificates import ALLOWED_EXTENDED_KEY_USAGES, DEFAULT_EXTENDED_KEY_USAGES
 from keystead_enroll.domain.device_name_pattern import DeviceNamePattern
 from keystead_enroll.domain.enrollment import Authorization, CsrGenerationMethod
 from keystead_enroll.domain.idp_mapping import MatchType
 from keystead_enroll.domain.inputs import AccessCode, AccountName, Input, Name, WebAddress, at_odds, words_of
+from keystead_enroll.domain.key_usages import KeyUsage, key_usage_mistake
 from keystead_enroll.domain.name_templates import NameTemplate
 from keystead_enroll.domain.people_inputs import Email, PersonName
 
@@ -44,6 +45,7 @@ class ProfileFields(BaseModel):
     subject_alternative_names: list[Annotated[str, Field(max_length=2048)]] = Field(
         default_factory=list, max_length=100
     )
+    key_usages: Annotated[list[KeyUsage], AfterValidator(_once)] = Field(default_factory=list, max_length=20)
     extended_key_usages: Annotated[list[str], AfterValidator(_once)] = Field(default_factory=list, max_length=20)
     minimum_assurance: AssuranceLevel = AssuranceLevel.CLAIMED
     device_name_pattern: str = ""
@@ -93,6 +95,10 @@ class ProfileFields(BaseModel):
                 ),
                 "extended_key_usages",
             )
+        purposes = self.extended_key_usages or DEFAULT_EXTENDED_KEY_USAGES[self.kind]
+        unfit = key_usage_mistake(self.kind, self.key_algorithms, purposes, self.key_usages)
+        if unfit:
+            raise at_odds(unfit, "key_usages")
         return self
 
 

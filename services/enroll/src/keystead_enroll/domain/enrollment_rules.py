@@ -11,11 +11,13 @@ from keystead_contracts.words import Words
 from keystead_enroll.domain.enrollment import (
     Authorization,
     CertificateProfile,
+    CsrGenerationMethod,
     Department,
     EnrollmentForm,
     Organization,
     WebFormAccount,
 )
+from keystead_enroll.domain.key_usages import DECIPHERING
 from keystead_enroll.domain.names import domain_is_delegated
 
 TYPE_STAYS = Words("The certificate type cannot be changed.")
@@ -56,10 +58,12 @@ def account_mistakes(
     department: Department | None,
     profiles: Sequence[CertificateProfile],
     authorization: Authorization,
+    csr_method: CsrGenerationMethod,
     before: Collection[str] = (),
 ) -> dict[str, str]:
-    """What keeps an account of `form` from being for this organization and department, with these profiles and this
-    authorization. `before` are the ids of the profiles that it has now: those may be withdrawn meanwhile."""
+    """What keeps an account of `form` from being for this organization and department, with these profiles, this
+    authorization and these requests. `before` are the ids of the profiles that it has now: those may be withdrawn
+    meanwhile."""
     told: dict[str, str] = {}
     if form.organization_ids and organization.id not in form.organization_ids:
         told["organization_id"] = Words("The form is not delegated to {name}.", name=organization.name)
@@ -69,9 +73,36 @@ def account_mistakes(
         why = _unusable(profile, form, organization)
         if why and (profile.id not in before or profile.certificate_type is not form.certificate_type):
             told["profile_ids"] = Words("“{name}” {why}.", name=profile.name, why=why)
+    deciphering = next((profile for profile in profiles if deciphers(profile)), None)
+    if csr_method is CsrGenerationMethod.AGENT and deciphering is not None:
+        told.setdefault(
+            "profile_ids",
+            Words(
+                "“{name}” is for keys that decipher ({usages}). The agent's only sign: choose another profile.",
+                name=deciphering.name,
+                usages=", ".join(usage for usage in deciphering.key_usages if usage in DECIPHERING),
+            ),
+        )
     if authorization is Authorization.IDP_MAPPING and SignInMethod.IDP not in form.methods:
         told["authorization"] = Words("The form does not let people sign in through an identity provider.")
     return told
+
+
+def deciphers(profile: CertificateProfile) -> bool:
+    """Whether the profile's keys do more than sign."""
+    return not DECIPHERING.isdisjoint(profile.key_usages)
+
+
+def key_usages_mistake(profile: CertificateProfile, accounts: Sequence[WebFormAccount]) -> str | None:
+    """What keeps a profile with these accounts from having its key usages."""
+    signing = next((one for one in accounts if one.csr_method is CsrGenerationMethod.AGENT), None)
+    if signing is None or not deciphers(profile):
+        return None
+    return Words(
+        "The agent makes the keys of “{name}”, and they only sign. Leave out {usages}, or change that account first.",
+        name=signing.name,
+        usages=", ".join(usage for usage in profile.key_usages if usage in DECIPHERING),
+    )
 
 
 def _unusable(profile: CertificateProfile, form: EnrollmentForm, organization: Organization) -> str:

@@ -44,6 +44,8 @@ _PLACES = (
     ("certificate_polic", "policy_oids"),
     ("extkeyusage", "extended_key_usages"),
     ("extended_key_usage", "extended_key_usages"),
+    ("keyusage", "key_usages"),
+    ("key_usage", "key_usages"),
     ("validity", "term_days"),
     ("subjectpublickeyinfo", "key_algorithms"),
     (".subject.", "subject"),

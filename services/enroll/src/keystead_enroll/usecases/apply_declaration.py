@@ -13,7 +13,7 @@ from keystead_enroll.usecases.apply.forms import apply_forms
 from keystead_enroll.usecases.apply.licence import apply_licence
 from keystead_enroll.usecases.apply.organizations import apply_organization
 from keystead_enroll.usecases.apply.people import apply_administrator, apply_identity_provider
-from keystead_enroll.usecases.apply.profiles import apply_profile, lint_profiles, profiles_to_lint
+from keystead_enroll.usecases.apply.profiles import apply_profile, check_key_usages, lint_profiles, profiles_to_lint
 from keystead_enroll.usecases.apply.registration_tokens import apply_registration_tokens
 from keystead_enroll.usecases.apply.work import Applied, Change, Work
 from keystead_enroll.usecases.publish_forms import publish_forms
@@ -54,6 +54,7 @@ def apply_declaration(
             apply_profile(work, profile)
         tx.flush()
         apply_forms(work, declaration)
+        check_key_usages(work, declaration)
         apply_registration_tokens(work, declaration)
         for administrator in declaration.administrators:
             apply_administrator(work, administrator)

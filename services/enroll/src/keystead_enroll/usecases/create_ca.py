@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from keystead_contracts.base import KeyAlgorithm
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.certificates import (
-    KeyUsage,
     authority_key_identifier,
     der,
     key_usage,
@@ -21,6 +20,7 @@ from keystead_enroll.domain.certificates import (
     sign_builder,
 )
 from keystead_enroll.domain.errors import KeyAlgorithmNotAllowed, NameNotAllowed
+from keystead_enroll.domain.key_usages import KeyUsage
 from keystead_enroll.domain.lint import Finding, refuse_findings
 from keystead_enroll.domain.names import CertificateNames
 

@@ -159,7 +159,7 @@ def _plan(
     valid = validity(now, timedelta(days=order.term_days), SKEW, issuer.issuer_certificate)
     level_policy = level_policies.get(order.assurance) if order.assurance else None
     serial, every = new_serial(randomness.token_bytes), level_policies.values()
-    plan = plan_for(profile, names, checked.public_key, serial, valid, level_policy, every)
+    plan = plan_for(profile, names, checked.public_key, serial, valid, level_policy, every, signs_only=not own)
     return precertify(plan, issuer.issuer_certificate)
 
 

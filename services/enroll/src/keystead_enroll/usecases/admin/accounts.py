@@ -122,7 +122,9 @@ def _stored(
     found = [profile for profile in profiles if profile is not None]
     try:
         organization, department = _place(tx, actor, form, wanted)
-        mistakes = account_mistakes(form, organization, department, found, wanted.authorization, before)
+        mistakes = account_mistakes(
+            form, organization, department, found, wanted.authorization, wanted.csr_method, before
+        )
     except InputRefused as refusal:
         mistakes = refusal.fields
     if len(found) < len(profiles):

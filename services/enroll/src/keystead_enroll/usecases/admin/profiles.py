@@ -10,7 +10,7 @@ from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused, StillInUse
 from keystead_enroll.domain.enrollment import CertificateProfile, Organization
 from keystead_enroll.domain.enrollment_inputs import ProfileInput
-from keystead_enroll.domain.enrollment_rules import TYPE_STAYS
+from keystead_enroll.domain.enrollment_rules import TYPE_STAYS, key_usages_mistake
 from keystead_enroll.domain.lists import PROFILES
 from keystead_enroll.domain.sample_certificate import sample_mistakes
 from keystead_enroll.ports import Clock, Linter, Transaction, Transactions
@@ -62,6 +62,9 @@ def change_profile(
         if tx.named(CertificateProfile, wanted.name, but=profile.id):
             raise InputRefused({"name": NAME_TAKEN})
         changed = put(profile, wanted.model_dump())
+        unfit = key_usages_mistake(profile, tx.accounts_with_profile(profile.id)) if "key_usages" in changed else None
+        if unfit:
+            raise InputRefused({"key_usages": unfit})
         if changed:
             note(tx, actor, clock.now(), "profile.change", _target(profile), changed)
 

@@ -98,7 +98,8 @@ def _apply_account(work: Work, form: EnrollmentForm, wanted: AccountDeclaration)
     if organization is not None:
         before = existing.profile_ids if existing else ()
         fitting = [p for p in profiles if p.certificate_type is form.certificate_type]  # others are told by line
-        rest = account_mistakes(form, organization, department, fitting, wanted.authorization, before)
+        method = existing.csr_method if existing and not mentioned(wanted, "csr_method") else wanted.csr_method
+        rest = account_mistakes(form, organization, department, fitting, wanted.authorization, method, before)
         for field_name, sentence in rest.items():
             name = plain_field(field_name)
             work.mistake(wanted.line(name), f"{where}: {name}: {sentence}")

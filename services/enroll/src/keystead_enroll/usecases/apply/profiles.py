@@ -9,6 +9,7 @@ from datetime import datetime
 
 from keystead_enroll.domain.declaration import Declaration, ProfileDeclaration
 from keystead_enroll.domain.enrollment import CertificateProfile
+from keystead_enroll.domain.enrollment_rules import key_usages_mistake
 from keystead_enroll.domain.refusals import Mistake
 from keystead_enroll.domain.sample_certificate import sample_mistakes
 from keystead_enroll.ports import Linter
@@ -53,6 +54,15 @@ def apply_profile(work: Work, wanted: ProfileDeclaration) -> None:
     work.profiles.setdefault(wanted.name, existing or fresh)
 
 
+def check_key_usages(work: Work, declaration: Declaration) -> None:
+    """Notes the declared profiles whose keys are to decipher, and have accounts, declared or not, with keys of the
+    agent. After the accounts."""
+    for wanted in declaration.profiles if not work.mistakes else ():
+        profile = work.profiles[wanted.name]
+        if unfit := key_usages_mistake(profile, work.tx.accounts_with_profile(profile.id)):
+            work.mistake(wanted.line("key_usages"), f"profile “{wanted.name}”: key_usages: {unfit}")
+
+
 def _profile(
     wanted: ProfileDeclaration, organization_ids: list[str], created_at: datetime | None
 ) -> CertificateProfile:
@@ -68,7 +78,7 @@ def _fields(wanted: ProfileDeclaration) -> tuple[str, ...]:
     return (
         "description", "key_algorithms", "term_days", "subject", "subject_alternative_names",
         "minimum_assurance", "device_name_pattern", "renewal_window_days", "policy_oids",
-        *mentioned(wanted, "extended_key_usages", "idp_groups", "notice_days", "connector", "active"),
+        *mentioned(wanted, "key_usages", "extended_key_usages", "idp_groups", "notice_days", "connector", "active"),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorith
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.enrollment_inputs import ProfileInput
+from keystead_enroll.domain.key_usages import KeyUsage
 from keystead_enroll.domain.lists import PROFILES
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin import profiles as verbs
@@ -31,6 +32,7 @@ class ProfileOut(BaseModel):
     term_days: list[int]
     subject: str
     subject_alternative_names: list[str]
+    key_usages: list[KeyUsage]
     extended_key_usages: list[str]
     minimum_assurance: AssuranceLevel
     device_name_pattern: str

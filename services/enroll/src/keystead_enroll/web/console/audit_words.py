@@ -91,6 +91,7 @@ FIELDS: Mapping[str, str] = {
     "in place of": Words("In place of the certificate"),
     "issuer": Words("Issuer"),
     "key_algorithms": Words("Key algorithms"),
+    "key_usages": Words("Key usages"),
     "kind": Words("Protocol"),
     "label": Words("Label"),
     "metadata_certificate": Words("Certificate that signs it"),

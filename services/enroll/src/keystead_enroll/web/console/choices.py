@@ -12,6 +12,7 @@ from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.endorsement_keys import Ruling
 from keystead_enroll.domain.enrollment import Authorization, CsrGenerationMethod, Organization
 from keystead_enroll.domain.idp_mapping import MatchType
+from keystead_enroll.domain.key_usages import KeyUsage
 from keystead_enroll.domain.lists import ORGANIZATIONS
 from keystead_enroll.domain.orders import Channel
 from keystead_enroll.domain.search import MOST_ROWS, ListDefinition, PageWanted, Search
@@ -63,6 +64,13 @@ ASSURANCES: Mapping[AssuranceLevel, str] = {
 RULINGS: Mapping[Ruling, str] = {
     Ruling.ALLOW: Words("Allowed"),
     Ruling.DENY: Words("Refused"),
+}
+KEY_USAGES: Mapping[KeyUsage, str] = {
+    KeyUsage.DIGITAL_SIGNATURE: Words("Sign"),
+    KeyUsage.CONTENT_COMMITMENT: Words("Commit to content (non-repudiation)"),
+    KeyUsage.KEY_ENCIPHERMENT: Words("Decipher keys (RSA)"),
+    KeyUsage.DATA_ENCIPHERMENT: Words("Decipher data (RSA)"),
+    KeyUsage.KEY_AGREEMENT: Words("Agree on keys (ECDSA)"),
 }
 USAGES: Mapping[str, str] = {
     "clientAuth": Words("Sign in to servers (TLS)"),

@@ -12,6 +12,7 @@ from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.certificates import ALLOWED_EXTENDED_KEY_USAGES, DEFAULT_EXTENDED_KEY_USAGES
 from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.enrollment_inputs import ProfileInput
+from keystead_enroll.domain.key_usages import ALLOWED_KEY_USAGES, DEFAULT_KEY_USAGES
 from keystead_enroll.domain.lists import PROFILES
 from keystead_enroll.domain.name_templates import VARIABLES
 from keystead_enroll.ports import Transaction
@@ -21,6 +22,7 @@ from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.web.console.cells import code, moment, several, text
 from keystead_enroll.web.console.choices import (
     ASSURANCES,
+    KEY_USAGES,
     KEYS,
     TYPES,
     USAGES,
@@ -54,11 +56,12 @@ from keystead_kit.drafts import Draft
 NAV = "profiles"
 BASE = f"{HOME}/profiles"
 _TOP = Crumb(Words("Certificate profiles"), BASE)
-_CHECKS = ("key_algorithms", "extended_key_usages", "organization_ids")
+_CHECKS = ("key_algorithms", "key_usages", "extended_key_usages", "organization_ids")
 _SOUND: Mapping[str, object] = {
-    "name": "-", "description": "", "subject": "CN=any", "subject_alternative_names": [], "extended_key_usages": [],
-    "policy_oids": [], "key_algorithms": ["ec-p256"], "minimum_assurance": "claimed", "term_days": [365],
-    "renewal_window_days": 30, "notice_days": [], "organization_ids": [], "idp_groups": [], "device_name_pattern": "",
+    "name": "-", "description": "", "subject": "CN=any", "subject_alternative_names": [], "key_usages": [],
+    "extended_key_usages": [], "policy_oids": [], "key_algorithms": ["ec-p256"], "minimum_assurance": "claimed",
+    "term_days": [365], "renewal_window_days": 30, "notice_days": [], "organization_ids": [], "idp_groups": [],
+    "device_name_pattern": "",
 }  # fmt: skip
 
 
@@ -131,6 +134,7 @@ def _row(profile: CertificateProfile) -> Row:
 
 def _detail(tx: Transaction, actor: Actor, profile: CertificateProfile, _request: Request) -> DetailPage:
     usages = profile.extended_key_usages or DEFAULT_EXTENDED_KEY_USAGES[profile.certificate_type]
+    key_usages = profile.key_usages or DEFAULT_KEY_USAGES
     sections = (
         Section(
             Words("Certificate"),
@@ -139,6 +143,7 @@ def _detail(tx: Transaction, actor: Actor, profile: CertificateProfile, _request
                 Fact(Words("CA connector"), text(Words("Built-in CA"))),
                 Fact(Words("Subject"), code(profile.subject)),
                 Fact(Words("Alternative names"), several([code(san) for san in profile.subject_alternative_names])),
+                Fact(Words("Key usages"), several([text(KEY_USAGES[each], each.value) for each in key_usages])),
                 Fact(Words("Extended key usages"), several([text(USAGES.get(each, each), each) for each in usages])),
                 Fact(Words("Certificate policies"), several([code(oid) for oid in profile.policy_oids])),
             ),
@@ -177,6 +182,7 @@ def _detail(tx: Transaction, actor: Actor, profile: CertificateProfile, _request
 def _fieldsets(tx: Transaction, actor: Actor, profile: CertificateProfile | None) -> tuple[Fieldset, ...]:
     kinds = [profile.certificate_type] if profile else list(CertificateType)
     usages = dict.fromkeys(usage for kind in kinds for usage in ALLOWED_EXTENDED_KEY_USAGES[kind])
+    key_usages = dict.fromkeys(usage for kind in kinds for usage in ALLOWED_KEY_USAGES[kind])
     variables = sorted(frozenset[str]().union(*(VARIABLES[kind] for kind in kinds)))
     known = " ".join(f"`{{{variable}}}`" for variable in variables)
     first = [
@@ -196,6 +202,13 @@ def _fieldsets(tx: Transaction, actor: Actor, profile: CertificateProfile | None
                 FormField(
                     "subject_alternative_names", Words("Alternative names"), "textarea", required=False, code=True,
                     hint=Words("One a line, with its kind in front: `email:` `upn:` `dns:` `uri:`"),
+                ),
+                FormField(
+                    "key_usages", Words("Key usages"), "checks", required=False,
+                    options=tuple(Option(usage.value, KEY_USAGES[usage], usage.value) for usage in key_usages),
+                    hint=Words(
+                        "Without any, to sign. The agent's keys do no more; what deciphers is for provided CSRs."
+                    ),
                 ),
                 FormField(
                     "extended_key_usages", Words("Extended key usages"), "checks", required=False,
@@ -300,6 +313,7 @@ def _values(posted: Posted, profile: CertificateProfile | None) -> Mapping[str, 
         "active": posted.flag("active"),
         "subject": posted.text("subject"),
         "subject_alternative_names": posted.lines("subject_alternative_names"),
+        "key_usages": posted.many("key_usages"),
         "extended_key_usages": posted.many("extended_key_usages"),
         "policy_oids": posted.lines("policy_oids"),
         "key_algorithms": posted.many("key_algorithms"),
@@ -325,6 +339,7 @@ def _stored(profile: CertificateProfile) -> dict[str, str | Sequence[str]]:
         "active": "yes" if profile.active else "",
         "subject": profile.subject,
         "subject_alternative_names": "\n".join(profile.subject_alternative_names),
+        "key_usages": [usage.value for usage in profile.key_usages],
         "extended_key_usages": profile.extended_key_usages,
         "policy_oids": "\n".join(profile.policy_oids),
         "key_algorithms": [str(key) for key in profile.key_algorithms],
