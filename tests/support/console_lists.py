@@ -245,7 +245,7 @@ ENTRIES = [
 ]
 STORED = SimpleNamespace(
     profile=lambda _: SimpleNamespace(name="Managed laptops of all departments"),
-    form=lambda _: SimpleNamespace(name="Staff certificates and devices"),
+    form_of=lambda _: SimpleNamespace(name="Staff certificates and devices"),
     organization=lambda _: SimpleNamespace(name="Northwind University"),
 )
 ASKED = [
@@ -254,7 +254,7 @@ ASKED = [
         profile_id=ID,
         form_id=ID,
         organization_id=ID,
-        person_email=mail,
+        asked_by=mail,
         person_name=name,
         wanted_name=wanted,
         state=state,
