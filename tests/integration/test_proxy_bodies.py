@@ -16,9 +16,25 @@ from keystead_kit.bodies import MOST_BODY_BYTES
 from keystead_local.proxy import command, write_configuration
 
 
+PIECE = 1024 * 1024
+
+
+def octets(count: int) -> Iterator[bytes]:
+    """As many of them, a piece at a time."""
+    for begin in range(0, count, PIECE):
+        yield b"x" * min(PIECE, count - begin)
+
+
+def sent(address: str, count: int) -> httpx.Response:
+    """The answer to a body of as many octets."""
+    return httpx.post(address, content=octets(count), headers={"content-length": str(count)}, timeout=60)
+
+
 class _Sink(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
+        left = int(self.headers["content-length"])
+        while left:
+            left -= len(self.rfile.read(min(left, PIECE)))
         self.send_response(204)
         self.end_headers()
 
@@ -53,8 +69,8 @@ def _alive(origin: str) -> bool:
 
 @pytest.mark.parametrize("path", LARGER_BODIES)
 def test_files_of_the_size_that_enroll_takes_pass(proxy: str, path: str) -> None:
-    assert httpx.post(f"{proxy}{path}", content=b"x" * LARGER_BODIES[path]).status_code == 204
-    refused = httpx.post(f"{proxy}{path}", content=b"x" * (LARGER_BODIES[path] + MOST_BODY_BYTES + 1))
+    assert sent(f"{proxy}{path}", LARGER_BODIES[path]).status_code == 204
+    refused = sent(f"{proxy}{path}", LARGER_BODIES[path] + MOST_BODY_BYTES + 1)
     assert refused.status_code == 413
     assert "MiB" in refused.json()["advice"]
 

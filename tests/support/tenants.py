@@ -119,6 +119,13 @@ def tenant(app: EnrollApp, name: str) -> Tenant:
         {"organization_id": organization, "sha256": sha256(name.encode()).hexdigest(), "label": f"{name} laptop",
          "serial_number": f"{name}-0001", "model": f"{name} model"},
     )  # fmt: skip
+    job = api(
+        "POST",
+        "/bulk-jobs",
+        content=f"device_name,profile\n{name}-1,None\n".encode(),
+        headers={"content-type": "text/csv"},
+        params={"organization_id": organization, "department_id": department, "name": f"{name} laptops.csv"},
+    ).json()["id"]
     for form, which in zip(forms, ("issuing", "approving"), strict=True):
         app.uris[f"{name} {which}"] = api("GET", f"/forms/{form}").json()["uri_extension"]
     request = app.browser(f"{name} approving", email).order(f"{name} person")
@@ -135,7 +142,7 @@ def tenant(app: EnrollApp, name: str) -> Tenant:
         "organizations": organization, "departments": department, "profiles": profile, "forms": forms[0],
         "accounts": accounts[0], "persons": person, "administrators": who, "tokens": token_of(app, who),
         "registration-tokens": registration["id"], "devices": device.id, "identity-providers": provider,
-        "endorsement-keys": known,
+        "endorsement-keys": known, "bulk-jobs": job,
         "requests": request, "certificates": certificate, "audit": str(line),
     }  # fmt: skip
     told: dict[str, tuple[str, ...]] = {kind: (value,) for kind, value in ids.items() if kind != "audit"}

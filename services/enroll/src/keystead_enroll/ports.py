@@ -31,6 +31,7 @@ from keystead_enroll.domain.orders import Claim, Device, Order
 from keystead_enroll.domain.persons import Person
 from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Search
 from keystead_enroll.domain.visits import PortalSession
+from keystead_enroll.ports_bulk import BulkTransaction
 from keystead_kit.clock import Clock
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ T = TypeVar("T")
 __all__ = ["Clock", "Issuer", "Linter", "PasswordHasher", "RateLimits", "Secrets", "Transaction", "Transactions"]
 
 
-class Transaction(Protocol):
+class Transaction(BulkTransaction, Protocol):
     """One database transaction. What `ring` and `wake` ask for happens after the commit."""
 
     def form_by_uri(self, uri_extension: str) -> EnrollmentForm | None: ...

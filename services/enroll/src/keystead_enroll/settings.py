@@ -72,6 +72,13 @@ class EnrollSettings(_CaFolder, ServiceSettings):
     claim_limit_address: RateLimit = Field("60/minute", description="wrong links, tokens and signatures of an address")
     token_limit_address: RateLimit = Field("60/minute", description="invalid API tokens of an address")
     open_orders_limit: int = Field(20, ge=1, description="unfinished requests of one person with one account")
+    bulk_octets_limit: int = Field(
+        256 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024, description="the most octets of a bulk job's file"
+    )
+    bulk_lines_limit: int = Field(1_000_001, ge=2, le=10_000_001, description="the most lines of a bulk job's file")
+    bulk_in_flight: int = Field(
+        2000, ge=1, description="requests of one bulk job that are under way at a time and moved in the last minute"
+    )
     approval_letter_minutes: float = Field(
         60, gt=0, description="the least time between two letters to an administrator on what waits for approval"
     )

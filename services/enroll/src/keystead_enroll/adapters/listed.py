@@ -11,10 +11,12 @@ from sqlalchemy import Column, ColumnElement, Table, and_, cast, exists, func, l
 from sqlalchemy.types import Text
 
 from keystead_enroll.adapters import administration_tables as a
+from keystead_enroll.adapters import bulk_tables as b
 from keystead_enroll.adapters import tables as t
 from keystead_enroll.adapters.scoping import in_delegation, in_scope
 from keystead_enroll.domain import lists
 from keystead_enroll.domain.administration import Role, Scope
+from keystead_enroll.domain.bulk_jobs import BulkState
 from keystead_enroll.domain.search import Comparison, Criterion
 
 Condition = ColumnElement[bool]
@@ -171,6 +173,12 @@ def _tokens(scope: Scope) -> Condition:
     )
 
 
+def _bulk_jobs(scope: Scope) -> Condition:
+    c = b.jobs.c
+    theirs = in_scope(scope, c.organization_id, c.department_id, c.certificate_type)
+    return and_(theirs, c.state != BulkState.RECEIVING)
+
+
 def _masters(scope: Scope) -> Condition:
     return literal(scope.everything)
 
@@ -292,6 +300,17 @@ LISTED: Mapping[str, Listed] = {
         ],
         {"added": a.endorsement_keys.c.created_at, "label": a.endorsement_keys.c.label},
         lambda scope: in_scope(scope, a.endorsement_keys.c.organization_id, None),
+    ),
+    "bulk_jobs": Listed(
+        b.jobs,
+        {
+            "state": b.jobs.c.state, "type": b.jobs.c.certificate_type,
+            "org": _org(t.organizations, b.jobs.c.organization_id),
+            "department": _org(t.departments, b.jobs.c.department_id),
+            "profile": _org(t.profiles, b.jobs.c.profile_id), "format": b.jobs.c.format, "by": b.jobs.c.created_by,
+            "created": b.jobs.c.created_at,
+        },
+        [b.jobs.c.name, b.jobs.c.created_by], {"created": b.jobs.c.created_at}, _bulk_jobs,
     ),
     "identity_providers": Listed(
         a.identity_providers,

@@ -17,6 +17,7 @@ from keystead_enroll.adapters import attestation_tables as at
 from keystead_enroll.adapters import tables as t
 from keystead_enroll.adapters.administration_store import AdministrationQueries, locked
 from keystead_enroll.adapters.attestation_store import AttestationQueries
+from keystead_enroll.adapters.bulk_store import BulkQueries
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
     CertificateProfile,
@@ -62,7 +63,7 @@ _OPEN = or_(
 )
 
 
-class SqlTransaction(AdministrationQueries, AttestationQueries):
+class SqlTransaction(AdministrationQueries, AttestationQueries, BulkQueries):
     """One transaction; see `ports.Transaction` for what each method promises."""
 
     def __init__(self, session: Session, clock: Clock) -> None:

@@ -23,6 +23,7 @@ from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorith
 from keystead_contracts.identity import SignInMethod
 from keystead_enroll.adapters import administration_tables as _administration_tables  # noqa: F401 part of the schema
 from keystead_enroll.adapters import attestation_tables as _attestation_tables  # noqa: F401 part of the schema
+from keystead_enroll.adapters import bulk_tables as _bulk_tables  # noqa: F401 part of the schema
 from keystead_enroll.adapters.columns import ID, OBJECT, TEXTS, EnumList, EnumNumber, EnumText
 from keystead_enroll.adapters.columns import metadata as metadata
 from keystead_enroll.adapters.form_names import keep_names
@@ -177,6 +178,7 @@ burned = Table(
     Column("jti", String(64), primary_key=True),
     Column("at", UtcDateTime, nullable=False, index=True),
 )
+_IN_BULK = text("bulk_job_id IS NOT NULL")
 orders = Table(
     "orders",
     metadata,
@@ -216,6 +218,15 @@ orders = Table(
     Column("channel", EnumText(Channel), nullable=False, server_default=Channel.FORM.value),
     Column("urgency", EnumNumber(Urgency), nullable=False, server_default=str(Urgency.SOMEBODY_WAITS.value)),
     Column("requested_by", String(256), nullable=False, server_default=""),
+    Column("bulk_job_id", ID),
+    Index(
+        "ix_orders_bulk_job_id_state_state_at",
+        "bulk_job_id",
+        "state",
+        "state_at",
+        postgresql_where=_IN_BULK,
+        sqlite_where=_IN_BULK,
+    ),
     Index("ix_orders_spki_sha256", "spki_sha256", unique=True),
     Index("ix_orders_request_digest", "request_digest", unique=True),
     Index("ix_orders_state_state_at", "state", "state_at"),
@@ -265,6 +276,7 @@ devices = Table(
     Column("attested_at", UtcDateTime),
     Column("same_as", ID),
     Index("ix_devices_organization_id_ek_sha256", "organization_id", "ek_sha256", unique=True),
+    Index("ix_devices_organization_id_name", "organization_id", "name"),
 )
 jobs = Table(
     "device_jobs",

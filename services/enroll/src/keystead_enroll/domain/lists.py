@@ -9,6 +9,7 @@ from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorith
 from keystead_contracts.people import IdentityProviderKind
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import ActorKind, Administrator, ApiToken, AuditEntry, Role
+from keystead_enroll.domain.bulk_jobs import BulkFormat, BulkJob, BulkState
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
 from keystead_enroll.domain.enrollment import (
@@ -149,6 +150,22 @@ ENDORSEMENT_KEYS = ListDefinition(
     ("added", "label"),
     newest_first=True,
 )
+BULK_JOBS = ListDefinition(
+    "bulk_jobs",
+    BulkJob,
+    {
+        "state": _choice(Words("where it stands"), [state for state in BulkState if state is not BulkState.RECEIVING]),
+        "type": _TYPE,
+        "org": _ORG,
+        "department": _DEPARTMENT,
+        "profile": _text(Words("name of the certificate profile")),
+        "format": _choice(Words("how the file is written"), BulkFormat),
+        "by": _text(Words("who sent it")),
+        "created": Field(FieldKind.AGO, Words("when it was sent")),
+    },
+    ("created",),
+    newest_first=True,
+)
 IDENTITY_PROVIDERS = ListDefinition(
     "identity_providers",
     IdentityProvider,
@@ -191,5 +208,5 @@ AUDIT = ListDefinition(
 )
 LISTS: tuple[ListDefinition[object], ...] = (
     ORGANIZATIONS, DEPARTMENTS, PROFILES, FORMS, ACCOUNTS, PERSONS, ORDERS, CERTIFICATES, DEVICES,
-    REGISTRATION_TOKENS, ENDORSEMENT_KEYS, IDENTITY_PROVIDERS, ADMINISTRATORS, API_TOKENS, AUDIT,
+    REGISTRATION_TOKENS, ENDORSEMENT_KEYS, BULK_JOBS, IDENTITY_PROVIDERS, ADMINISTRATORS, API_TOKENS, AUDIT,
 )  # type: ignore[assignment]  # fmt: skip

@@ -147,6 +147,8 @@ class Order:
     urgency: Urgency = Urgency.SOMEBODY_WAITS
     requested_by: str = ""
     """The administrator or API token who asked; "" if the person did."""
+    bulk_job_id: str | None = None
+    """The bulk job of which it is a row; None once another request took its place there."""
     log: list[OrderTransition] = field(default_factory=list)
 
     def __post_init__(self) -> None:

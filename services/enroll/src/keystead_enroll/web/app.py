@@ -39,6 +39,8 @@ from keystead_kit.problems import framed, problem_response, wants_page
 from keystead_kit.wakeups import Wakeups
 
 TEMPLATES = Path(__file__).parent / "templates"
+MOST_BULK_OCTETS = 256 * 1024 * 1024
+"""What a setting may allow at most; it is the setting that is told."""
 LARGER_BODIES = {
     "/api/v1/persons/import": csv_import.MOST_OCTETS,
     "/console/persons/import": csv_import.MOST_OCTETS + MOST_BODY_BYTES,
@@ -46,6 +48,8 @@ LARGER_BODIES = {
     "/console/endorsement-keys/import": csv_import.MOST_OCTETS + MOST_BODY_BYTES,
     "/api/v1/identity-providers": 1024 * 1024,
     "/console/identity-providers": 1024 * 1024,
+    "/api/v1/bulk-jobs/rows": 1024 * 1024,
+    "/api/v1/bulk-jobs": MOST_BULK_OCTETS,
     "/api/v1/licences": 1024 * 1024,
     "/console/licence-terms": 1024 * 1024,
 }

@@ -12,6 +12,7 @@ from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.web.api import (
     administrators,
     audit,
+    bulk_jobs,
     certificates,
     dashboard,
     devices,
@@ -44,6 +45,7 @@ ROUTERS = (
     requests.router,
     devices.router,
     endorsement_keys.router,
+    bulk_jobs.router,
     dashboard.router,
 )
 
