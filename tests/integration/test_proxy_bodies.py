@@ -15,7 +15,6 @@ from keystead_enroll.web.app import LARGER_BODIES
 from keystead_kit.bodies import MOST_BODY_BYTES
 from keystead_local.proxy import command, write_configuration
 
-
 PIECE = 1024 * 1024
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import func, select
+from starlette.requests import ClientDisconnect
 from tests.support.administrators import Api, master, officer
 from tests.support.enroll_app import EnrollApp, enroll_app, problem_code
 
@@ -62,17 +63,9 @@ def test_the_same_file_with_the_same_options_is_the_same_job(app: EnrollApp) -> 
     assert count(app, b.chunks) == 2
 
 
-def test_a_file_of_a_cancelled_job_may_be_sent_again(app: EnrollApp) -> None:
-    api = master(app)
-    first = made(app, api)
-    assert api("POST", f"{PATH}/{first}/cancel").json()["state"] == "cancelling"
-    app.enroll.work_bulk_jobs()
-    assert api("GET", f"{PATH}/{first}").json()["state"] == "cancelled"
-    assert made(app, api) != first
-
-
 def test_an_idempotency_key_is_for_one_file(app: EnrollApp) -> None:
-    api, place = master(app), {"organization_id": organization(app), "headers": {"idempotency-key": "k-1"}}
+    api = master(app)
+    place: dict[str, Any] = {"organization_id": organization(app), "headers": {"idempotency-key": "k-1"}}
     first, again = send(api, **place), send(api, **place)
     assert (first.json()["id"], again.status_code) == (again.json()["id"], 200)
     assert problem_code(send(api, b"device_name\nother\n", **place)) == "conflict"
@@ -91,9 +84,7 @@ def test_rows_may_come_as_json(app: EnrollApp) -> None:
     ids=["gzip", "brotli", "zip", "untold"],
 )
 def test_what_is_compressed_or_of_another_kind_is_refused(lite: EnrollApp, kind: str, encoding: str) -> None:
-    answer = send(
-        master(lite), kind=kind, organization_id=organization(lite), headers={"content-encoding": encoding}
-    )
+    answer = send(master(lite), kind=kind, organization_id=organization(lite), headers={"content-encoding": encoding})
     assert answer.status_code == 415, answer.text
     assert count(lite, b.jobs) == 0
 
@@ -101,10 +92,9 @@ def test_what_is_compressed_or_of_another_kind_is_refused(lite: EnrollApp, kind:
 def test_a_file_that_breaks_off_leaves_nothing(app: EnrollApp) -> None:
     def broken() -> Iterator[bytes]:
         yield b"device_name\n" + b"x" * 3_000_000
-        raise ConnectionError
+        raise ClientDisconnect
 
-    with pytest.raises(ConnectionError):
-        send(master(app), broken(), organization_id=organization(app))
+    assert send(master(app), broken(), organization_id=organization(app)).status_code == 400
     assert (count(app, b.jobs), count(app, b.chunks)) == (0, 0)
 
 

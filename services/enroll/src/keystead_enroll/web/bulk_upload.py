@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from anyio import CancelScope, CapacityLimiter
+from starlette.requests import ClientDisconnect
 
 from keystead_contracts.problems import ProblemCode
 from keystead_contracts.words import Words
@@ -53,9 +54,12 @@ class BulkUpload:
             said = f"{wanted.model_dump_json(exclude={'rows'})}\n{file_sha256}"
             once = Once(key, hashlib.sha256(said.encode()).hexdigest()) if key else None
             return await self._do(partial(verbs.finish_job, transactions, clock, actor, job_id, file_sha256, once))
-        except BaseException:
-            with CancelScope(shield=True):  # also of whoever hung up
+        except BaseException as error:
+            with CancelScope(shield=True):
                 await self._do(partial(verbs.give_up, transactions, job_id))
+            if isinstance(error, ClientDisconnect):
+                broken = Words("The file broke off."), Words("Send it again.")
+                raise ProblemException(400, ProblemCode.MALFORMED, *broken) from error
             raise
 
     async def _store(self, job_id: str, content: AsyncIterator[bytes]) -> str:
