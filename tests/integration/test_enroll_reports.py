@@ -22,7 +22,7 @@ from tests.support.enroll_app import (
 )
 from tests.unit.enroll_pki.samples import evidence, pem_of, tpm2b, tpmt_public
 
-from keystead_contracts.agent import Failed, Removed, Report
+from keystead_contracts.agent import Failed, Removed, Report, probe_input
 from keystead_enroll.domain.orders import OrderState
 
 
@@ -152,11 +152,12 @@ def test_a_software_key_is_refused_where_a_tpm_is_demanded(app: EnrollApp) -> No
     assert (response.status_code, problem_code(response)) == (422, "evidence-refused")
 
 
-@pytest.mark.parametrize("forged", ["other key", "other probe", "no base64"])
+@pytest.mark.parametrize("forged", ["other key", "other probe", "bare probe", "no base64"])
 def test_a_wrong_probe_signature_fails_the_order_and_retires_the_certificate(lite: EnrollApp, forged: str) -> None:
     _, order_id, agent, job = issued(lite)
     key = ec.generate_private_key(ec.SECP256R1()) if forged == "other key" else agent.key
     probe = b"other" if forged == "other probe" else b64decode(job.payload.probe)  # type: ignore[union-attr]
+    probe = probe if forged == "bare probe" else probe_input(probe)
     signature = "AAAAA" if forged == "no base64" else b64encode(key.sign(probe, ec.ECDSA(hashes.SHA256()))).decode()
     report = agent.installed_report(job, probe_signature=signature)
     for _ in range(2):

@@ -41,6 +41,7 @@ from keystead_contracts.agent import (
     ReportReceipt,
     Routes,
     TokenRequest,
+    probe_input,
     registration_proof_input,
 )
 from keystead_contracts.base import CertificateType, KeyAlgorithm
@@ -354,7 +355,7 @@ class AgentServer:
                 self.add_job(order, WITHDRAW)
             case Installed(probe_signature=signature):
                 signed_with: Any = order.certificates[-1].public_key()
-                verify(signed_with, base64.b64decode(signature), order.probe)
+                verify(signed_with, base64.b64decode(signature), probe_input(order.probe))
                 order.state = "installed"
             case Failed() as failure:
                 order.state, order.failure = "failed", failure

@@ -32,6 +32,7 @@ from keystead_contracts.agent import (
     Report,
     Routes,
     SoftwareEvidence,
+    probe_input,
 )
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class Agent:
     def installed_report(self, job: DeviceJob, **changes: Any) -> Report:
         """The report that certificate and key work together."""
         assert isinstance(job.payload, Install)
-        probe = self.key.sign(base64.b64decode(job.payload.probe), ec.ECDSA(hashes.SHA256()))
+        probe = self.key.sign(probe_input(base64.b64decode(job.payload.probe)), ec.ECDSA(hashes.SHA256()))
         values = {"location": "/x", "provider": "software", "probe_signature": base64.b64encode(probe).decode()}
         return Report(job_id=job.job_id, body=Installed(**(values | changes)))
 

@@ -26,7 +26,7 @@ from keystead_agent.machine import Machine
 from keystead_agent.output import show_certificates
 from keystead_agent.settings import Settings
 from keystead_agent.signatures import public_key_of, verify
-from keystead_contracts.agent import CsrReady, Install, Installed, JobPayload, Remove, Removed, ReportBody
+from keystead_contracts.agent import CsrReady, Install, Installed, JobPayload, Remove, Removed, ReportBody, probe_input
 from keystead_contracts.base import CertificateType, KeyAlgorithm
 
 PROBE = b"probe"
@@ -128,7 +128,7 @@ def test_a_certificate_is_in_the_store_with_its_key_and_its_issuer(computer: Com
     certificate = computer.certify()
     body = computer.install(certificate)
     assert body.location == f"{computer.title}\\My"
-    verify(public_key_of(certificate), base64.b64decode(body.probe_signature), PROBE)
+    verify(public_key_of(certificate), base64.b64decode(body.probe_signature), probe_input(PROBE))
     (pair,) = computer.machine.store.all_installed()
     key = PersistedKey.read(pair.blob)  # type: ignore[union-attr]
     assert computer.key_of(certificate) == KeyProvInfo(key.name, key.provider, 0, key.flags, 0)

@@ -31,6 +31,7 @@ from keystead_contracts.agent import (
     Remove,
     Removed,
     ReportBody,
+    probe_input,
 )
 
 LONGEST_CHAIN = 8
@@ -124,7 +125,7 @@ def install(job: DeviceJob, parcel: Install, context: JobContext) -> Installed:
     else:
         context.store.discard_pending(context.server, job.order_id)
         context.store.platform.put(installed)
-    signature = sign_with_stored(installed, context.keys, base64.b64decode(parcel.probe))
+    signature = sign_with_stored(installed, context.keys, probe_input(base64.b64decode(parcel.probe)))
     context.store.platform.check(installed)
     return Installed(
         location=installed.location,

@@ -16,7 +16,7 @@ from keystead_agent.jobs import JobContext, execute
 from keystead_agent.keystore import KeyStores
 from keystead_agent.settings import Settings
 from keystead_agent.signatures import verify
-from keystead_contracts.agent import CsrReady, Failed, Install, Installed, Remove, Removed, ReportBody
+from keystead_contracts.agent import CsrReady, Failed, Install, Installed, Remove, Removed, ReportBody, probe_input
 from keystead_contracts.base import CertificateType, KeyAlgorithm
 
 PROBE = b"probe"
@@ -100,7 +100,7 @@ def test_an_installed_pair_signs_the_probe_and_a_repetition_installs_nothing_new
     for _ in range(2):
         body = execute(install, context)
         assert isinstance(body, Installed), body
-        verify(key, base64.b64decode(body.probe_signature), PROBE)
+        verify(key, base64.b64decode(body.probe_signature), probe_input(PROBE))
         assert not body.root_trusted
     assert len(context.store.all_installed()) == 1
 

@@ -162,6 +162,12 @@ def registration_proof_input(origin: str, registration_token: str) -> bytes:
     return f"keystead-register\n{origin}\n{registration_token}".encode()
 
 
+def probe_input(probe: bytes) -> bytes:
+    """What the certificate's key signs to prove that it and the certificate work together. The server chooses `probe`;
+    what comes before it says what is signed, so that the signature is of no use as another one."""
+    return b"keystead-probe\n" + probe
+
+
 class TokenRequest(Message):
     """A registered device's signed assertion (RFC 7523 section 3): iss and sub are the device id, aud the server's
     origin, exp at most 60 s after iat, jti single use; ES256, ES384 or RS256 by the device key."""
@@ -231,7 +237,8 @@ class CsrReady(Message):
 
 
 class Installed(Message):
-    """Certificate and key are stored; `probe_signature` (DER ECDSA or PKCS#1 v1.5, SHA-256) signs the job's probe."""
+    """Certificate and key are stored; `probe_signature` (DER ECDSA or PKCS#1 v1.5, SHA-256) signs `probe_input` of the
+    job's probe."""
 
     outcome: Literal["installed"] = "installed"
     location: Annotated[PlainText, Field(max_length=1024)]

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from keystead_contracts.agent import CsrReady, Failed, Installed, Removed, Report, ReportReceipt
+from keystead_contracts.agent import CsrReady, Failed, Installed, Removed, Report, ReportReceipt, probe_input
 from keystead_contracts.events import CertificateInstalled
 from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
@@ -175,4 +175,4 @@ def _check_probe(certificate: Certificate, body: Installed, probe: str) -> None:
         signature = base64.b64decode(body.probe_signature, validate=True)
     except binascii.Error as error:
         raise ProbeSignatureInvalid(Words("the probe signature is not base64")) from error
-    verify_signature(key, signature, base64.b64decode(probe))
+    verify_signature(key, signature, probe_input(base64.b64decode(probe)))
