@@ -49,6 +49,7 @@ def test_an_administrator_says_that_it_is_the_same_machine(app: EnrollApp) -> No
         assert confirmed.status_code == 200, confirmed.text
         assert (confirmed.json()["same_as"], confirmed.json()["assurance"]) == (None, "vendor")
     assert device(app, machine) is None
+    assert [token["uses"] for token in api.items("/registration-tokens")] == [1], "one computer, whatever became of it"
     agent = signed_in(app, Registered(again.device_id, again.key.key), again.client)  # type: ignore[arg-type]
     [job] = agent.jobs()
     assert job.order_id == order_id

@@ -20,7 +20,6 @@ from keystead_enroll.domain.enrollment import (
     EnrollmentForm,
     LicenceTerms,
     Organization,
-    RegistrationToken,
     WebFormAccount,
 )
 from keystead_enroll.domain.figures import Figures
@@ -29,6 +28,7 @@ from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.lint import Finding
 from keystead_enroll.domain.orders import Claim, Device, Order
 from keystead_enroll.domain.persons import Person
+from keystead_enroll.domain.registration_tokens import RegistrationToken
 from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Search
 from keystead_enroll.domain.visits import PortalSession
 from keystead_enroll.ports_bulk import BulkTransaction
@@ -62,6 +62,16 @@ class Transaction(BulkTransaction, Protocol):
     def profiles(self) -> Sequence[CertificateProfile]: ...
     def registration_token(self, digest: str) -> RegistrationToken | None: ...
     def registration_tokens(self) -> Sequence[RegistrationToken]: ...
+
+    def count_registration(self, token_id: str, now: datetime) -> bool:
+        """Counts a new device of this token; False if it registers none any more. However many are counted at once,
+        the limit holds; whoever counts another waits until this transaction ends, so do this last."""
+        ...
+
+    def forget_registration(self, token_id: str) -> None:
+        """Takes one device of this token out of the count."""
+        ...
+
     def licence(self) -> LicenceTerms | None: ...
     def licences(self) -> Sequence[LicenceTerms]: ...
     def licence_version(self, version: str) -> LicenceTerms | None: ...

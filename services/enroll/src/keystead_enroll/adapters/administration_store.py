@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, delete, exists, insert, literal, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, insert, literal, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, class_mapper
 
@@ -23,6 +23,7 @@ from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.lists import ORDERS
 from keystead_enroll.domain.orders import Order, OrderState
 from keystead_enroll.domain.persons import Person
+from keystead_enroll.domain.registration_tokens import RegistrationToken
 from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Search
 from keystead_kit.clock import Clock
 
@@ -140,6 +141,23 @@ class AdministrationQueries:
     def endorsement_keys_with(self, fingerprints: Collection[str]) -> Sequence[EndorsementKey]:
         query = select(EndorsementKey).where(a.endorsement_keys.c.sha256.in_(fingerprints))
         return self.session.scalars(query).all()
+
+    def registration_token(self, digest: str) -> RegistrationToken | None:
+        return self.session.scalar(select(RegistrationToken).where(t.registration_tokens.c.digest == digest))
+
+    def registration_tokens(self) -> Sequence[RegistrationToken]:
+        return self.session.scalars(select(RegistrationToken)).all()
+
+    def count_registration(self, token_id: str, now: datetime) -> bool:
+        c = t.registration_tokens.c
+        room = or_(c.most_devices.is_(None), c.uses < c.most_devices)
+        lives = and_(c.revoked_at.is_(None), or_(c.expires_at.is_(None), c.expires_at > now))
+        counted = update(t.registration_tokens).where(c.id == token_id, lives, room).values(uses=c.uses + 1)
+        return self.session.execute(counted.returning(c.id)).scalar() is not None
+
+    def forget_registration(self, token_id: str) -> None:
+        c = t.registration_tokens.c
+        self.session.execute(update(t.registration_tokens).where(c.id == token_id, c.uses > 0).values(uses=c.uses - 1))
 
     def tokens_of(self, administrator_id: str) -> Sequence[ApiToken]:
         query = select(ApiToken).where(a.api_tokens.c.administrator_id == administrator_id)

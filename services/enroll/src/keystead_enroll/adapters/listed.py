@@ -17,6 +17,8 @@ from keystead_enroll.adapters.scoping import in_delegation, in_scope
 from keystead_enroll.domain import lists
 from keystead_enroll.domain.administration import Role, Scope
 from keystead_enroll.domain.bulk_jobs import BulkState
+from keystead_enroll.domain.orders import PRESENCE_LIFE
+from keystead_enroll.domain.registration_tokens import TokenState
 from keystead_enroll.domain.search import Comparison, Criterion
 
 Condition = ColumnElement[bool]
@@ -123,6 +125,26 @@ def _role(criterion: Criterion, _now: datetime, scope: Scope) -> Condition:
 def _seen(criterion: Criterion, _now: datetime, _scope: Scope) -> Condition:
     c = t.devices.c
     return or_(compare(c.last_seen_at, criterion), compare(c.stream_seen_at, criterion))
+
+
+def _connected(criterion: Criterion, now: datetime, _scope: Scope) -> Condition:
+    """As `Device.connected` says, in SQL."""
+    c = t.devices.c
+    held = and_(c.stream_holder.is_not(None), func.coalesce(c.stream_seen_at > now - PRESENCE_LIFE, False))
+    return held if criterion.value else not_(held)
+
+
+def _token_state(criterion: Criterion, now: datetime, _scope: Scope) -> Condition:
+    """As `RegistrationToken.state` says, in SQL."""
+    c = t.registration_tokens.c
+    over, lives = c.expires_at <= now, or_(c.expires_at.is_(None), c.expires_at > now)
+    full, room = c.uses >= c.most_devices, or_(c.most_devices.is_(None), c.uses < c.most_devices)
+    return {
+        TokenState.REVOKED: c.revoked_at.is_not(None),
+        TokenState.EXPIRED: and_(c.revoked_at.is_(None), over),
+        TokenState.USED_UP: and_(c.revoked_at.is_(None), lives, full),
+        TokenState.USABLE: and_(c.revoked_at.is_(None), lives, room),
+    }[TokenState(str(criterion.value))]
 
 
 # Whose they are
@@ -272,18 +294,22 @@ LISTED: Mapping[str, Listed] = {
         t.devices,
         {
             "org": _org(t.organizations, t.devices.c.organization_id), "owner": t.devices.c.owner,
-            "platform": t.devices.c.platform, "registered": t.devices.c.registered_at, "seen": _seen,
+            "group": t.devices.c.group, "token": t.devices.c.token_name, "token_id": t.devices.c.token_id,
+            "assurance": t.devices.c.assurance, "connected": _connected, "platform": t.devices.c.platform,
+            "registered": t.devices.c.registered_at, "seen": _seen,
         },
-        [t.devices.c.name, t.devices.c.owner], {"name": t.devices.c.name, "registered": t.devices.c.registered_at},
+        [t.devices.c.name, t.devices.c.owner, t.devices.c.group],
+        {"name": t.devices.c.name, "registered": t.devices.c.registered_at},
         lambda scope: in_scope(scope, t.devices.c.organization_id, None),
     ),
     "registration_tokens": Listed(
         t.registration_tokens,
         {
             "org": _org(t.organizations, t.registration_tokens.c.organization_id),
-            "owner": t.registration_tokens.c.owner,
+            "owner": t.registration_tokens.c.owner, "group": t.registration_tokens.c.group, "state": _token_state,
         },
-        [t.registration_tokens.c.name, t.registration_tokens.c.owner], {"name": t.registration_tokens.c.name},
+        [t.registration_tokens.c.name, t.registration_tokens.c.group, t.registration_tokens.c.owner],
+        {"name": t.registration_tokens.c.name},
         lambda scope: in_scope(scope, t.registration_tokens.c.organization_id, None),
     ),
     "endorsement_keys": Listed(

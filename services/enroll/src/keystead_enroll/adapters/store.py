@@ -26,7 +26,6 @@ from keystead_enroll.domain.enrollment import (
     EnrollmentForm,
     LicenceTerms,
     Organization,
-    RegistrationToken,
     WebFormAccount,
 )
 from keystead_enroll.domain.jobs import Job, JobState
@@ -117,12 +116,6 @@ class SqlTransaction(AdministrationQueries, AttestationQueries, BulkQueries):
 
     def profiles(self) -> Sequence[CertificateProfile]:
         return self.session.scalars(select(CertificateProfile).order_by(t.profiles.c.name)).all()
-
-    def registration_token(self, digest: str) -> RegistrationToken | None:
-        return self.session.scalar(select(RegistrationToken).where(t.registration_tokens.c.digest == digest))
-
-    def registration_tokens(self) -> Sequence[RegistrationToken]:
-        return self.session.scalars(select(RegistrationToken)).all()
 
     def licence(self) -> LicenceTerms | None:
         return self.session.scalar(select(LicenceTerms).where(t.licences.c.current.is_(True)))

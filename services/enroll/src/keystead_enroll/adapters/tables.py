@@ -36,12 +36,12 @@ from keystead_enroll.domain.enrollment import (
     EnrollmentForm,
     LicenceTerms,
     Organization,
-    RegistrationToken,
     WebFormAccount,
 )
 from keystead_enroll.domain.jobs import Job, JobState
 from keystead_enroll.domain.key_usages import KeyUsage
 from keystead_enroll.domain.orders import Channel, Claim, Device, Order, OrderState, OrderTransition, Urgency
+from keystead_enroll.domain.registration_tokens import RegistrationToken
 from keystead_enroll.domain.visits import PortalSession
 from keystead_kit.db import UtcDateTime
 from keystead_kit.outbox import Inbox, Outbox
@@ -141,6 +141,12 @@ registration_tokens = Table(
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
     Column("owner", String(254)),
     Column("expires_at", UtcDateTime),
+    Column("group", String(128), nullable=False, server_default=""),
+    Column("most_devices", Integer),
+    Column("uses", Integer, nullable=False, server_default="0"),
+    Column("created_at", UtcDateTime),
+    Column("created_by", String(256), nullable=False, server_default=""),
+    Column("revoked_at", UtcDateTime),
     UniqueConstraint("organization_id", "name"),
 )
 _CURRENT = text("current")
@@ -275,6 +281,9 @@ devices = Table(
     Column("assurance", EnumText(AssuranceLevel)),
     Column("attested_at", UtcDateTime),
     Column("same_as", ID),
+    Column("group", String(128), nullable=False, server_default=""),
+    Column("token_id", ID),
+    Column("token_name", String(128), nullable=False, server_default=""),
     Index("ix_devices_organization_id_ek_sha256", "organization_id", "ek_sha256", unique=True),
     Index("ix_devices_organization_id_name", "organization_id", "name"),
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -22,7 +24,7 @@ from keystead_contracts.people import AdministratorMethod, IdentityProviderKind
 from keystead_enroll.domain.administration import Role
 from keystead_enroll.domain.enrollment import Authorization
 from keystead_enroll.domain.enrollment_inputs import AccountFields, FormFields, ProfileFields
-from keystead_enroll.domain.inputs import Domain, HomeOrganization, Name, at_odds, storable
+from keystead_enroll.domain.inputs import Domain, GroupName, HomeOrganization, Name, at_odds, storable
 from keystead_enroll.domain.people_inputs import (
     AttributeName,
     Email,
@@ -35,6 +37,7 @@ from keystead_enroll.domain.people_inputs import (
     line_feeds,
 )
 from keystead_enroll.domain.refusals import Mistake
+from keystead_enroll.domain.registration_tokens import MOST_DEVICES
 
 
 class Lines(Protocol):
@@ -134,13 +137,22 @@ class FormDeclaration(FormFields, _Declared):
         return self.type
 
 
+def _in_utc(value: datetime) -> datetime:
+    """What names no zone is UTC."""
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
 class RegistrationTokenDeclaration(_Declared):
-    """A token with which machines register. Stored as a keyed digest only."""
+    """A token with which machines register. Stored as a keyed digest only. `group` is what its devices are; at most
+    `most_devices` register with it, before `expires_at`."""
 
     name: Name
     token: Annotated[str, StringConstraints(min_length=16, max_length=128)]
     organization: Name
     owner: str | None = Field(None, max_length=254)
+    group: GroupName = ""
+    most_devices: int | None = Field(None, ge=1, le=MOST_DEVICES)
+    expires_at: Annotated[datetime, AfterValidator(_in_utc)] | None = None
 
 
 class GrantDeclaration(_Declared):

@@ -136,18 +136,6 @@ class EnrollmentForm:
 
 
 @dataclass(eq=False)
-class RegistrationToken:
-    """Lets machines of an organization register as devices. Only a keyed digest is stored."""
-
-    id: str
-    name: str
-    digest: str
-    organization_id: str
-    owner: str | None = None
-    expires_at: datetime | None = None
-
-
-@dataclass(eq=False)
 class LicenceTerms:
     """The text a person accepts with a request."""
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -25,6 +26,7 @@ from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Grant, Role
 from keystead_enroll.domain.names import check_dns_name
+from keystead_enroll.domain.registration_tokens import MOST_DEVICES
 from keystead_enroll.domain.revocation import RevocationReason
 
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
@@ -143,6 +145,8 @@ class TokenInput(Input):
     days: int = Field(90, ge=1, le=366)
 
 
+OwnerAddress = Annotated[EmailAddress, StringConstraints(to_lower=True)]
+GroupName = Annotated[str, StringConstraints(strip_whitespace=True, max_length=128), AfterValidator(one_line)]
 Remark = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000)]
 GivenReason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 
@@ -189,9 +193,22 @@ class DecisionsInput(Input):
 
 class RegistrationTokenInput(Input):
     """A registration token for machines of an organization. `owner` is the e-mail address of the person whose devices
-    they will be, if they are somebody's. It ends after `days`."""
+    they will be, if they are somebody's; `group` what they are, such as “laptops 2027”. At most `most_devices` register
+    with it, any number without that. It ends after `days`."""
 
     name: Name
     organization_id: str = Field(max_length=32)
-    owner: Annotated[EmailAddress, StringConstraints(to_lower=True)] | None = None
+    owner: OwnerAddress | None = None
+    group: GroupName = ""
+    most_devices: int | None = Field(None, ge=1, le=MOST_DEVICES)
     days: int = Field(30, ge=1, le=366)
+
+
+class RegistrationTokenLimitsInput(Input):
+    """What may change of a registration token. Owner and group are those of the devices to come; devices that came
+    with it stay as they are, and count."""
+
+    owner: OwnerAddress | None = None
+    group: GroupName = ""
+    most_devices: int | None = Field(None, ge=1, le=MOST_DEVICES)
+    expires_at: AwareDatetime | None = None

@@ -17,12 +17,12 @@ from keystead_enroll.domain.enrollment import (
     Department,
     EnrollmentForm,
     Organization,
-    RegistrationToken,
     WebFormAccount,
 )
 from keystead_enroll.domain.identity_providers import IdentityProvider
 from keystead_enroll.domain.orders import Channel, Device, Order, OrderState
 from keystead_enroll.domain.persons import Person
+from keystead_enroll.domain.registration_tokens import RegistrationToken, TokenState
 from keystead_enroll.domain.search import Field, FieldKind, ListDefinition
 
 
@@ -124,7 +124,12 @@ DEVICES = ListDefinition(
     {
         "org": _ORG,
         "owner": _text(Words("whose")),
+        "group": _text(Words("group of machines")),
+        "token": _text(Words("name of the registration token by which it came")),
+        "token_id": Field(FieldKind.EXACT, Words("id of that token")),
         "platform": _text(Words("operating system")),
+        "assurance": _choice(Words("proof that the device's key is in a TPM"), AssuranceLevel),
+        "connected": Field(FieldKind.FLAG, Words("whether it is connected now")),
         "registered": Field(FieldKind.AGO, Words("when it was registered")),
         "seen": Field(FieldKind.AGO, Words("when it was last seen")),
     },
@@ -133,7 +138,12 @@ DEVICES = ListDefinition(
 REGISTRATION_TOKENS = ListDefinition(
     "registration_tokens",
     RegistrationToken,
-    {"org": _ORG, "owner": _text(Words("whose devices they will be"))},
+    {
+        "state": _choice(Words("whether it lets machines in"), TokenState),
+        "org": _ORG,
+        "group": _text(Words("group of machines")),
+        "owner": _text(Words("whose devices they will be")),
+    },
     ("name",),
 )
 ENDORSEMENT_KEYS = ListDefinition(

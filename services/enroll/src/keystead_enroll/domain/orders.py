@@ -253,6 +253,11 @@ class Device:
     same_as: str | None = None
     """The device whose TPM this one has shown to have. Until an administrator says that it takes that one's place, it
     gets nothing to do."""
+    group: str = ""
+    """What it is, as the registration token said by which it came: "laptops 2027"; "" if it said nothing."""
+    token_id: str | None = None
+    """That token; None for devices of before that was noted. It may have been deleted since."""
+    token_name: str = ""
 
     def connected(self, now: datetime) -> bool:
         """Whether the device holds a job stream open."""

@@ -209,10 +209,15 @@ class ClaimInvalid(Refusal):
 
 
 class RegistrationRefused(Refusal):
-    """The registration token is unknown or expired, or the device's proof is wrong."""
+    """A machine does not become a device. Whether its registration token is unknown, of another organization, expired,
+    revoked or used up is not said: whoever guesses learns nothing, and who was given the token asks who made it."""
 
     code = "registration-refused"
-    default_advice = "Ask your administrator for a valid registration token."
+    default_advice = (
+        "See that the token was copied whole. Tokens end, and register a limited number of computers: an administrator "
+        "sees in the console, under Devices and Registration tokens, what became of this one, and can raise its limit, "
+        "give it more time, or make another. Then register again; this computer's key is kept."
+    )
 
 
 class AssertionInvalid(Refusal):

@@ -162,7 +162,7 @@ def _create(noun: Noun) -> click.Command:
 
 
 def _change(noun: Noun) -> click.Command:
-    options = options_of(noun.model())
+    options = options_of(noun.model(noun.changed))
 
     @advised
     def run(which: str, as_json: bool, file: Path | None, cleared: tuple[str, ...], **given: Any) -> None:

@@ -40,6 +40,8 @@ class Noun:
     """The example of a search."""
     named: str = "name"
     given: str = ""
+    changed: str = ""
+    """The input of a change, if that is another."""
     show: bool = True
     create: bool = True
     change: bool = True
@@ -144,8 +146,8 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "device", "/devices", "Registered machines.",
-        ("name", "platform", "owner", "organization", "assurance", "connected", "seen_at", "id"),
-        "platform:windows seen:>90d", create=False, change=False,
+        ("name", "group", "platform", "owner", "organization", "assurance", "connected", "seen_at", "id"),
+        "group:laptops seen:>90d", create=False, change=False,
         verbs=(
             Verb("same-machine", "/same-machine", "Say that it takes the place of its computer's earlier registration.",
                  asks="The earlier registration's key will open nothing any more.", told="Done."),
@@ -153,8 +155,13 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "registration-token", "/registration-tokens", "Tokens with which machines register.",
-        ("name", "organization", "owner", "expires_at", "id"), "laptops", given=f"{INPUTS}:RegistrationTokenInput",
-        change=False, secret="secret",  # noqa: S106 the name of a field
+        ("name", "state", "group", "uses", "most_devices", "organization", "expires_at", "id"), "state:usable laptops",
+        given=f"{INPUTS}:RegistrationTokenInput", changed=f"{INPUTS}:RegistrationTokenLimitsInput",
+        secret="secret",  # noqa: S106 the name of a field
+        verbs=(
+            Verb("revoke", "/revocation", "Revoke the token, and keep what is known of it.",
+                 asks="No machine can register with it any more. This cannot be undone.", told="Revoked."),
+        ),
     ),
     Noun(
         "known-tpm", "/endorsement-keys", "TPMs that are an organization's or refused, by their endorsement keys.",

@@ -45,7 +45,7 @@ def apply_declaration(
         to_lint = profiles_to_lint(declaration, {profile.name: profile for profile in tx.profiles()})
     bad_samples = list(lint_profiles(to_lint, linter, now))
     with transactions.write() as tx:
-        work = Work(tx, secrets, left_out, now)
+        work = Work(tx, secrets, left_out, now, actor)
         work.mistakes += [*mistakes, *declaration.repeated_names(), *bad_samples]
         for organization in declaration.organizations:
             apply_organization(work, organization)

@@ -22,6 +22,7 @@ from keystead_enroll.domain.endorsement import EkRoots
 from keystead_enroll.domain.keys import PublicKey, check_key_policy, spki_sha256, supported_key, verify_signature
 from keystead_enroll.domain.orders import Device
 from keystead_enroll.domain.refusals import AssertionInvalid, RegistrationRefused
+from keystead_enroll.domain.registration_tokens import TokenState
 from keystead_enroll.domain.tpm_public import judge
 from keystead_enroll.ports import Clock, Secrets, Transactions
 from keystead_enroll.usecases.challenge_tpm import challenge_device
@@ -31,6 +32,7 @@ CHALLENGE_LIFE = timedelta(minutes=15)
 ASSERTION_SECONDS = 60
 SKEW_SECONDS = 60
 _ID = re.compile("[0-9a-f]{32}")
+_NOT_REGISTERED = "This registration token does not register this computer."
 
 
 def register_device(
@@ -41,8 +43,8 @@ def register_device(
     origin: str,
     request: RegistrationRequest,
 ) -> RegistrationReply:
-    """Stores the machine and its device key; the same key again answers the same device. A machine that shows an
-    attestation key is challenged.
+    """Stores the machine and its device key; the same key again answers the same device, and counts as none of the
+    devices that the registration token is for. A machine that shows an attestation key is challenged.
 
     Raises RegistrationRefused, and EvidenceRefused if the key's evidence contradicts itself or the attestation key is
     not what it should be.
@@ -57,11 +59,14 @@ def register_device(
     judgement = judge(request.evidence, key)
     with transactions.write() as tx:
         token = tx.registration_token(secrets.registration_digest(request.registration_token))
-        if token is None or (token.expires_at is not None and token.expires_at <= now):
-            raise RegistrationRefused("The registration token is not valid.")
+        state = token.state(now) if token else TokenState.REVOKED
+        if token is None or state not in (TokenState.USABLE, TokenState.USED_UP):
+            raise RegistrationRefused(_NOT_REGISTERED)
         organization = tx.organization(token.organization_id)
-        device = tx.device_by_key(spki_sha256(key))
+        device, fresh = tx.device_by_key(spki_sha256(key)), False
         if device is None:
+            if state is TokenState.USED_UP:
+                raise RegistrationRefused(_NOT_REGISTERED)
             device = Device(
                 id=new_id(),
                 organization_id=organization.id,
@@ -71,11 +76,15 @@ def register_device(
                 spki_sha256=spki_sha256(key),
                 owner=token.owner,
                 registered_at=now,
+                group=token.group,
+                token_id=token.id,
+                token_name=token.name,
             )
-            if not tx.add_first(device):  # it was registered at this very moment
+            fresh = tx.add_first(device)
+            if not fresh:  # it was registered at this very moment
                 device = tx.device_by_key(spki_sha256(key))
         if device is None or device.organization_id != organization.id:
-            raise RegistrationRefused("The registration token is not valid.")
+            raise RegistrationRefused(_NOT_REGISTERED)
         device.machine = request.machine.model_dump(mode="json")
         device.assurance = device.assurance or judgement.level
         challenge = None
@@ -83,6 +92,8 @@ def register_device(
             sent, public_area = request.attestation, request.evidence.public_area
             until = now + CHALLENGE_LIFE
             challenge = challenge_device(tx, roots, organization.id, device.recipient, sent, public_area, now, until)
+        if fresh and not tx.count_registration(token.id, now):
+            raise RegistrationRefused(_NOT_REGISTERED)
         return RegistrationReply(device_id=device.id, organization=organization.name, challenge=challenge)
 
 

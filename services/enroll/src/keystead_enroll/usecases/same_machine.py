@@ -60,6 +60,8 @@ def take_place(tx: Transaction, roots: EkRoots, actor: Actor, device: Device, no
         tx.forget_attestation(earlier.recipient)
         tx.remove(earlier)
         tx.flush()
+        if earlier.token_id is not None and earlier.token_id == device.token_id:
+            tx.forget_registration(earlier.token_id)  # one computer is one of those that the token is for
     shown = {"ek_sha256": keys[0].ek_sha256, "assurance": level, "attested_at": now} if keys else {}
     if not tx.set_first(device, {**shown, "same_as": None}):
         raise MeanwhileTaken(Words("Another registration of this computer was confirmed at this moment."))

@@ -1,28 +1,21 @@
-"""Devices: see what there is of one, remove it. Registration tokens: make, delete."""
+"""Devices: see what there is of one, remove it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
-from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed, StillInUse
+from keystead_enroll.domain.administration_refusals import NotAllowed, StillInUse
 from keystead_enroll.domain.certificate_record import Certificate
-from keystead_enroll.domain.enrollment import RegistrationToken
-from keystead_enroll.domain.inputs import RegistrationTokenInput
 from keystead_enroll.domain.jobs import Job, JobState
-from keystead_enroll.domain.lists import DEVICES, ORGANIZATIONS, REGISTRATION_TOKENS
+from keystead_enroll.domain.lists import DEVICES
 from keystead_enroll.domain.orders import Device, OrderState
-from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
-from keystead_enroll.usecases.admin.common import Once, Target, note, reach
-from keystead_enroll.usecases.admin.tokens import MadeToken
+from keystead_enroll.ports import Clock, Transaction, Transactions
+from keystead_enroll.usecases.admin.common import Target, note, reach
 from keystead_enroll.usecases.change_order import end_by_administrator
-from keystead_kit.secrets import new_id, new_token
 
 MOST_SHOWN, MOST_JOBS = 100, 10_000
-PREFIX = "ksr_"
-NAME_TAKEN = Words("Another registration token has this name already. Choose another name.")
 
 
 @dataclass(frozen=True)
@@ -70,46 +63,3 @@ def remove_device(transactions: Transactions, clock: Clock, origin: str, actor: 
             end_by_administrator(tx, order, now, "device removed", reason, origin)
         note(tx, actor, now, "device.remove", target, {"cancelled requests": [order.id for order in orders]})
         tx.wake(f"recipient:{recipient}")
-
-
-def create_registration_token(
-    transactions: Transactions,
-    clock: Clock,
-    secrets: Secrets,
-    actor: Actor,
-    wanted: RegistrationTokenInput,
-    once: Once | None = None,
-) -> MadeToken:
-    """Makes a registration token; its secret is told once. Raises ThingUnknown, NotAllowed, InputRefused."""
-    now, secret = clock.now(), f"{PREFIX}{new_token()}"
-    with transactions.write() as tx:
-        organization = reach(tx, ORGANIZATIONS, actor, wanted.organization_id, Words("organization"))
-        if not actor.scope.rules_organization(organization.id):
-            raise NotAllowed(Words("Only an administrator of the whole organization may let machines register."))
-        fresh = RegistrationToken(
-            id=new_id(),
-            name=wanted.name,
-            digest=secrets.registration_digest(secret),
-            organization_id=organization.id,
-            owner=wanted.owner,
-            expires_at=now + timedelta(days=wanted.days),
-        )
-        earlier = tx.earlier(actor.id, once.key, once.request_digest, fresh.id, now) if once else None
-        if earlier:
-            return MadeToken(earlier, None)
-        if not tx.add_first(fresh):
-            raise InputRefused({"name": NAME_TAKEN})
-        note(tx, actor, now, "registration_token.create", _target(fresh), {"days": wanted.days, "owner": wanted.owner})
-    return MadeToken(fresh.id, secret)
-
-
-def delete_registration_token(transactions: Transactions, clock: Clock, actor: Actor, token_id: str) -> None:
-    """Ends a registration token at once; devices that came with it stay. Raises ThingUnknown."""
-    with transactions.write() as tx:
-        token = reach(tx, REGISTRATION_TOKENS, actor, token_id, Words("registration token"))
-        note(tx, actor, clock.now(), "registration_token.delete", _target(token))
-        tx.remove(token)
-
-
-def _target(token: RegistrationToken) -> Target:
-    return Target(token.id, token.name, token.organization_id)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from keystead_enroll.domain.declaration import Declaration
-from keystead_enroll.domain.enrollment import RegistrationToken
-from keystead_enroll.usecases.apply.work import Work
+from keystead_enroll.domain.registration_tokens import RegistrationToken
+from keystead_enroll.usecases.apply.work import Work, mentioned
 from keystead_kit.secrets import new_id
 
 
 def apply_registration_tokens(work: Work, declaration: Declaration) -> None:
     """Creates the registration tokens with these names in their organizations, or changes them. One that had this
-    secret under this name in another organization moves."""
+    secret under this name in another organization moves. What was revoked stays revoked."""
     tokens = {(t.organization_id, t.name): t for t in work.tx.registration_tokens()}
     for wanted in declaration.registration_tokens:
         where = f"registration token “{wanted.name}” of organization “{wanted.organization}”"
@@ -27,6 +27,18 @@ def apply_registration_tokens(work: Work, declaration: Declaration) -> None:
             work.mistake(wanted.line("token"), f"{where}: another one has this token already; choose another")
         if work.mistakes or organization is None:
             continue  # nothing will be stored
-        fresh = RegistrationToken(new_id(), wanted.name, digest, organization.id, owner)
-        work.put(where, existing, fresh, ("digest", "organization_id", "owner"))
+        fresh = RegistrationToken(
+            id=new_id(),
+            name=wanted.name,
+            digest=digest,
+            organization_id=organization.id,
+            owner=owner,
+            expires_at=wanted.expires_at,
+            group=wanted.group,
+            most_devices=wanted.most_devices,
+            created_at=work.now,
+            created_by=work.actor.name,
+        )
+        limits = mentioned(wanted, "group", "most_devices", "expires_at")
+        work.put(where, existing, fresh, ("digest", "organization_id", "owner", *limits))
         work.tx.flush()

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel
 
+from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.declaration import FormDeclaration, ProfileDeclaration
 from keystead_enroll.domain.refusals import Mistake
 from keystead_enroll.ports import Secrets, Transaction
@@ -64,8 +65,10 @@ class Work:
     `left_out` are (kind, name) of what the file declares and cannot be used for its mistakes.
     """
 
-    def __init__(self, tx: Transaction, secrets: Secrets, left_out: Collection[tuple[str, str]], now: datetime) -> None:
-        self.tx, self.secrets, self.left_out, self.now = tx, secrets, left_out, now
+    def __init__(
+        self, tx: Transaction, secrets: Secrets, left_out: Collection[tuple[str, str]], now: datetime, actor: Actor
+    ) -> None:
+        self.tx, self.secrets, self.left_out, self.now, self.actor = tx, secrets, left_out, now, actor
         self.applied = Applied()
         self.mistakes: list[Mistake] = []
         self.organizations = {o.name: o for o in tx.organizations()}

@@ -1,4 +1,4 @@
-"""`/api/v1/devices` and `/api/v1/registration-tokens`.
+"""`/api/v1/devices`.
 
 This module evaluates its annotations when a router is made: no `from __future__ import annotations` here.
 """
@@ -11,18 +11,12 @@ from pydantic import AwareDatetime, BaseModel
 from keystead_contracts.base import AssuranceLevel
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.certificate_record import certificate_state
-from keystead_enroll.domain.enrollment import RegistrationToken
-from keystead_enroll.domain.inputs import RegistrationTokenInput
-from keystead_enroll.domain.lists import DEVICES, REGISTRATION_TOKENS
+from keystead_enroll.domain.inputs import Input
+from keystead_enroll.domain.lists import DEVICES
 from keystead_enroll.domain.orders import Device
 from keystead_enroll.ports import Transaction
-from keystead_enroll.usecases.admin.common import Once, reach
-from keystead_enroll.usecases.admin.devices import (
-    create_registration_token,
-    delete_registration_token,
-    device_records,
-    remove_device,
-)
+from keystead_enroll.usecases.admin.common import reach
+from keystead_enroll.usecases.admin.devices import device_records, remove_device
 from keystead_enroll.usecases.same_machine import confirm_same_machine
 from keystead_enroll.web.api.resources import Resource, add_routes
 from keystead_enroll.web.api.tools import PROBLEMS, ApiTools
@@ -31,14 +25,18 @@ from keystead_enroll.web.api.tools import PROBLEMS, ApiTools
 class DeviceOut(BaseModel):
     """A registered machine. `machine` is what its agent says of it: claims, not proof. `assurance` is how sure it is
     that its device key is in its TPM, which `ek_sha256` names if it was shown; `same_as` is the device whose TPM this
-    one has shown to have: it gets nothing to do until an administrator says that it is the same machine."""
+    one has shown to have: it gets nothing to do until an administrator says that it is the same machine.
+    `registration_token` is the name of the token by which it came, and `group` what that said of its machines."""
 
     id: str
     name: str
     organization_id: str
     organization: str
     owner: str | None
+    group: str
     platform: str
+    registration_token_id: str | None
+    registration_token: str
     registered_at: AwareDatetime
     seen_at: AwareDatetime | None
     connected: bool
@@ -75,31 +73,11 @@ class DeviceDetailsOut(DeviceOut):
     jobs: list[DeviceJobOut]
 
 
-class RegistrationTokenOut(BaseModel):
-    """Lets machines of an organization register as devices until it ends. Its secret cannot be read back."""
-
-    id: str
-    name: str
-    organization_id: str
-    organization: str
-    owner: str | None
-    expires_at: AwareDatetime | None
-
-
-class MadeRegistrationToken(BaseModel):
-    """A token that was made. `secret` is told this once; null if an earlier request with this key made it."""
-
-    id: str
-    secret: str | None
-
-
 def router(tools: ApiTools) -> APIRouter:
     """The routes."""
     api = APIRouter()
     transactions, clock, enroll = tools.transactions, tools.clock, tools.enroll
     Asker = Annotated[Actor, Depends(tools.actor)]
-    OnceKey = Annotated[Once | None, Depends(tools.once)]
-    tokens: dict[str, Any] = {"tags": ["registration-tokens"], "responses": PROBLEMS}
 
     def shown(tx: Transaction, _actor: Actor, device: Device) -> DeviceOut:
         return DeviceOut(
@@ -108,7 +86,10 @@ def router(tools: ApiTools) -> APIRouter:
             organization_id=device.organization_id,
             organization=tx.organization(device.organization_id).name,
             owner=device.owner,
+            group=device.group,
             platform=device.platform,
+            registration_token_id=device.token_id,
+            registration_token=device.token_name,
             registered_at=device.registered_at,
             seen_at=device.seen_at,
             connected=device.connected(clock.now()),
@@ -117,16 +98,6 @@ def router(tools: ApiTools) -> APIRouter:
             attested_at=device.attested_at,
             same_as=device.same_as,
             machine=dict(device.machine),
-        )
-
-    def token_shown(tx: Transaction, _actor: Actor, token: RegistrationToken) -> RegistrationTokenOut:
-        return RegistrationTokenOut(
-            id=token.id,
-            name=token.name,
-            organization_id=token.organization_id,
-            organization=tx.organization(token.organization_id).name,
-            owner=token.owner,
-            expires_at=token.expires_at,
         )
 
     @api.get(
@@ -187,32 +158,12 @@ def router(tools: ApiTools) -> APIRouter:
         remove_device(transactions, clock, enroll.settings.public_origin, actor, id)
         return Response(status_code=204)
 
-    @api.post(
-        "/registration-tokens",
-        status_code=201,
-        operation_id="create_registration_token",
-        summary="Make one registration token",
-        **tokens,
-    )
-    def make(actor: Asker, body: RegistrationTokenInput, once: OnceKey) -> MadeRegistrationToken:
-        made = create_registration_token(transactions, clock, enroll.secrets, actor, body, once)
-        return MadeRegistrationToken(id=made.id, secret=made.secret)
-
     add_routes(
         api,
         tools,
         Resource(
-            path="/devices", kind="device", definition=DEVICES, shown=DeviceOut, given=RegistrationTokenInput,
+            path="/devices", kind="device", definition=DEVICES, shown=DeviceOut, given=Input,
             show=shown, one=False,
-        ),
-    )  # fmt: skip
-    add_routes(
-        api,
-        tools,
-        Resource(
-            path="/registration-tokens", kind="registration token", definition=REGISTRATION_TOKENS,
-            shown=RegistrationTokenOut, given=RegistrationTokenInput, show=token_shown,
-            delete=delete_registration_token,
         ),
     )  # fmt: skip
     return api

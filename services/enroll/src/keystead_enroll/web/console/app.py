@@ -21,6 +21,7 @@ from keystead_enroll.web.console import (
     organizations,
     persons,
     profiles,
+    registration_tokens,
     requests,
     tokens,
 )
@@ -34,6 +35,7 @@ ROUTERS = (
     certificates.router,
     requests.router,
     devices.router,
+    registration_tokens.router,
     endorsement_keys.router,
     evidence.router,
     organizations.router,

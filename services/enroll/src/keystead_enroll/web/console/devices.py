@@ -1,10 +1,9 @@
-"""Devices and registration tokens in the console.
+"""Devices in the console.
 
 This module evaluates its annotations when pages are added, because they name what is at hand: no `from __future__
 import annotations` here.
 """
 
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -12,31 +11,24 @@ from fastapi.responses import RedirectResponse
 
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
-from keystead_enroll.domain.administration_refusals import InputRefused
-from keystead_enroll.domain.enrollment import RegistrationToken
-from keystead_enroll.domain.inputs import RegistrationTokenInput
 from keystead_enroll.domain.lists import DEVICES, REGISTRATION_TOKENS
 from keystead_enroll.domain.orders import Device
 from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import reach
 from keystead_enroll.usecases.admin.console import Visitor
-from keystead_enroll.usecases.admin.devices import (
-    create_registration_token,
-    delete_registration_token,
-    device_records,
-    remove_device,
-)
+from keystead_enroll.usecases.admin.devices import device_records, remove_device
 from keystead_enroll.usecases.same_machine import confirm_same_machine
 from keystead_enroll.usecases.show_evidence import show_device_evidence
 from keystead_enroll.web.console.cells import Cell, link, moment, tag, text
 from keystead_enroll.web.console.certificates import state_tag
 from keystead_enroll.web.console.evidence import device_tpm
-from keystead_enroll.web.console.form_widgets import ConfirmPage, Fieldset, FormField, FormPage, Option
+from keystead_enroll.web.console.form_widgets import ConfirmPage
 from keystead_enroll.web.console.history import timeline_of
 from keystead_enroll.web.console.lists import Listing
-from keystead_enroll.web.console.mistakes import checked
 from keystead_enroll.web.console.navigation import HOME
-from keystead_enroll.web.console.once import PAGE_KEY, once_of, page_key, shown_once
+from keystead_enroll.web.console.registration_tokens import BASE as TOKENS
+from keystead_enroll.web.console.registration_tokens import NEW as NEW_TOKEN
+from keystead_enroll.web.console.registration_tokens import inventory_tabs
 from keystead_enroll.web.console.resources import Place, add_pages
 from keystead_enroll.web.console.tools import ConsoleTools, Posted
 from keystead_enroll.web.console.widgets import (
@@ -50,14 +42,12 @@ from keystead_enroll.web.console.widgets import (
     Notice,
     Row,
     Section,
-    Tab,
     Table,
 )
-from keystead_kit.drafts import Draft
 
 NAV = "devices"
-BASE, TOKENS = f"{HOME}/devices", f"{HOME}/registration-tokens"
-_TOP, _TOKENS_TOP = Crumb(Words("Devices"), BASE), Crumb(Words("Registration tokens"), TOKENS)
+BASE = f"{HOME}/devices"
+_TOP = Crumb(Words("Devices"), BASE)
 _JOBS = {
     "make_key_and_csr": Words("Make a key and its request"),
     "install": Words("Install the certificate"),
@@ -88,6 +78,7 @@ def router(tools: ConsoleTools) -> APIRouter:
         cells = (
             text(device.name, device.platform),
             presence(device),
+            text(device.group, device.token_name),
             text(device.owner, tx.organization(device.organization_id).name),
             moment(device.seen_at, "datetime", relative=True),
             moment(device.registered_at),
@@ -99,11 +90,6 @@ def router(tools: ConsoleTools) -> APIRouter:
 
     def remove(transactions: Transactions, clock: Clock, actor: Actor, id: str) -> None:
         remove_device(transactions, clock, tools.enroll.settings.public_origin, actor, id)
-
-    def new_page(request: Request, visitor: Visitor, draft: Draft) -> Response:
-        with transactions.read() as tx:
-            page = _new_token(tx, visitor.actor, draft)
-        return tools.render(request, visitor, page, NAV)
 
     @pages.get(f"{BASE}/{{id}}/same-machine")
     def ask_same_machine(request: Request, visitor: Here, id: str) -> Response:
@@ -119,30 +105,6 @@ def router(tools: ConsoleTools) -> APIRouter:
         confirm_same_machine(transactions, clock, tools.enroll.ek_roots, visitor.actor, id)
         return tools.done(request, f"{BASE}/{id}", "changed")
 
-    @pages.get(f"{TOKENS}/new")
-    def show_new(request: Request, visitor: Here) -> Response:
-        return new_page(request, visitor, tools.draft(request))
-
-    @pages.post(f"{TOKENS}/new")
-    def create(request: Request, visitor: Here, posted: Sent) -> Response:
-        values = {
-            "name": posted.text("name"),
-            "organization_id": posted.text("organization_id"),
-            "owner": posted.optional("owner"),
-            "days": posted.text("days"),
-        }
-        try:
-            wanted = checked(RegistrationTokenInput, values)
-            made = create_registration_token(
-                transactions, clock, tools.enroll.secrets, visitor.actor, wanted, once_of(request, posted)
-            )
-        except InputRefused as refusal:
-            return tools.again(request, posted, refusal, lambda draft: new_page(request, visitor, draft))
-        response = tools.render(request, visitor, _shown(wanted.name, made.secret), NAV)
-        response.headers["cache-control"] = "no-store"
-        tools.context.drafts.forget(request, response)
-        return response
-
     add_pages(
         pages,
         tools,
@@ -157,75 +119,28 @@ def router(tools: ConsoleTools) -> APIRouter:
             delete_verb=remove,
         ),
     )
-    add_pages(
-        pages,
-        tools,
-        Place(
-            base=TOKENS,
-            nav=NAV,
-            kind=Words("registration token"),
-            definition=REGISTRATION_TOKENS,
-            listing=lambda _visitor: Listing(
-                REGISTRATION_TOKENS, _TOKEN_LIST, lambda tx, token: _token_row(tx, token, clock), TOKENS
-            ),
-            delete=_confirm_token,
-            delete_verb=delete_registration_token,
-        ),
-    )
     return pages
 
 
-def _tabs(here: str) -> tuple[Tab, ...]:
-    return (
-        Tab(Words("Devices"), BASE, here == BASE),
-        Tab(Words("Registration tokens"), TOKENS, here == TOKENS),
-    )
-
-
-_NEW = Action(Words("New registration token"), f"{TOKENS}/new", "primary")
 _LIST = ListPage(
     title=Words("Devices"),
     intro=Words("Machines whose agent is registered. They get their jobs without anybody at the keyboard."),
     columns=(
         Column("name", Words("Name")),
         Column("connected", Words("Now"), narrow=True),
+        Column("group", Words("Group")),
         Column("owner", Words("Owner")),
         Column("seen", Words("Last seen"), narrow=True),
         Column("registered", Words("Registered"), narrow=True),
     ),
     rows=(),
-    tabs=_tabs(BASE),
+    tabs=inventory_tabs(BASE),
     empty=Empty(
         Words("No devices yet"),
         Words("Make a registration token and give it to the agent of each machine: keystead-agent register."),
-        _NEW,
+        NEW_TOKEN,
     ),
 )
-_TOKEN_LIST = ListPage(
-    title=Words("Registration tokens"),
-    intro=Words("Whoever has one may register machines of its organization, until it ends."),
-    columns=(
-        Column("name", Words("Name")),
-        Column("organization", Words("Organization")),
-        Column("owner", Words("Whose devices they will be")),
-        Column("ends", Words("Ends"), narrow=True),
-    ),
-    rows=(),
-    create=_NEW,
-    tabs=_tabs(TOKENS),
-    empty=Empty(Words("No registration tokens"), Words("Make one to let machines register."), _NEW),
-)
-
-
-def _token_row(tx: Transaction, token: RegistrationToken, clock: Clock) -> Row:
-    over = token.expires_at is not None and token.expires_at <= clock.now()
-    cells = (
-        text(token.name),
-        text(tx.organization(token.organization_id).name),
-        text(token.owner),
-        tag("calm", Words("Ended")) if over else moment(token.expires_at, "datetime", relative=True),
-    )
-    return Row(f"{TOKENS}/{token.id}/delete", cells)
 
 
 def _detail(tx: Transaction, actor: Actor, device: Device, presence: Cell, tools: ConsoleTools) -> DetailPage:
@@ -258,7 +173,9 @@ def _detail(tx: Transaction, actor: Actor, device: Device, presence: Cell, tools
                 facts=(
                     Fact(Words("Organization"), place),
                     Fact(Words("Owner"), text(device.owner)),
+                    Fact(Words("Group"), text(device.group)),
                     Fact(Words("Registered"), moment(device.registered_at, "datetime")),
+                    Fact(Words("With the registration token"), _token_cell(tx, actor, device)),
                     Fact(Words("Last seen"), moment(device.seen_at, "datetime", relative=True)),
                 ),
             ),
@@ -293,6 +210,11 @@ def _detail(tx: Transaction, actor: Actor, device: Device, presence: Cell, tools
         ),
         timeline=timeline_of(tx, actor, device.id),
     )
+
+
+def _token_cell(tx: Transaction, actor: Actor, device: Device) -> Cell:
+    known = tx.in_reach(REGISTRATION_TOKENS, actor.scope, device.token_id) if device.token_id else None
+    return link(known.name, f"{TOKENS}/{known.id}") if known else text(device.token_name)
 
 
 def _waiting(device: Device, *, rules: bool) -> tuple[Notice, ...]:
@@ -338,59 +260,4 @@ def _confirm_removal(_tx: Transaction, _actor: Actor, device: Device) -> Confirm
         ),
         objects=(text(device.name, device.owner or ""),),
         crumbs=(_TOP, Crumb(device.name, own)),
-    )
-
-
-def _new_token(tx: Transaction, actor: Actor, draft: Draft) -> FormPage:
-    places = tuple(Option(o.id, o.name) for o in tx.organizations() if actor.scope.rules_organization(o.id))
-    return FormPage(
-        title=Words("New registration token"),
-        intro=Words("Give it to the agent of each machine: keystead-agent register."),
-        action=f"{TOKENS}/new",
-        fieldsets=(
-            Fieldset(
-                (
-                    FormField("name", Words("Name"), more={"maxlength": 128, "autocomplete": "off"}),
-                    FormField("organization_id", Words("Organization"), "select", options=places),
-                    FormField(
-                        "owner",
-                        Words("Whose devices they will be"),
-                        "email",
-                        required=False,
-                        hint=Words("The e-mail address of a person; they can choose these computers when they enroll."),
-                    ),
-                    FormField("days", Words("Days until it ends"), "number", short=True, more={"min": 1, "max": 366}),
-                    PAGE_KEY,
-                )
-            ),
-        ),
-        submit=Words("Make the token"),
-        cancel_url=TOKENS,
-        values={
-            **(draft.values or {"days": "30", "organization_id": places[0].value if len(places) == 1 else ""}),
-            PAGE_KEY.name: page_key(draft),
-        },
-        errors=draft.errors,
-        crumbs=(_TOP, _TOKENS_TOP),
-    )
-
-
-def _shown(name: str, secret: str | None) -> DetailPage:
-    advice, crumbs = Words("Keep it like a password."), (_TOP, _TOKENS_TOP)
-    page = shown_once(name, secret, Words("registration token"), advice, TOKENS, crumbs)
-    return replace(page, subtitle=Words("Registration token"))
-
-
-def _confirm_token(_tx: Transaction, _actor: Actor, token: RegistrationToken) -> ConfirmPage:
-    return ConfirmPage(
-        title=Words("Delete the registration token {name}?", name=token.name),
-        verb=Words("Delete the token"),
-        action=f"{TOKENS}/{token.id}/delete",
-        cancel_url=TOKENS,
-        consequences=(
-            Words("No machine can register with it any more."),
-            Words("Devices that came with it stay."),
-        ),
-        objects=(text(token.name, token.owner or ""),),
-        crumbs=(_TOP, _TOKENS_TOP),
     )
