@@ -15,11 +15,13 @@ from tests.support.enroll_app import ADA, BOB, EnrollApp, enroll_app, started
 
 from keystead_contracts.base import AssuranceLevel
 from keystead_enroll.adapters import tables
+from keystead_enroll.adapters.shape_memory import ProcessShapeMemory
 from keystead_enroll.adapters.store import SqlTransactions
 from keystead_enroll.domain.certificate_record import IntentState
 from keystead_enroll.domain.errors import IntentNotSignable
 from keystead_enroll.domain.lint import Finding, Severity
 from keystead_enroll.domain.orders import OrderState
+from keystead_enroll.usecases.inspect_certificate import Inspection
 from keystead_enroll.usecases.issue_certificates import issue_certificates
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -81,9 +83,8 @@ def accepted(app: EnrollApp, email: str = ADA) -> str:
 
 
 def issue(app: EnrollApp, ca: Any = None, linter: Any = None, transactions: Any = None) -> int:
-    return issue_certificates(
-        transactions or app.enroll.transactions, app.clock, ca or app.ca, linter or app.linter, app.origin
-    )
+    inspection = Inspection(linter or app.linter, ProcessShapeMemory(), 0, lambda: 0.5)
+    return issue_certificates(transactions or app.enroll.transactions, app.clock, ca or app.ca, inspection, app.origin)
 
 
 def intents(app: EnrollApp) -> list[Any]:
@@ -232,7 +233,7 @@ def test_one_refused_order_does_not_keep_the_others(app: EnrollApp) -> None:
             found, self._findings = self._findings, ()
             return found
 
-    assert issue(app, linter=Once(Finding(Severity.ERROR, "made.up", "certificate", ""))) == 2
+    assert issue(app, linter=Once(Finding(Severity.ERROR, "made.up", "certificate", ""))) == 3
     assert sorted(app.order(o).state for o in orders) == [OrderState.FAILED, OrderState.ISSUED, OrderState.ISSUED]
 
 

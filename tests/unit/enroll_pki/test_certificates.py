@@ -19,7 +19,6 @@ from keystead_enroll.domain.certificates import (
     SigningKey,
     der,
     extended_key_usage_oid,
-    final_builder,
     key_usage,
     new_serial,
     pem,
@@ -30,12 +29,14 @@ from keystead_enroll.domain.certificates import (
     sha1_thumbprint,
     sha256_fingerprint,
     sign_builder,
+    sign_tbs,
     validity,
 )
 from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.errors import CaUnusable, TemplateInvalid
 from keystead_enroll.domain.key_usages import DEFAULT_KEY_USAGES, KeyUsage
 from keystead_enroll.domain.names import CertificateNames
+from keystead_enroll.domain.tbs import parse_tbs
 
 NOW = datetime(2026, 11, 23, 12, 30, 15, 999_999, tzinfo=UTC)
 FIXED_KEY = ec.derive_private_key(0x4B65797374656164, ec.SECP256R1())
@@ -208,20 +209,21 @@ def test_the_same_plan_always_gives_the_same_octets() -> None:
 
 @pytest.mark.parametrize("names", [ADA, WEB, PUMP], ids=["client", "ssl", "device"])
 @pytest.mark.parametrize("algorithm", [KeyAlgorithm.EC_P256, KeyAlgorithm.EC_P384, KeyAlgorithm.RSA_3072])
-def test_a_rebuilt_intent_has_identical_octets(names: CertificateNames, algorithm: KeyAlgorithm) -> None:
+def test_a_signed_intent_has_identical_octets(names: CertificateNames, algorithm: KeyAlgorithm) -> None:
     key = key_of(algorithm)
     intent = precertify(replace(_plan(), names=names), _issuer(key))
-    stored = x509.load_der_x509_certificate(der(intent))
-    final = sign_builder(final_builder(stored), key)
+    final = x509.load_der_x509_certificate(sign_tbs(parse_tbs(der(intent)), key))
     assert final.tbs_certificate_bytes == intent.tbs_certificate_bytes
     final.verify_directly_issued_by(_issuer(key))
 
 
-def test_times_from_2050_on_survive_the_rebuilding() -> None:
+def test_times_from_2050_on_survive_the_signing() -> None:
     issuer = _issuer(FIXED_ISSUING_KEY, end=datetime(2080, 1, 1, tzinfo=UTC))
     plan = replace(_plan(), not_after=datetime(2060, 1, 1, tzinfo=UTC))
     intent = precertify(plan, issuer)
-    assert sign_builder(final_builder(intent), FIXED_ISSUING_KEY).tbs_certificate_bytes == intent.tbs_certificate_bytes
+    signed = x509.load_der_x509_certificate(sign_tbs(parse_tbs(der(intent)), FIXED_ISSUING_KEY))
+    assert signed.not_valid_after_utc == plan.not_after
+    assert signed.tbs_certificate_bytes == intent.tbs_certificate_bytes
 
 
 @pytest.mark.parametrize("algorithm", [KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048])

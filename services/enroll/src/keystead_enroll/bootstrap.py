@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -17,8 +18,10 @@ from keystead_enroll.adapters.builtin_ca import BuiltinCa
 from keystead_enroll.adapters.ek_roots import load_roots
 from keystead_enroll.adapters.keyed_secrets import KeyedSecrets
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
+from keystead_enroll.adapters.shape_memory import ProcessShapeMemory
 from keystead_enroll.adapters.store import SqlTransaction, SqlTransactions
 from keystead_enroll.domain.endorsement import EkRoots
+from keystead_enroll.domain.issuance import BatchSize
 from keystead_enroll.metrics import ORDERS_DESERTED
 from keystead_enroll.ports import PasswordHasher, RateLimits
 from keystead_enroll.settings import EnrollSettings
@@ -28,6 +31,7 @@ from keystead_enroll.usecases.admin.identity_providers import take_judgement
 from keystead_enroll.usecases.admin.try_form import TrialRules
 from keystead_enroll.usecases.end_deserted_orders import end_deserted_orders
 from keystead_enroll.usecases.enter_access_code import CodeLimits
+from keystead_enroll.usecases.inspect_certificate import Inspection
 from keystead_enroll.usecases.issue_certificates import issue_certificates
 from keystead_enroll.usecases.tell_approvers import tell_approvers
 from keystead_kit.bus import Bus
@@ -81,6 +85,14 @@ class Enroll:
         )
 
     @cached_property
+    def _shapes(self) -> ProcessShapeMemory:
+        return ProcessShapeMemory()
+
+    @cached_property
+    def _batch(self) -> BatchSize:
+        return BatchSize()
+
+    @cached_property
     def ek_roots(self) -> EkRoots:
         """The TPM manufacturers' certificates. Raises EkRootsUnusable if they cannot be used."""
         folder = self.settings.ek_roots_folder
@@ -104,8 +116,11 @@ class Enroll:
 
     def issue(self, ca: BuiltinCa, linter: PkilintLinter) -> int:
         """Duty: issues what is accepted."""
-        origin, policies = self.settings.public_origin, self.settings.level_policies
-        return issue_certificates(self.transactions, self.clock, ca, linter, origin, policies)
+        chosen = self.settings
+        inspection = Inspection(linter, self._shapes, chosen.lint_share, random.random)
+        return issue_certificates(
+            self.transactions, self.clock, ca, inspection, chosen.public_origin, chosen.level_policies, self._batch
+        )
 
     def end_deserted(self) -> int:
         """Duty: ends the orders whose agent went away."""

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 ORDERS_DESERTED = Counter("keystead_orders_deserted_total", "Orders that ended because their agent went away")
 KEYS_JUDGED = Counter(
     "keystead_keys_judged_total",
     "Keys whose evidence was judged: of requests and of devices, by the level shown and whether it was enough",
     ["of", "level", "outcome"],
+)
+CERTIFICATES_LINTED = Counter(
+    "keystead_certificates_linted_total",
+    "Certificates checked before they were signed: linted in full, as the first of their shape or as a sample, or "
+    "judged by their shape and values",
+    ["how"],
+)
+ISSUANCE_BATCH = Histogram(
+    "keystead_issuance_batch_orders",
+    "How many orders were issued together",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -12,7 +12,7 @@ from cryptography import x509
 from keystead_contracts.base import Message
 from keystead_enroll.domain.administration import Administrator, ApiToken, ConsoleSession, Scope
 from keystead_enroll.domain.attestation_state import AttestationChallenge, DeviceAttestationKey, OrderEvidence
-from keystead_enroll.domain.certificate_record import Certificate, IssuanceIntent
+from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
 from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
 from keystead_enroll.domain.enrollment import (
     CertificateProfile,
@@ -24,12 +24,14 @@ from keystead_enroll.domain.enrollment import (
 )
 from keystead_enroll.domain.figures import Figures
 from keystead_enroll.domain.identity_providers import IdentityProvider
+from keystead_enroll.domain.issuance import IssuableOrder
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.lint import Finding
-from keystead_enroll.domain.orders import Claim, Device, Order
+from keystead_enroll.domain.orders import Claim, Device, Order, OrderTransition
 from keystead_enroll.domain.persons import Person
 from keystead_enroll.domain.registration_tokens import RegistrationToken
 from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Search
+from keystead_enroll.domain.shapes import Shape
 from keystead_enroll.domain.visits import PortalSession
 from keystead_enroll.ports_bulk import BulkTransaction
 from keystead_kit.clock import Clock
@@ -114,8 +116,9 @@ class Transaction(BulkTransaction, Protocol):
 
     def orders_of(self, form_id: str, email: str) -> Sequence[Order]: ...
 
-    def claim_accepted_orders(self, limit: int) -> Sequence[Order]:
-        """Orders in csr_accepted, locked; those another worker holds are left out."""
+    def claim_accepted_orders(self, limit: int) -> Sequence[IssuableOrder]:
+        """Orders in csr_accepted, locked; those another worker holds are left out. The more urgent come first; of the
+        same urgency each organization has its share, the oldest of its orders."""
         ...
 
     def claim_deserted_orders(self, before: datetime, limit: int) -> Sequence[Order]:
@@ -125,6 +128,26 @@ class Transaction(BulkTransaction, Protocol):
 
     def claim_stale_intents(self, now: datetime, limit: int) -> Sequence[IssuanceIntent]:
         """Intents that were to be signed by a worker whose lease is over, locked."""
+        ...
+
+    def orders_to_store(self, order_ids: Iterable[str]) -> Sequence[IssuableOrder]:
+        """Those of these orders that are still being signed, locked, in the order of their ids."""
+        ...
+
+    def log_transitions(self, lines: Sequence[OrderTransition]) -> None:
+        """Takes orders to the targets of these lines, which the transition table allowed, and keeps the lines."""
+        ...
+
+    def settle_intents(self, order_ids: Iterable[str], state: IntentState) -> None:
+        """These orders' intents are no longer to be signed."""
+        ...
+
+    def add_many(self, entities: Iterable[object]) -> None:
+        """Stores new entities at once, all of a kind with one statement. What changes in them later is not stored."""
+        ...
+
+    def record_many(self, facts: Sequence[tuple[Message, str]], *, destination: str) -> None:
+        """`record` for each (fact, trace id), with one statement."""
         ...
 
     def intent(self, order_id: str) -> IssuanceIntent | None: ...
@@ -373,6 +396,14 @@ class Linter(Protocol):
     def lint(self, der: bytes) -> tuple[Finding, ...]:
         """What RFC 5280 has against the certificate."""
         ...
+
+
+class ShapeMemory(Protocol):
+    """Remembers the shapes of certificates in which a full lint found nothing that refuses."""
+
+    def knows(self, shape: Shape) -> bool: ...
+    def remember(self, shape: Shape) -> None: ...
+    def forget(self, shape: Shape) -> None: ...
 
 
 class RateLimits(Protocol):

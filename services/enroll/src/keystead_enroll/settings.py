@@ -100,6 +100,12 @@ class EnrollSettings(_CaFolder, ServiceSettings):
     level_policies: dict[AssuranceLevel, PolicyOid] = Field(
         {}, description='certificate policy of an assurance level, for certificates: {"vendor": "1.3.6.1.4.1.….1"}'
     )
+    lint_share: float = Field(
+        0.001,
+        ge=0,
+        le=1,
+        description="of the certificates whose shape was linted before, the share that is all the same",
+    )
     agent_download_url: WebAddress | None = None
     mailbox_url: DevelopmentMailbox | None = Field(
         None, description="the development mailbox, linked from the start page"

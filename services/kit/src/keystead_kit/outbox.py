@@ -6,7 +6,7 @@ with back-off until then; the receiver remembers message ids. At-least-once deli
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
@@ -72,17 +72,32 @@ class Outbox:
         now: datetime,
     ) -> None:
         """Adds `fact` to the transaction. It is sent after the commit, by `claim`."""
-        session.execute(
-            insert(self.table).values(
-                message_id=message_id,
-                destination=destination,
-                trace_id=trace_id,
-                fact=fact.model_dump(mode="json"),
-                recorded_at=now,
-                attempts=0,
-                next_attempt_at=now,
-            )
-        )
+        self.record_many(session, [(fact, trace_id)], destination=destination, new_id=lambda: message_id, now=now)
+
+    def record_many(
+        self,
+        session: Session,
+        facts: Iterable[tuple[Message, str]],
+        *,
+        destination: str,
+        new_id: Callable[[], str],
+        now: datetime,
+    ) -> None:
+        """Adds each (fact, trace id), all with one statement."""
+        rows = [
+            {
+                "message_id": new_id(),
+                "destination": destination,
+                "trace_id": trace_id,
+                "fact": fact.model_dump(mode="json"),
+                "recorded_at": now,
+                "attempts": 0,
+                "next_attempt_at": now,
+            }
+            for fact, trace_id in facts
+        ]
+        if rows:
+            session.execute(insert(self.table), rows)
 
     def claim(self, session: Session, now: datetime, limit: int = 100) -> list[Envelope]:
         """Rows that are due, each put off until its receipt is overdue. Send them after the commit."""

@@ -24,17 +24,19 @@ from cryptography.hazmat.primitives.serialization import (
 from keystead_enroll.domain.certificates import (
     SigningKey,
     authority_key_identifier,
-    der,
-    final_builder,
     pem,
-    sign_builder,
+    sign_tbs,
 )
 from keystead_enroll.domain.errors import CaFilesExist, CaKeyMismatch, CaUnusable, IntentNotSignable
 from keystead_enroll.domain.keys import same_key, supported_key
+from keystead_enroll.domain.tbs import Tbs, TbsMalformed, parse_tbs
 from keystead_kit.setting_types import LEAST_PASSPHRASE_OCTETS
 
 ROOT_CERTIFICATE, ROOT_KEY = "root.pem", "root.key"
 ISSUING_CERTIFICATE, ISSUING_KEY = "issuing.pem", "issuing.key"
+_BASIC_CONSTRAINTS, _AUTHORITY_KEY_IDENTIFIER = bytes.fromhex("551d13"), bytes.fromhex("551d23")
+_END_ENTITY = bytes.fromhex("3000")
+"""BasicConstraints with their defaults: no CA, no path length (RFC 5280 section 4.2.1.9)."""
 
 
 class _MadeCa(Protocol):
@@ -119,8 +121,9 @@ class BuiltinCa:
         _check_issuing(issuing, root)
         self._key = key
         self._issuing = issuing
-        self._root = root
-        self._key_identifier = authority_key_identifier(issuing)
+        self._key_identifier = authority_key_identifier(issuing).public_bytes()
+        self._name, self._ends = issuing.subject.public_bytes(), issuing.not_valid_after_utc
+        self._chain, self._root_pem = [pem(issuing)], pem(root)
 
     @classmethod
     def open(cls, folder: Path, *, now: datetime, passphrase: bytes | None = None) -> BuiltinCa:
@@ -148,46 +151,52 @@ class BuiltinCa:
     @property
     def chain(self) -> list[str]:
         """PEM certificates, issuing CA first, without the root."""
-        return [pem(self._issuing)]
+        return list(self._chain)
 
     @property
     def root(self) -> str:
         """The root's PEM certificate."""
-        return pem(self._root)
+        return self._root_pem
 
     def sign(self, precertificate_der: bytes) -> bytes:
         """The certificate (DER) whose intent is `precertificate_der`, signed by the issuing key.
 
-        Raises IntentNotSignable if the intent is not an end-entity certificate of this CA, if rebuilding it does not
-        give the same to-be-signed octets, or if the new signature does not verify: then nothing leaves this method.
+        The signature is over the intent's own to-be-signed octets. Raises IntentNotSignable if the intent is not an
+        end-entity certificate of this CA, if the result does not hold those octets, or if the new signature does not
+        verify: then nothing leaves this method.
         """
         try:
-            intent = x509.load_der_x509_certificate(precertificate_der)
-            self._check_intent(intent)
-            certificate = sign_builder(final_builder(intent), self._key)
-        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension) as error:
-            raise IntentNotSignable(f"the stored intent cannot be rebuilt: {error}") from error
-        if certificate.tbs_certificate_bytes != intent.tbs_certificate_bytes:
+            intent = parse_tbs(precertificate_der)
+        except TbsMalformed as error:
+            raise IntentNotSignable(f"the stored intent cannot be read: {error}") from error
+        self._check_intent(intent)
+        try:
+            signed = sign_tbs(intent, self._key)
+            certificate = x509.load_der_x509_certificate(signed)
+            ends = certificate.not_valid_after_utc
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+            raise IntentNotSignable(f"the stored intent cannot be signed: {error}") from error
+        if certificate.tbs_certificate_bytes != intent.raw:
             raise IntentNotSignable("the certificate to sign differs from its stored intent")
+        if ends > self._ends:
+            raise IntentNotSignable("the stored intent ends after the issuing CA's certificate")
         try:
             certificate.verify_directly_issued_by(self._issuing)
         except (InvalidSignature, ValueError, TypeError) as error:
             raise IntentNotSignable("the new signature does not verify with the issuing CA's certificate") from error
-        return der(certificate)
+        return signed
 
-    def _check_intent(self, intent: x509.Certificate) -> None:
-        extensions = intent.extensions
-        try:
-            is_ca = extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-            key_identifier = extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
-        except x509.ExtensionNotFound as error:
-            raise IntentNotSignable("the stored intent lacks basic constraints or the CA's key identifier") from error
-        if is_ca:
+    def _check_intent(self, intent: Tbs) -> None:
+        constraints = intent.extension(_BASIC_CONSTRAINTS)
+        key_identifier = intent.extension(_AUTHORITY_KEY_IDENTIFIER)
+        if constraints is None or key_identifier is None:
+            raise IntentNotSignable("the stored intent lacks basic constraints or the CA's key identifier")
+        if constraints.value != _END_ENTITY:
             raise IntentNotSignable("the stored intent is a CA certificate")
-        if intent.issuer != self._issuing.subject or key_identifier != self._key_identifier:
+        if len({extension.oid for extension in intent.extensions}) != len(intent.extensions):
+            raise IntentNotSignable("the stored intent has an extension twice (RFC 5280 section 4.2)")
+        if intent.issuer != self._name or key_identifier.value != self._key_identifier:
             raise IntentNotSignable("the stored intent is that of another CA")
-        if intent.not_valid_after_utc > self._issuing.not_valid_after_utc:
-            raise IntentNotSignable("the stored intent ends after the issuing CA's certificate")
 
 
 def _check_issuing(issuing: x509.Certificate, root: x509.Certificate) -> None:

@@ -18,7 +18,8 @@ from keystead_enroll.adapters import tables as t
 from keystead_enroll.adapters.administration_store import AdministrationQueries, locked
 from keystead_enroll.adapters.attestation_store import AttestationQueries
 from keystead_enroll.adapters.bulk_store import BulkQueries
-from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
+from keystead_enroll.adapters.issuance_store import IssuanceQueries
+from keystead_enroll.domain.certificate_record import Certificate, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
     CertificateProfile,
     CsrGenerationMethod,
@@ -62,7 +63,7 @@ _OPEN = or_(
 )
 
 
-class SqlTransaction(AdministrationQueries, AttestationQueries, BulkQueries):
+class SqlTransaction(AdministrationQueries, AttestationQueries, BulkQueries, IssuanceQueries):
     """One transaction; see `ports.Transaction` for what each method promises."""
 
     def __init__(self, session: Session, clock: Clock) -> None:
@@ -181,15 +182,6 @@ class SqlTransaction(AdministrationQueries, AttestationQueries, BulkQueries):
     def orders_of(self, form_id: str, email: str) -> Sequence[Order]:
         query = select(Order).where(t.orders.c.form_id == form_id, t.orders.c.person_email == email)
         return self.session.scalars(query.order_by(t.orders.c.created_at.desc()).limit(100)).all()
-
-    def claim_accepted_orders(self, limit: int) -> Sequence[Order]:
-        query = select(Order).where(t.orders.c.state == OrderState.CSR_ACCEPTED).order_by(t.orders.c.state_at)
-        return self.session.scalars(query.limit(limit).with_for_update(skip_locked=True)).all()
-
-    def claim_stale_intents(self, now: datetime, limit: int) -> Sequence[IssuanceIntent]:
-        query = select(IssuanceIntent).where(t.intents.c.state == IntentState.INTENDED, t.intents.c.leased_until <= now)
-        query = query.order_by(t.intents.c.order_id)  # always the same, so that no two workers wait for each other
-        return self.session.scalars(query.limit(limit).with_for_update(skip_locked=True)).all()
 
     def claim_deserted_orders(self, before: datetime, limit: int) -> Sequence[Order]:
         waiting = t.orders.c.state.in_([OrderState.OFFERED, OrderState.ISSUED])

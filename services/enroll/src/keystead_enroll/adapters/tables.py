@@ -185,6 +185,8 @@ burned = Table(
     Column("at", UtcDateTime, nullable=False, index=True),
 )
 _IN_BULK = text("bulk_job_id IS NOT NULL")
+_ACCEPTED = text("state = 'csr_accepted'")
+"""Orders that wait to be issued; only they are in the index by which issuance finds them."""
 orders = Table(
     "orders",
     metadata,
@@ -236,6 +238,14 @@ orders = Table(
     Index("ix_orders_spki_sha256", "spki_sha256", unique=True),
     Index("ix_orders_request_digest", "request_digest", unique=True),
     Index("ix_orders_state_state_at", "state", "state_at"),
+    Index(
+        "ix_orders_accepted",
+        "urgency",
+        "organization_id",
+        "state_at",
+        postgresql_where=_ACCEPTED,
+        sqlite_where=_ACCEPTED,
+    ),
     Index("ix_orders_form_id_person_email", "form_id", "person_email"),
     Index("ix_orders_recipient", "recipient"),
     Index("ix_orders_created_at_id", "created_at", "id"),

@@ -2,7 +2,7 @@
 
 Issuance signs twice. `precertify` signs the planned certificate with a throw-away key: the result has, to the
 octet, the to-be-signed part of the certificate to come, can be linted and stored as the intent, and is worth nothing
-to anybody. The CA then rebuilds that part with `final_builder` and signs it with the issuing key.
+to anybody. The CA then signs that very part with the issuing key (`sign_tbs`), and puts the two together.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
@@ -23,8 +23,9 @@ from keystead_contracts.words import Words
 from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.errors import CaUnusable, TemplateInvalid
 from keystead_enroll.domain.key_usages import DECIPHERING, DEFAULT_KEY_USAGES, KeyUsage, usages_of_key
-from keystead_enroll.domain.keys import RSA_EXPONENT, PublicKey, key_algorithm_of, supported_key
+from keystead_enroll.domain.keys import RSA_EXPONENT, PublicKey, key_algorithm_of
 from keystead_enroll.domain.names import CertificateNames
+from keystead_enroll.domain.tbs import BIT_STRING, SEQUENCE, Tbs, encode
 
 SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 """The kinds of key that a CA here signs with."""
@@ -222,21 +223,31 @@ def key_usage(usages: Iterable[KeyUsage], *, cert_sign: bool = False, crl_sign: 
     )
 
 
-def final_builder(precertificate: x509.Certificate) -> x509.CertificateBuilder:
-    """A builder with every value of a stored intent, in its order. Signed by a key of the issuing key's kind it gives
-    identical `tbs_certificate_bytes`; who signs compares them."""
-    builder = (
-        x509.CertificateBuilder()
-        .issuer_name(precertificate.issuer)
-        .subject_name(precertificate.subject)
-        .public_key(supported_key(precertificate.public_key()))
-        .serial_number(precertificate.serial_number)
-        .not_valid_before(precertificate.not_valid_before_utc)
-        .not_valid_after(precertificate.not_valid_after_utc)
-    )
-    for extension in precertificate.extensions:
-        builder = builder.add_extension(extension.value, extension.critical)
-    return builder
+def sign_tbs(tbs: Tbs, key: SigningKey) -> bytes:
+    """The certificate (DER) with these to-be-signed octets and their signature by `key` (RFC 5280 section 4.1.1.3).
+    Raises ValueError if it says of itself that it is signed in another way than `key` signs."""
+    if tbs.signature != _SIGNATURE_ALGORITHMS[_kind_of(key)]:
+        raise ValueError("it is to be signed with another algorithm than this key's")
+    chosen = signature_hash(key)
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        signature = key.sign(tbs.raw, ec.ECDSA(chosen))
+    else:
+        signature = key.sign(tbs.raw, padding.PKCS1v15(), chosen)
+    return encode(SEQUENCE, tbs.raw + tbs.signature + encode(BIT_STRING, b"\0" + signature))
+
+
+_SIGNATURE_ALGORITHMS = {
+    "rsa": bytes.fromhex("300d06092a864886f70d01010b0500"),
+    "ec with SHA-256": bytes.fromhex("300a06082a8648ce3d040302"),
+    "ec with SHA-384": bytes.fromhex("300a06082a8648ce3d040303"),
+}
+"""How `signature_hash` signs → the AlgorithmIdentifier (RFC 4055 section 5, RFC 5758 section 3.2)."""
+
+
+def _kind_of(key: SigningKey) -> str:
+    if isinstance(key, rsa.RSAPrivateKey):
+        return "rsa"
+    return "ec with SHA-384" if isinstance(signature_hash(key), hashes.SHA384) else "ec with SHA-256"
 
 
 def sign_builder(builder: x509.CertificateBuilder, key: SigningKey) -> x509.Certificate:

@@ -85,6 +85,23 @@ PROVIDED_TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = MappingProxyT
 """The same for an order whose request the person provided: nobody installs, so it is over once issued."""
 
 
+def steps_from(method: CsrGenerationMethod, state: OrderState) -> frozenset[OrderState]:
+    """Where an order in `state` may go whose request is made by `method`."""
+    return (PROVIDED_TRANSITIONS if method is CsrGenerationMethod.PROVIDED else TRANSITIONS)[state]
+
+
+def check_step(method: CsrGenerationMethod, state: OrderState, target: OrderState) -> None:
+    """Raises OrderClosed if an order in `state` may not go to `target`."""
+    if target not in steps_from(method, state):
+        raise OrderClosed(
+            Words(
+                "The request is {state}; it cannot become {target}.",
+                state=state.value.replace("_", " "),
+                target=target.value,
+            )
+        )
+
+
 @dataclass(eq=False)
 class OrderTransition:
     """One line of the transition log."""
@@ -171,8 +188,7 @@ class Order:
     @property
     def steps(self) -> frozenset[OrderState]:
         """Where it may go from here."""
-        provided = self.csr_method is CsrGenerationMethod.PROVIDED
-        return (PROVIDED_TRANSITIONS if provided else TRANSITIONS)[self.state]
+        return steps_from(self.csr_method, self.state)
 
     @property
     def over(self) -> bool:
@@ -186,14 +202,7 @@ class Order:
 
     def advance(self, target: OrderState, now: datetime, note: str = "") -> None:
         """Takes the order to `target` and logs it. Raises OrderClosed if the table has no such step."""
-        if target not in self.steps:
-            raise OrderClosed(
-                Words(
-                    "The request is {state}; it cannot become {target}.",
-                    state=self.state.value.replace("_", " "),
-                    target=target.value,
-                )
-            )
+        check_step(self.csr_method, self.state, target)
         self.log.append(OrderTransition(self.id, len(self.log), self.state, target, now, note))
         self.state, self.state_at = target, now
 

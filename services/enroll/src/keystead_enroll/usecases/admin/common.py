@@ -79,23 +79,28 @@ def note(
     target: Target,
     details: Mapping[str, object] | None = None,
 ) -> None:
-    """Writes a line of the audit log. `action` is noun and verb; `details` hold no secret and no digest."""
-    tx.add(
-        AuditEntry(
-            at=now,
-            actor_kind=actor.kind,
-            actor_id=actor.id,
-            actor=actor.name[:256],
-            address=actor.address[:64],
-            action=action,
-            target_id=target.id,
-            target=target.name[:256],
-            organization_id=target.organization_id,
-            department_id=target.department_id,
-            certificate_type=target.certificate_type,
-            details={name: _plain(value) for name, value in (details or {}).items()},
-            trace_id=current_trace_id(),
-        )
+    """Writes a line of the audit log; see `audit_line`."""
+    tx.add(audit_line(actor, now, action, target, details))
+
+
+def audit_line(
+    actor: Actor, now: datetime, action: str, target: Target, details: Mapping[str, object] | None = None
+) -> AuditEntry:
+    """A line of the audit log. `action` is noun and verb; `details` hold no secret and no digest."""
+    return AuditEntry(
+        at=now,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor=actor.name[:256],
+        address=actor.address[:64],
+        action=action,
+        target_id=target.id,
+        target=target.name[:256],
+        organization_id=target.organization_id,
+        department_id=target.department_id,
+        certificate_type=target.certificate_type,
+        details={name: _plain(value) for name, value in (details or {}).items()},
+        trace_id=current_trace_id(),
     )
 
 
