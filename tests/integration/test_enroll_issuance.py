@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import select, update
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import event, select, update
 from tests.support.enroll_app import ADA, BOB, EnrollApp, enroll_app, started
 
-from keystead_contracts.base import AssuranceLevel
+from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_enroll.adapters import tables
 from keystead_enroll.adapters.shape_memory import ProcessShapeMemory
 from keystead_enroll.adapters.store import SqlTransactions
-from keystead_enroll.domain.certificate_record import IntentState
+from keystead_enroll.domain.certificate_record import IntentState, IssuanceIntent
+from keystead_enroll.domain.enrollment import CsrGenerationMethod, Organization
 from keystead_enroll.domain.errors import IntentNotSignable
+from keystead_enroll.domain.issuance import BatchSize
 from keystead_enroll.domain.lint import Finding, Severity
-from keystead_enroll.domain.orders import OrderState
+from keystead_enroll.domain.names import CertificateNames
+from keystead_enroll.domain.orders import Order, OrderState, Urgency
 from keystead_enroll.usecases.inspect_certificate import Inspection
 from keystead_enroll.usecases.issue_certificates import issue_certificates
+from keystead_kit.secrets import new_id
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 
@@ -235,6 +242,136 @@ def test_one_refused_order_does_not_keep_the_others(app: EnrollApp) -> None:
 
     assert issue(app, linter=Once(Finding(Severity.ERROR, "made.up", "certificate", ""))) == 3
     assert sorted(app.order(o).state for o in orders) == [OrderState.FAILED, OrderState.ISSUED, OrderState.ISSUED]
+
+
+def wait_for(app: EnrollApp, number: int, **changes: Any) -> list[str]:
+    """So many orders whose requests were accepted, oldest first."""
+    with app.enroll.transactions.read() as tx:
+        form = next(form for form in tx.forms() if form.name == "Staff")
+        account, organization = tx.accounts(form.id)[0], tx.organizations()[0]
+    orders = []
+    with app.enroll.transactions.write() as tx:
+        for _ in range(number):
+            app.clock.shift += timedelta(milliseconds=1)
+            key, names = ec.generate_private_key(ec.SECP256R1()), CertificateNames((("CN", "Ada"),), emails=(ADA,))
+            signed = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, SHA256())
+            values: dict[str, Any] = {
+                "form_id": form.id, "account_id": account.id, "organization_id": organization.id,
+                "profile_id": app.profile("Person"), "certificate_type": CertificateType.CLIENT, "person_email": ADA,
+                "person_name": None, "key_algorithm": KeyAlgorithm.EC_P256, "term_days": 365,
+                "names": names.to_plain(), "recipient": "", "trace_id": new_id(), "created_at": app.clock.now(),
+                "licence_version": None, "csr_method": CsrGenerationMethod.PROVIDED,
+                "assurance": AssuranceLevel.SOFTWARE, "csr_pem": signed.public_bytes(Encoding.PEM).decode(),
+            }  # fmt: skip
+            order = Order(id=new_id(), **(values | changes))
+            order.advance(OrderState.CSR_ACCEPTED, app.clock.now())
+            tx.add(order)
+            orders.append(order.id)
+    return orders
+
+
+def another_organization(app: EnrollApp, name: str) -> str:
+    with app.enroll.transactions.write() as tx:
+        made = Organization(id=new_id(), name=name)
+        tx.add(made)
+    return made.id
+
+
+def issued_first(app: EnrollApp, size: int) -> set[str]:
+    """The orders of the first batch of this size."""
+    inspection = Inspection(app.linter, ProcessShapeMemory(), 0, lambda: 0.5)
+    batch = BatchSize(size, size, size)
+    issue_certificates(app.enroll.transactions, app.clock, app.ca, inspection, app.origin, batch=batch)
+    return {row.order_id for row in app.certificates()}
+
+
+def test_where_somebody_waits_is_done_before_bulk(app: EnrollApp) -> None:
+    wait_for(app, 6, urgency=Urgency.BULK)
+    urgent = wait_for(app, 3)
+    assert issued_first(app, 3) == set(urgent)
+
+
+def test_no_organization_s_many_orders_keep_another_s_few(app: EnrollApp) -> None:
+    many = wait_for(app, 12, urgency=Urgency.BULK)
+    few = wait_for(app, 2, urgency=Urgency.BULK, organization_id=another_organization(app, "Small Practice"))
+    one = wait_for(app, 1, urgency=Urgency.BULK, organization_id=another_organization(app, "Tiny Practice"))
+    assert issued_first(app, 6) == {*many[:2], *few, *one}
+    assert app.work() == 10
+
+
+def test_what_is_left_of_a_batch_goes_to_bulk(app: EnrollApp) -> None:
+    bulk, urgent = wait_for(app, 4, urgency=Urgency.BULK), wait_for(app, 1)
+    assert issued_first(app, 3) == {*urgent, *bulk[:2]}
+
+
+@contextmanager
+def statements(app: EnrollApp) -> Iterator[list[str]]:
+    """Every statement that the block sends to the database."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    engine = app.enroll.database.engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def test_a_large_batch_takes_as_many_statements_as_a_small_one(app: EnrollApp) -> None:
+    counts = []
+    for size in (2, 30):
+        wait_for(app, size)
+        with statements(app) as sent:
+            assert issue(app) == size
+        counts.append(len(sent))
+    assert counts[0] == counts[1] <= 25, counts
+
+
+def test_what_the_database_refuses_of_one_order_ends_it_alone(app: EnrollApp) -> None:
+    orders = wait_for(app, 3)
+    with app.enroll.transactions.write() as tx:  # what no code path leaves behind
+        tx.add(IssuanceIntent(orders[1], "00", b"", app.clock.now(), app.clock.now(), IntentState.VOID))
+    assert issue(app) == 3
+    states = [app.order(order).state for order in orders]
+    assert states == [OrderState.ISSUED, OrderState.FAILED, OrderState.ISSUED]
+    assert {row.order_id for row in app.certificates()} == {orders[0], orders[2]}
+
+
+def test_a_batch_that_is_not_stored_at_once_is_stored_order_by_order(app: EnrollApp) -> None:
+    orders, others = wait_for(app, 3), wait_for(app, 1)
+    issue_certificates(
+        app.enroll.transactions, app.clock, Ca(app.ca, ConnectionError(), after=3),
+        Inspection(app.linter, ProcessShapeMemory(), 0, lambda: 0.5), app.origin,
+    )  # fmt: skip
+    assert app.order(others[0]).state is OrderState.SIGNING
+    [intent] = [each for each in intents(app) if each.order_id == others[0]]
+    with app.enroll.database.write() as session:  # its serial number is taken: what no random source brings
+        another = tables.certificates.c.order_id == orders[0]
+        session.execute(update(tables.certificates).where(another).values(serial=intent.serial))
+    lease_ends(app)
+    more = wait_for(app, 2)
+    issue(app)
+    assert [app.order(order).state for order in more] == [OrderState.ISSUED, OrderState.ISSUED]
+    assert app.order(others[0]).state is OrderState.SIGNING
+
+
+def test_the_second_certificate_of_a_shape_is_linted_by_its_shape(app: EnrollApp) -> None:
+    class Counting:
+        linted = 0
+
+        def lint(self, der: bytes) -> tuple[Finding, ...]:
+            self.linted += 1
+            return app.linter.lint(der)
+
+    counting = Counting()
+    inspection = Inspection(counting, ProcessShapeMemory(), 0, lambda: 0.5)
+    for _ in range(2):
+        wait_for(app, 3)
+        issue_certificates(app.enroll.transactions, app.clock, app.ca, inspection, app.origin)
+    assert (counting.linted, len(app.certificates())) == (1, 6)
 
 
 @pytest.mark.parametrize("workers", [2])

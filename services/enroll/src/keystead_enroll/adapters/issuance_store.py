@@ -59,7 +59,7 @@ class IssuanceQueries:
             query = _oldest(urgency, literal(waiting[0]), select(*_COLUMNS), limit).with_for_update(skip_locked=True)
         else:
             query = self._shared(urgency, waiting, share).limit(limit)
-        return [IssuableOrder(*row) for row in self.session.execute(query)]
+        return _issuable(self.session.execute(query))
 
     def _who_waits(self, urgency: Urgency) -> Sequence[str]:
         """The organizations of waiting orders: by jumps from one to the next in the index, however many orders wait."""
@@ -93,7 +93,7 @@ class IssuanceQueries:
             _o.id.in_(order_ids), _o.state == OrderState.SIGNING, t.intents.c.state == IntentState.INTENDED
         )
         rows = self.session.execute(query.order_by(_o.id).with_for_update(of=t.orders))
-        return [IssuableOrder(*row) for row in rows]
+        return _issuable(rows)
 
     def log_transitions(self, lines: Sequence[OrderTransition]) -> None:
         for (target, at), same in groupby(lines, lambda line: (line.target, line.at)):
@@ -109,7 +109,7 @@ class IssuanceQueries:
         for entity in entities:
             rows.setdefault(type(entity), []).append(vars(entity))
         for kind, values in rows.items():
-            table = class_mapper(kind).local_table
+            table: Any = class_mapper(kind).local_table
             names = [column.key for column in table.c if column.autoincrement is not True]
             self.session.execute(insert(table), [{name: value[name] for name in names} for value in values])
 
@@ -117,6 +117,10 @@ class IssuanceQueries:
         t.outbox.record_many(self.session, facts, destination=destination, new_id=new_id, now=self._clock.now())
         if facts:
             self.rings = True
+
+
+def _issuable(rows: Iterable[Any]) -> list[IssuableOrder]:
+    return [IssuableOrder(*row) for row in rows]
 
 
 def _oldest(

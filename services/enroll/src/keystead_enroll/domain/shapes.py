@@ -1,11 +1,11 @@
 """Linting by shape: what two certificates have in common if a linter has the same to say of both, and the checks of
 what is left.
 
-A certificate's *shape* is the certificate with its values blanked out: serial number, times, the text of subject and
-alternative names, and the octets of the key. Everything else, the issuer, the algorithms, every extension with its
-critical flag and content, which attributes in which string types, which kinds of names, stays as it is, to the octet.
-A linter that found nothing in the first certificate of a shape can only find something in another in one of the blanks,
-and those `check_values` judges, for every certificate.
+A certificate's *shape* is the certificate with its values blanked out: serial number, times, the text of the subject
+and of ordinary alternative names, and the octets of the key. Everything else, the issuer, the algorithms, every
+extension with its critical flag and content, which attributes in which string types, which kinds of names, stays as it
+is, to the octet. A linter that found nothing in the first certificate of a shape can only find something in another in
+one of the blanks, and those `check_values` judges, for every certificate.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ _CURVES = {
 }
 """AlgorithmIdentifier of P-256 and P-384 keys (RFC 5480 section 2.1.1) → octets of an uncompressed point."""
 _ATTRIBUTES = {encode_oid(each.oid.dotted_string)[2:]: each for each in ATTRIBUTES.values()}
+_DOMAIN_COMPONENT = encode_oid(ATTRIBUTES["DC"].oid.dotted_string)[2:]
+_EMAIL_ADDRESS = encode_oid(ATTRIBUTES["E"].oid.dotted_string)[2:]
 _STRING_TAGS = {
     Alphabet.UTF8: UTF8_STRING,
     Alphabet.PRINTABLE: PRINTABLE_STRING,
@@ -65,6 +67,14 @@ _STRING_TAGS = {
 }
 _UPN, _EXPLICIT_0, _UNCOMPRESSED = encode_oid(UPN_OID.dotted_string), 0xA0, 4
 _RSA_SIZES = (2048, 3072, 4096)
+_HOST = rb"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}\Z"
+_ORDINARY = {
+    RFC822_NAME: re.compile(rb"[A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*@" + _HOST),
+    DNS_NAME: re.compile(_HOST),
+    OTHER_NAME: re.compile(re.escape(_UPN) + b".*", re.DOTALL),
+}
+"""Alternative names of which every linter thinks the same. Others, such as a wildcard, a host without a domain or a
+URI, keep their text in the shape, as domain components of a subject do: about those only the linter knows."""
 _UTC = re.compile(rb"\d{12}Z\Z")
 _GENERALIZED = re.compile(rb"\d{14}Z\Z")
 _FIRST_GENERALIZED_YEAR = 2050
@@ -104,7 +114,7 @@ def shape_of(tbs: Tbs, profile: str) -> Shape:
         tbs.issuer,
         tbs.not_before[0],
         tbs.not_after[0],
-        tuple(tuple((each.oid, each.tag) for each in rdn) for rdn in tbs.subject),
+        tuple(tuple(_attribute_shape(each) for each in rdn) for rdn in tbs.subject),
         tbs.key_algorithm,
         len(tbs.key),
         tuple((each.oid, each.critical, _blanked(each.oid, each.value)) for each in tbs.extensions),
@@ -115,12 +125,18 @@ def _blanked(oid: bytes, value: bytes) -> object:
     if oid == SUBJECT_KEY_IDENTIFIER:
         return len(value)
     if oid == SUBJECT_ALTERNATIVE_NAME:
-        return frozenset(_kind(tag, content) for tag, content, _ in _sequence(value))
+        return frozenset(_kind(*name) for name in _sequence(value))
     return value
 
 
-def _kind(tag: int, content: bytes) -> tuple[int, bytes]:
-    return (tag, elements(content)[0][2] if tag == OTHER_NAME and content else b"")
+def _kind(tag: int, content: bytes, raw: bytes) -> tuple[int, bytes]:
+    ordinary = _ORDINARY.get(tag)
+    return (tag, b"") if ordinary is not None and ordinary.match(content) else (tag, raw)
+
+
+def _attribute_shape(attribute: SubjectAttribute) -> tuple[bytes, int, bytes]:
+    kept = attribute.value if attribute.oid == _DOMAIN_COMPONENT else b""
+    return attribute.oid, attribute.tag, kept
 
 
 def check_values(tbs: Tbs) -> None:
@@ -227,12 +243,17 @@ def _check_alternative_names(tbs: Tbs) -> None:
     if extension is None:
         if not tbs.subject:
             raise ValueError("missing, and the subject is empty")
+        if any(attribute.oid == _EMAIL_ADDRESS for [attribute] in tbs.subject):
+            raise ValueError("missing, and the subject has an e-mail address (section 4.1.2.6)")
         return
     names = _sequence(extension.value)
     if not names:
         raise ValueError("empty")
     for tag, content, _ in names:
         _check_alternative_name(tag, content)
+    addresses = {content for tag, content, _ in names if tag == RFC822_NAME}
+    if any(attribute.oid == _EMAIL_ADDRESS and attribute.value not in addresses for [attribute] in tbs.subject):
+        raise ValueError("without the e-mail address that the subject has (section 4.1.2.6)")
 
 
 def _check_alternative_name(tag: int, content: bytes) -> None:

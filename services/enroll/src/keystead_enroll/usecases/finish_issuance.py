@@ -1,4 +1,4 @@
-"""What follows from a certificate that was signed: its record, the order's next step, who is told, what is installed."""
+"""What follows from a certificate that was signed: its record, the order's next step, a letter, an installation."""
 
 from __future__ import annotations
 

@@ -87,7 +87,9 @@ def _together_or_apart(transactions: Transactions, write: Callable[[Transaction,
         return write(tx, True)
 
 
-def _written(tx: Transaction, items: Sequence[Item], write: Callable[[Sequence[Item]], None], apart: bool) -> Sequence[Item]:
+def _written(
+    tx: Transaction, items: Sequence[Item], write: Callable[[Sequence[Item]], None], apart: bool
+) -> Sequence[Item]:
     """Writes the items, and answers those that were written: all of them, or those that can be, `apart`."""
     if not apart:
         write(items)
@@ -142,8 +144,8 @@ class _Cycle:
 
         stored = {each.order.id: each.intent.precertificate for each in _written(tx, planned, write, apart)}
         refused |= {each.order.id: None for each in planned if each.order.id not in stored}
-        for order_id, refusal in refused.items():
-            self._fail(tx, order_id, refusal, NOT_ISSUED, now)
+        for order_id, why in refused.items():
+            self._fail(tx, order_id, why, NOT_ISSUED, now)
         return len(work) + len(orders), work | stored
 
     def _plan(self, order: IssuableOrder, profile: CertificateProfile | None, digest: str, now: datetime) -> _Intended:
