@@ -16,7 +16,8 @@ from keystead_enroll.remote.extras import add_extras, add_to_nouns
 
 EXIT_CODES = """\b
 Exit codes: 0 done, 1 failed, 2 usage, settings or input wrong, 3 refused by a
-rule, 4 server or database not reachable.
+rule, 4 server or database not reachable, 5 a bulk job ended with rows that
+were refused, failed or were cancelled, 130 left to itself by Ctrl-C.
 """
 ON_THE_SERVER: Mapping[str, str] = MappingProxyType(
     {
@@ -74,6 +75,7 @@ def main() -> None:
       keystead login https://enroll.example.org
       keystead order list --search state:awaiting_approval
       keystead cert list --search "type:device expires:<30d"
+      keystead bulk submit devices.csv --profile 'Device certificate' --watch
       keystead apply -f setup.yaml --check
     """
 

@@ -143,6 +143,18 @@ class Remote:
             if after is None:
                 return
 
+    def fresh(self, path: str, etag: str) -> tuple[Any, str]:
+        """The JSON at `path` and its ETag; None and the same one if that was `etag`. Raises Refused, NotReachable."""
+        response = self._send("GET", path, headers={"if-none-match": etag} if etag else {})
+        if response.status_code == httpx.codes.NOT_MODIFIED:
+            return None, etag
+        return response.json(), response.headers.get("etag", "")
+
+    def upload(self, path: str, params: Mapping[str, Any], content: Iterator[bytes], kind: str) -> tuple[int, Any]:
+        """Sends octets as they come; the answer's status and JSON. Raises Refused, NotReachable."""
+        response = self._send("POST", path, params=params, content=content, headers={"content-type": kind})
+        return response.status_code, response.json()
+
     def stream(self, path: str, params: Mapping[str, Any]) -> Iterator[bytes]:
         """The octets of a download, as they come."""
         try:
@@ -159,7 +171,7 @@ class Remote:
             response = self._http.request(method, f"{PREFIX}{path}", **kwargs)
         except httpx.HTTPError as error:
             raise self._silence(error) from error
-        if response.is_success:
+        if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
             return response
         raise _refusal(response)
 

@@ -137,7 +137,7 @@ def _create(noun: Noun) -> click.Command:
     @advised
     def run(as_json: bool, file: Path | None, key: str | None, **given: Any) -> None:
         remote = connect()
-        body = _with_ids(remote, body_of(options, given, file, ()))
+        body = with_ids(remote, body_of(options, given, file, ()))
         headers = {"idempotency-key": key} if key else {}
         made = remote.call("POST", noun.path, json=body, headers=headers)
         if as_json:
@@ -167,7 +167,7 @@ def _change(noun: Noun) -> click.Command:
     @advised
     def run(which: str, as_json: bool, file: Path | None, cleared: tuple[str, ...], **given: Any) -> None:
         remote = connect()
-        body = _with_ids(remote, body_of(options, given, file, cleared))
+        body = with_ids(remote, body_of(options, given, file, cleared))
         if not body:
             raise click.UsageError("Nothing is to be changed: name a field.")
         changed = remote.call("PATCH", thing_path(remote, noun, which, place_asked=False), json=body)
@@ -212,7 +212,7 @@ def _verb(noun: Noun, verb: Verb) -> click.Command:
         path = thing_path(remote, noun, which, place)
         if verb.asks:
             _ask(f"{verb.name.replace('-', ' ').capitalize()} “{which}”?", verb.asks, yes)
-        kwargs = {"json": _with_ids(remote, body_of(options, given, None, ()))} if verb.given else {}
+        kwargs = {"json": with_ids(remote, body_of(options, given, None, ()))} if verb.given else {}
         answer = remote.call(verb.method, f"{path}{verb.path}", **kwargs)
         if as_json:
             show_json(answer)
@@ -330,7 +330,7 @@ def ids_of(remote: Remote, field: str, value: Any) -> Any:
     return _ids(remote, *REFERENCES[field], value)
 
 
-def _with_ids(remote: Remote, body: dict[str, Any]) -> dict[str, Any]:
+def with_ids(remote: Remote, body: dict[str, Any]) -> dict[str, Any]:
     """`body` with ids instead of names, wherever a field refers to something else."""
     made = dict(body)
     for name in REFERENCES:

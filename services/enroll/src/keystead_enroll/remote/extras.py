@@ -10,6 +10,7 @@ from typing import BinaryIO
 import click
 from click.shell_completion import get_completion_class
 
+from keystead_enroll.remote.bulk import add_bulk
 from keystead_enroll.remote.client import Access, Remote, config_file, keep_access
 from keystead_enroll.remote.commands import EXIT_FAILED, advised, connect, thing_path
 from keystead_enroll.remote.nouns import NOUNS
@@ -27,6 +28,7 @@ def add_extras(main: click.Group) -> None:
 
 def add_to_nouns(groups: dict[str, click.Group]) -> None:
     """Adds what only one noun has."""
+    add_bulk(groups["bulk"])
     groups["form"].add_command(form_try)
     groups["cert"].add_command(cert_download)
     groups["cert"].add_command(cert_evidence)

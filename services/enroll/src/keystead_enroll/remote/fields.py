@@ -17,6 +17,7 @@ REFERENCES = {
     "organization_id": ("organization", "/organizations"),
     "organization_ids": ("organization", "/organizations"),
     "department_id": ("department", "/departments"),
+    "profile_id": ("profile", "/profiles"),
     "profile_ids": ("profile", "/profiles"),
     "form_id": ("form", "/forms"),
     "identity_provider_id": ("identity-provider", "/identity-providers"),
@@ -72,7 +73,7 @@ def _option(name: str, annotation: Any, description: str | None) -> Option | Non
     if name in REFERENCES:
         noun, _ = REFERENCES[name]
         return Option(name, f"--{noun}", str, many, False, meaning or f"Name or id of the {noun}.")
-    flag = f"--{_SINGULAR.get(name, name.removesuffix('s') if many else name).replace('_', '-')}"
+    flag = f"--{(_SINGULAR.get(name, name.removesuffix('s')) if many else name).replace('_', '-')}"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return (
             Option(name, flag, str, many, False, meaning or FORMS_OF_OBJECTS.get(name, "")) if name in OBJECTS else None

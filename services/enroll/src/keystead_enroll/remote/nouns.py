@@ -55,7 +55,7 @@ class Noun:
     @property
     def word(self) -> str:
         """What it is called in a sentence."""
-        return {"cert": "certificate", "order": "request", "known-tpm": "known TPM"}.get(
+        return {"cert": "certificate", "order": "request", "known-tpm": "known TPM", "bulk": "bulk job"}.get(
             self.name, self.name.replace("-", " ")
         )
 
@@ -161,6 +161,19 @@ NOUNS: tuple[Noun, ...] = (
         verbs=(
             Verb("revoke", "/revocation", "Revoke the token, and keep what is known of it.",
                  asks="No machine can register with it any more. This cannot be undone.", told="Revoked."),
+        ),
+    ),
+    Noun(
+        "bulk", "/bulk-jobs", "Bulk jobs: certificates for the machines of a file.",
+        ("name", "state", "progress.done", "progress.rows", "progress.rate", "organization", "profile", "created_at",
+         "id"),
+        "state:running", show=False, create=False, change=False, delete=False,
+        verbs=(
+            Verb("pause", "/pause", "Begin nothing new for the job; requests under way go on.", told="Paused."),
+            Verb("resume", "/resume", "Go on with the job.", told="It goes on."),
+            Verb("cancel", "/cancel", "End the job.", told="It is being ended.",
+                 asks="Rows that wait come to nothing and open requests are cancelled; certificates that are "
+                 "installed stay. This cannot be undone."),
         ),
     ),
     Noun(

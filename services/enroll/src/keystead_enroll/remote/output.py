@@ -25,9 +25,10 @@ def show_json(value: object) -> None:
 
 
 def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
-    """A table with `columns`, two lines a row where one is too long; where the output is no terminal, lines with tabs
+    """A table with `columns` (`progress.done`: a part of a part), two lines a row where one is too long; where the
+    output is no terminal, lines with tabs
     and no heading."""
-    cells = [[plain(row.get(column)) for column in columns] for row in rows]
+    cells = [[plain(_at(row, column)) for column in columns] for row in rows]
     if not sys.stdout.isatty():
         for line in cells:
             click.echo("\t".join(cell.replace("\t", " ") for cell in line))
@@ -35,7 +36,7 @@ def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty:
     if not cells:
         click.echo(empty)
         return
-    lines = [[column.replace("_", " ").upper() for column in columns], *cells]
+    lines = [[column.rpartition(".")[2].replace("_", " ").upper() for column in columns], *cells]
     below: list[int] = []
     if sum(_natural(lines)) + 2 * (len(columns) - 1) > _room():
         below = [number for number, column in enumerate(columns) if column in TAKEN_ALONG and number > 0]
@@ -47,6 +48,11 @@ def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty:
         under = "  ".join(line[number] for number in below if line[number])
         if under:
             click.secho(f"    {under}", dim=True)
+
+
+def _at(row: Mapping[str, Any], column: str) -> Any:
+    name, _, rest = column.partition(".")
+    return _at(row.get(name) or {}, rest) if rest else row.get(name)
 
 
 def show_facts(thing: Mapping[str, Any]) -> None:
@@ -73,10 +79,15 @@ def plain(value: Any) -> str:
         return ", ".join(plain(item) for item in value)
     if isinstance(value, dict):
         return ", ".join(f"{name.replace('_', ' ')} {text}" for name, item in value.items() if (text := plain(item)))
-    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    text = clean(str(value))
     if _MOMENT.fullmatch(text):
         return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     return text
+
+
+def clean(text: str) -> str:
+    """`text` without what would steer a terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _room() -> int:
