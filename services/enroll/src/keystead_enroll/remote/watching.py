@@ -124,11 +124,12 @@ class JsonLines:
 
 @dataclass
 class Bar:
-    """A bar with rate and time left, and below it how many rows stand where."""
+    """The job's name, a bar with rate and time left, and how many rows stand where."""
 
     live: Live
     progress: Progress
     task: Any
+    above: Text = field(default_factory=Text)
     below: Text = field(default_factory=Text)
 
     @classmethod
@@ -136,7 +137,7 @@ class Bar:
     def drawn(cls, console: Console | None = None) -> Iterator[Bar]:
         """Draws until the block ends; the last picture stays."""
         progress = Progress(
-            TextColumn("{task.description}", markup=False),
+            TextColumn(" "),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[share]:>3} %"),
             TextColumn("{task.fields[count]}", markup=False),
@@ -144,20 +145,20 @@ class Bar:
             expand=True,
         )
         with Live(console=console or Console(), refresh_per_second=8, transient=False) as live:
-            task = progress.add_task("asking", total=None, share=0, count="", pace="")
+            task = progress.add_task("", total=None, share=0, count="", pace="")
             bar = cls(live, progress, task)
             live.update(bar.picture())
             yield bar
 
     def picture(self) -> RenderableType:
         """What is drawn."""
-        return Group(self.progress, self.below)
+        return Group(self.above, self.progress, self.below)
 
     def tell(self, job: Job) -> None:
         """Draws the job as it is now."""
         progress = job["progress"]
-        name = clean(job["name"])
-        if progress["reading"] and not progress["done"]:
+        reading = progress["reading"] and job["state"] == "running"
+        if reading and not progress["done"]:
             done, total, count = progress["read_octets"], progress["octets"], f"{progress['rows']:,} rows read"
         else:
             done, total = progress["done"], progress["rows"]
@@ -167,13 +168,14 @@ class Bar:
             pace = f"{pace}  {duration(progress['seconds_left'])} left"
         self.progress.update(
             self.task,
-            description=f"{name if len(name) <= 28 else name[:27] + '…'}  {job['state']}",
             completed=done,
             total=max(total, 1),
             share=_share(done, total) if total else 0,
             count=count,
             pace=pace,
         )
+        self.above = Text.assemble((clean(job["name"]), "bold"), f"  {'reading the file' if reading else job['state']}")
+        self.above.truncate(self.live.console.width, overflow="ellipsis")
         self.below = Text("  ")
         for number, (words, many) in enumerate(counts_of(job).items()):
             self.below.append(" · " if number else "")
