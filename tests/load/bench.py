@@ -18,13 +18,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tests.load.judging import KEYS, judging_times, whole_judging_times
+from tests.load.rows import Row, spread
+from tests.load.watch import family, resident_mib
 from tests.support.person import Person
 
 from keystead_local.stack import Stack, executable
@@ -36,33 +38,6 @@ EMAIL = "ada.lovelace@example.org"
 TOKEN = "example-hospital-laptops"
 CODE = "HEART2026"
 FORBIDDEN = ("celery", "fastapi", "sqlalchemy", "redis")
-
-
-@dataclass
-class Row:
-    """One figure: what, how much, in which unit, what was aimed for."""
-
-    piece: str
-    what: str
-    value: float
-    unit: str
-    aim: str = ""
-    detail: dict[str, Any] = field(default_factory=dict)
-
-
-def quantile(values: list[float], share: float) -> float:
-    """The nearest-rank quantile."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def spread(piece: str, what: str, values: list[float], aims: tuple[str, str] = ("", "")) -> list[Row]:
-    """Median and 99th percentile of `values` in milliseconds."""
-    count = {"runs": len(values)}
-    return [
-        Row(piece, f"{what}, median", round(statistics.median(values), 1), "ms", aims[0], count),
-        Row(piece, f"{what}, p99", round(quantile(values, 0.99), 1), "ms", aims[1], count),
-    ]
 
 
 @contextmanager
@@ -81,19 +56,6 @@ def running_agent(stack: Stack, state: Path) -> Iterator[subprocess.Popen[bytes]
     finally:
         agent.send_signal(signal.SIGTERM)
         agent.wait(timeout=10)
-
-
-def resident_mib(pid: int) -> float:
-    """Resident memory of a process in MiB (proc(5), VmRSS)."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    resident = next((line for line in status.splitlines() if line.startswith("VmRSS")), "VmRSS: 0")  # a zombie has none
-    return int(resident.split()[1]) / 1024
-
-
-def family(pid: int) -> list[int]:
-    """A process and its children."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(member for child in children for member in family(int(child)))]
 
 
 def enrollments(stack: Stack, folder: Path, orders: int) -> Iterator[Row]:

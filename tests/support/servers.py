@@ -10,11 +10,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,7 @@ class PostgresServer:
     """A running PostgreSQL server."""
 
     port: int
+    pid: int = 0
 
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of `database`."""
@@ -147,11 +149,16 @@ class PostgresServer:
             connection.execute(statement.encode())
 
 
+_IN_A_HURRY = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_wal_size=128MB")
+
+
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """A PostgreSQL server in a temporary folder, ended with the block. As root it runs as the user `postgres`."""
+def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
+    """A PostgreSQL server in a temporary folder, ended with the block. As root it runs as the user `postgres`.
+    `durable`: on a disk, with PostgreSQL's own settings for what a power cut leaves."""
     account = pwd.getpwnam("postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name)
-    folder = scratch_folder("keystead-postgres-", POSTGRES_ROOM)
+    room = sys.maxsize if durable else POSTGRES_ROOM  # more than memory has
+    folder = scratch_folder("keystead-postgres-", room)
     os.chown(folder, account.pw_uid, account.pw_gid)
     who: dict[str, Any] = {}
     if os.getuid() == 0:
@@ -166,12 +173,12 @@ def postgres_server() -> Iterator[PostgresServer]:
         )  # fmt: skip
         process = subprocess.Popen(
             [_postgres_binary("postgres"), "-D", data, "-h", HOST, "-p", str(server.port), "-k", folder,
-             "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_wal_size=128MB", "-c", "max_connections=200"],
+             "-c", "max_connections=200", *(() if durable else _IN_A_HURRY)],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **who,
         )  # fmt: skip
         try:
             wait_until(server.answers, "PostgreSQL")
-            yield server
+            yield replace(server, pid=process.pid)
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)  # fast shutdown: open connections are cut
