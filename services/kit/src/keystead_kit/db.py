@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from sqlalchemy.types import TypeDecorator
 
 POOL_SIZE, MOST_CONNECTIONS = 10, 30
 """Connections that are kept, and the most that a process has at once."""
+BUSY_SECONDS = 15
+"""How long a writer waits for others on SQLite."""
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -55,7 +58,9 @@ class Database:
     """A database and its transactions.
 
     On SQLite a transaction that may write takes the write lock at its start (`BEGIN IMMEDIATE`): two writers wait
-    for each other instead of failing half-way. `synchronous=FULL`: a committed row survives a power cut.
+    for each other instead of failing half-way. Those of one process queue for it: SQLite itself wakes nobody, so who
+    merely tries again and again may never have it while many others do. `synchronous=FULL`: a committed row survives a
+    power cut.
     """
 
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
@@ -68,7 +73,7 @@ class Database:
                 self.url,
                 pool_size=pool_size,
                 max_overflow=MOST_CONNECTIONS - pool_size,
-                connect_args={"timeout": 15},
+                connect_args={"timeout": BUSY_SECONDS},
                 hide_parameters=True,
             )
             _use_explicit_transactions(self.engine)
@@ -82,12 +87,23 @@ class Database:
                 connect_args={"connect_timeout": 5, "options": "-c lock_timeout=15s -c statement_timeout=30s"},
             )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._writers = threading.Lock()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A session whose changes are committed when the block ends, rolled back when it raises."""
-        with self._sessions() as session, session.begin():
+        with self._turn(), self._sessions() as session, session.begin():
             yield session
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """This writer's, on SQLite; who waits too long goes on and leaves it to SQLite."""
+        held = self.is_sqlite and self._writers.acquire(timeout=BUSY_SECONDS)
+        try:
+            yield
+        finally:
+            if held:
+                self._writers.release()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -116,7 +132,12 @@ def _use_explicit_transactions(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={BUSY_SECONDS * 1000}",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
