@@ -26,7 +26,7 @@ from keystead_enroll.adapters.store import CHALLENGES_KEPT
 from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
 from keystead_enroll.domain.evidence_record import EvidenceRecord, judge_again
 from keystead_enroll.usecases.challenge_tpm import MOST_OPEN
-from keystead_enroll.usecases.register_device import CHALLENGE_LIFE
+from keystead_enroll.usecases.register_devices import CHALLENGE_LIFE
 from keystead_enroll.usecases.show_evidence import Mark, evidence_file, show_evidence
 from keystead_kit.secrets import new_id
 

@@ -52,7 +52,7 @@ def _order() -> Order:
 
 
 def _told(record: EvidenceRecord, demanded: AssuranceLevel = AssuranceLevel.SOFTWARE) -> Told:
-    """An order for whose key the record came, as `take_report` leaves it."""
+    """An order for whose key the record came, as `take_reports` leaves it."""
     order = _order()
     order.advance(OrderState.OFFERED, NOW)
     order.assurance, order.evidence = record.level, {"reasons": [each.model_dump() for each in record.findings]}

@@ -34,9 +34,9 @@ from keystead_contracts.attestation import (
     CredentialChallenge,
 )
 from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
-from keystead_enroll.usecases.answer_challenge import MOST_KEYS
+from keystead_enroll.usecases.answer_challenges import MOST_KEYS
 from keystead_enroll.usecases.challenge_tpm import MOST_OPEN
-from keystead_enroll.usecases.register_device import CHALLENGE_LIFE
+from keystead_enroll.usecases.register_devices import CHALLENGE_LIFE
 from keystead_kit.secrets import new_id
 
 JSON = {"content-type": "application/json"}

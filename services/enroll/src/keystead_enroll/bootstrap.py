@@ -19,7 +19,8 @@ from keystead_enroll.adapters.ek_roots import load_roots
 from keystead_enroll.adapters.keyed_secrets import KeyedSecrets
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
 from keystead_enroll.adapters.shape_memory import ProcessShapeMemory
-from keystead_enroll.adapters.store import SqlTransaction, SqlTransactions
+from keystead_enroll.adapters.store import SqlTransaction
+from keystead_enroll.adapters.together_store import TogetherTransactions
 from keystead_enroll.domain.endorsement import EkRoots
 from keystead_enroll.domain.issuance import BatchSize
 from keystead_enroll.metrics import ORDERS_DESERTED
@@ -54,7 +55,7 @@ class Enroll:
     clock: Clock
     database: Database
     bus: Bus
-    transactions: SqlTransactions
+    transactions: TogetherTransactions
     secrets: KeyedSecrets
     linter: PkilintLinter
     limits: RateLimits
@@ -158,7 +159,7 @@ def build(settings: EnrollSettings, clock: Clock | None = None) -> Enroll:
         clock=clock,
         database=database,
         bus=bus,
-        transactions=SqlTransactions(database, bus, clock),
+        transactions=TogetherTransactions(database, bus, clock),
         secrets=secrets,
         linter=PkilintLinter(),
         limits=limits,

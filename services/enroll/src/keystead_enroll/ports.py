@@ -38,7 +38,18 @@ from keystead_kit.clock import Clock
 
 T = TypeVar("T")
 
-__all__ = ["Clock", "Issuer", "Linter", "PasswordHasher", "RateLimits", "Secrets", "Transaction", "Transactions"]
+__all__ = [
+    "Clock",
+    "Issuer",
+    "Linter",
+    "PasswordHasher",
+    "RateLimits",
+    "Secrets",
+    "Transaction",
+    "TransactionTogether",
+    "Transactions",
+    "TransactionsTogether",
+]
 
 
 class Transaction(BulkTransaction, Protocol):
@@ -65,9 +76,9 @@ class Transaction(BulkTransaction, Protocol):
     def registration_token(self, digest: str) -> RegistrationToken | None: ...
     def registration_tokens(self) -> Sequence[RegistrationToken]: ...
 
-    def count_registration(self, token_id: str, now: datetime) -> bool:
-        """Counts a new device of this token; False if it registers none any more. However many are counted at once,
-        the limit holds; whoever counts another waits until this transaction ends, so do this last."""
+    def count_registration(self, token_id: str, now: datetime, number: int = 1) -> bool:
+        """Counts new devices of this token; False if it does not register so many any more. However many are counted at
+        once, the limit holds; whoever counts another waits until this transaction ends, so do this last."""
         ...
 
     def forget_registration(self, token_id: str) -> None:
@@ -364,6 +375,44 @@ class Transactions(Protocol):
 
     def read(self) -> AbstractContextManager[Transaction]:
         """Changes nothing."""
+        ...
+
+
+class TransactionTogether(Transaction, Protocol):
+    """One transaction for several who ask at once. What is foreseen is read at once, and locked where it is to be
+    changed; other methods then answer from memory. `add_first` and its like answer True and undo everything in the end
+    if that was wrong."""
+
+    def foresee_registrations(self, token_digests: Collection[str], keys: Collection[str]) -> None:
+        """Tokens, and the devices of keys (`Device.spki_sha256`) with their challenges."""
+        ...
+
+    def foresee_endorsements(self, fingerprints: Collection[str]) -> None:
+        """What is held of endorsement keys, and the devices that have them."""
+        ...
+
+    def foresee_challenges(self, challenge_ids: Collection[str]) -> None:
+        """Challenges, and the devices of their recipients with their attestation keys."""
+        ...
+
+    def foresee_devices(self, device_ids: Collection[str]) -> None:
+        """Devices, to be read."""
+        ...
+
+    def foresee_reports(self, job_ids: Collection[str]) -> None:
+        """Jobs, their orders and certificates, and who has to do them, with what is held of their TPMs."""
+        ...
+
+
+class TransactionsTogether(Transactions, Protocol):
+    """Opens transactions, also for several who ask at once."""
+
+    def write_together(self) -> AbstractContextManager[TransactionTogether]:
+        """As `write`. Raises if anything would be there twice, at the latest when the block ends."""
+        ...
+
+    def away(self, error: Exception) -> bool:
+        """Whether the error says that the database cannot be used now: then nobody need try alone."""
         ...
 
 

@@ -148,11 +148,11 @@ class AdministrationQueries:
     def registration_tokens(self) -> Sequence[RegistrationToken]:
         return self.session.scalars(select(RegistrationToken)).all()
 
-    def count_registration(self, token_id: str, now: datetime) -> bool:
+    def count_registration(self, token_id: str, now: datetime, number: int = 1) -> bool:
         c = t.registration_tokens.c
-        room = or_(c.most_devices.is_(None), c.uses < c.most_devices)
+        room = or_(c.most_devices.is_(None), c.uses + number <= c.most_devices)
         lives = and_(c.revoked_at.is_(None), or_(c.expires_at.is_(None), c.expires_at > now))
-        counted = update(t.registration_tokens).where(c.id == token_id, lives, room).values(uses=c.uses + 1)
+        counted = update(t.registration_tokens).where(c.id == token_id, lives, room).values(uses=c.uses + number)
         return self.session.execute(counted.returning(c.id)).scalar() is not None
 
     def forget_registration(self, token_id: str) -> None:

@@ -80,7 +80,7 @@ class SqlTransaction(AdministrationQueries, AttestationQueries, BulkQueries, Iss
         return self.session.get_one(EnrollmentForm, form_id)
 
     def form_of(self, asked: Order | Certificate) -> EnrollmentForm | None:
-        return self.session.get(EnrollmentForm, asked.form_id) if asked.form_id else None
+        return self.form(asked.form_id) if asked.form_id else None
 
     def forms(self) -> Sequence[EnrollmentForm]:
         return self.session.scalars(select(EnrollmentForm).order_by(t.forms.c.name)).all()
@@ -332,6 +332,9 @@ class SqlTransactions:
         with self._database.write() as session:
             transaction = SqlTransaction(session, self._clock)
             yield transaction
+        self._tell(transaction)
+
+    def _tell(self, transaction: SqlTransaction) -> None:
         if transaction.topics:
             self._bus.wake(transaction.topics)
         if transaction.rings:

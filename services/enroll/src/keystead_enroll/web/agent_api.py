@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import TypeVar
 
 import jwt
 from fastapi import APIRouter, Request
@@ -24,41 +25,44 @@ from keystead_contracts.agent import (
 )
 from keystead_contracts.attestation import AttestationResult, ChallengeAnswer
 from keystead_contracts.problems import ProblemCode
-from keystead_enroll.domain.errors import ChallengeRefused
-from keystead_enroll.domain.refusals import AssertionInvalid, ClaimInvalid, RegistrationRefused, TooManyAttempts
-from keystead_enroll.usecases.answer_challenge import answer_challenge
+from keystead_enroll.usecases.answer_challenges import Answering
+from keystead_enroll.usecases.exchange_assertions import SigningIn
 from keystead_enroll.usecases.redeem_claim import redeem_claim
-from keystead_enroll.usecases.register_device import exchange_assertion, register_device
-from keystead_enroll.usecases.take_report import take_report
+from keystead_enroll.usecases.register_devices import Registering
+from keystead_enroll.usecases.take_reports import Reporting
+from keystead_enroll.web.agent_desk import WRONG, AgentDesk, From, too_many
 from keystead_enroll.web.context import WebContext
 from keystead_enroll.web.stream_places import Owner
 from keystead_enroll.web.streams import SentEvent, Stream
 from keystead_kit.http import client_address
 from keystead_kit.problems import ProblemException
 from keystead_kit.ratelimit import network_of
+from keystead_kit.trace import current_trace_id
 
 JITTER = 0.2
+Q = TypeVar("Q")
 
 
-def router(context: WebContext) -> APIRouter:
+def router(context: WebContext, desk: AgentDesk) -> APIRouter:
     """The agent API."""
     api = APIRouter(tags=["agent"])
     enroll = context.enroll
-    origin = enroll.settings.public_origin
 
     @contextmanager
-    def counting_failures(request: Request, what: str) -> Iterator[None]:
-        """Refuses an address that was wrong too often. What is right counts nothing: a school behind one address
-        enrolls at once."""
-        limit, key = enroll.settings.claim_limit_address, (what, network_of(client_address(request)))
+    def counting_failures(request: Request) -> Iterator[None]:
+        """Refuses a network whose links were wrong too often."""
+        limit, key = enroll.settings.claim_limit_address, ("claim", network_of(client_address(request)))
         retry_after = enroll.limits.check(limit, *key)
         if retry_after is not None:
-            raise TooManyAttempts("Too many wrong links, tokens or signatures came from this address.", retry_after)
+            raise too_many(retry_after)
         try:
             yield
-        except (ClaimInvalid, RegistrationRefused, AssertionInvalid, ChallengeRefused):
+        except WRONG:
             enroll.limits.hit(limit, *key)
             raise
+
+    def coming(request: Request, asked: Q) -> From[Q]:
+        return From(network_of(client_address(request)), asked)
 
     def recipient_of(request: Request) -> tuple[str, int]:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -74,25 +78,20 @@ def router(context: WebContext) -> APIRouter:
 
     @api.post(Routes.CLAIMS)
     def claims(request: Request, body: ClaimRequest) -> AgentToken:
-        with counting_failures(request, "claim"):
+        with counting_failures(request):
             return redeem_claim(enroll.transactions, enroll.clock, enroll.secrets, enroll.ek_roots, body)
 
     @api.post(Routes.DEVICES)
-    def devices(request: Request, body: RegistrationRequest) -> RegistrationReply:
-        with counting_failures(request, "register"):
-            return register_device(enroll.transactions, enroll.clock, enroll.secrets, enroll.ek_roots, origin, body)
+    async def devices(request: Request, body: RegistrationRequest) -> RegistrationReply:
+        return await desk.registrations.ask(coming(request, Registering(body, current_trace_id())))
 
     @api.post(Routes.ATTESTATION)
-    def attestation(request: Request, body: ChallengeAnswer) -> AttestationResult:
-        with counting_failures(request, "attestation"):
-            return answer_challenge(
-                enroll.transactions, enroll.clock, enroll.ek_roots, enroll.settings.same_machine, origin, body
-            )
+    async def attestation(request: Request, body: ChallengeAnswer) -> AttestationResult:
+        return await desk.answers.ask(coming(request, Answering(body, current_trace_id())))
 
     @api.post(Routes.TOKEN)
-    def token(request: Request, body: TokenRequest) -> AgentToken:
-        with counting_failures(request, "assertion"):
-            return exchange_assertion(enroll.transactions, enroll.clock, enroll.secrets, origin, body.assertion)
+    async def token(request: Request, body: TokenRequest) -> AgentToken:
+        return await desk.assertions.ask(coming(request, SigningIn(body.assertion, current_trace_id())))
 
     @api.get(Routes.JOBS)
     async def jobs(request: Request) -> StreamingResponse:
@@ -114,10 +113,10 @@ def router(context: WebContext) -> APIRouter:
         return await context.streams.open(Stream(topic, "agent", owner, look, life, during))
 
     @api.post(Routes.REPORT)
-    def report(request: Request, job_id: str, body: Report) -> ReportReceipt:
+    async def report(request: Request, job_id: str, body: Report) -> ReportReceipt:
         recipient, _ = recipient_of(request)
         if body.job_id != job_id:
             raise ProblemException(422, ProblemCode.MALFORMED, "The report names another job than its address.")
-        return take_report(enroll.transactions, enroll.clock, enroll.ek_roots, origin, recipient, body)
+        return await desk.reports.ask(Reporting(recipient, body, current_trace_id()))
 
     return api

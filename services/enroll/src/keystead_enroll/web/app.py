@@ -22,6 +22,7 @@ from keystead_enroll.web import (
     portal_request,
     start,
 )
+from keystead_enroll.web.agent_desk import AgentDesk
 from keystead_enroll.web.api.app import add_api
 from keystead_enroll.web.console.app import add_console
 from keystead_enroll.web.console.tools import ConsoleTools
@@ -111,7 +112,7 @@ def create_app(enroll: Enroll) -> FastAPI:
     app.include_router(portal_request.router(context))
     app.include_router(portal_orders.router(context))
     app.include_router(portal_evidence.router(context))
-    app.include_router(agent_api.router(context), include_in_schema=False)
+    app.include_router(agent_api.router(context, AgentDesk(enroll, app.state.threads)), include_in_schema=False)
     add_api(app, enroll)
     add_console(app, console)
 

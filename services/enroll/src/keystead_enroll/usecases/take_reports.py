@@ -1,14 +1,17 @@
-"""Take an agent's report on a job: the order goes on, or ends with a reason."""
+"""Take agents' reports on their jobs: each order goes on, or ends with a reason."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
 
 from keystead_contracts.agent import CsrReady, Failed, Installed, Removed, Report, ReportReceipt, probe_input
+from keystead_contracts.base import AssuranceLevel
 from keystead_contracts.events import CertificateInstalled
 from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
@@ -25,51 +28,86 @@ from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Channel, Order, OrderState
 from keystead_enroll.domain.refusals import JobNotYours, OrderClosed, ReportRefused
 from keystead_enroll.metrics import count_judged
-from keystead_enroll.ports import Clock, Transaction, Transactions
+from keystead_enroll.ports import Clock, Transaction, TransactionsTogether, TransactionTogether
 from keystead_enroll.usecases.admin.common import note, person_actor
 from keystead_enroll.usecases.end_order import device_of, fail_order
 from keystead_enroll.usecases.judge_key import judge_key
 from keystead_enroll.usecases.own_certificates import in_place_of
 from keystead_enroll.usecases.revoke_certificate import certificate_target
+from keystead_enroll.usecases.together import attempt, together
 
 
-def take_report(
-    transactions: Transactions, clock: Clock, roots: EkRoots, origin: str, recipient: str, report: Report
-) -> ReportReceipt:
-    """Stores the report's effect once; the same report again answers the same. A report for an order that has ended
+@dataclass(frozen=True)
+class Reporting:
+    """An agent that reports on a job."""
+
+    recipient: str
+    report: Report
+    trace_id: str
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What the agent is told, and is to be stored. `judged`: a key was, and `level` is what came of it."""
+
+    said: ReportReceipt | Refusal
+    judged: bool = False
+    level: AssuranceLevel | None = None
+
+
+def take_reports(
+    transactions: TransactionsTogether, clock: Clock, roots: EkRoots, origin: str, asked: Sequence[Reporting]
+) -> list[ReportReceipt | Exception]:
+    """Stores each report's effect once; the same report again answers the same. A report for an order that has ended
     meanwhile has no effect, and the receipt says how it ended.
 
-    Raises JobNotYours, JobAlreadyReported, ReportRefused, OrderClosed; and what is wrong with a CSR, its evidence or a
-    probe signature: then the order has ended as failed with that reason, and the refusal is repeated to a repeat.
+    Refuses by JobNotYours, JobAlreadyReported, ReportRefused, OrderClosed; and by what is wrong with a CSR, its
+    evidence or a probe signature: then the order has ended as failed with that reason, and the refusal is repeated to a
+    repeat.
     """
     now = clock.now()
-    refused: Refusal | None = None
-    with transactions.write() as tx:
-        found = tx.job(report.job_id)
-        # the order first, then its job, as everyone who locks both does: no two wait for each other
-        order = tx.order(found.order_id, lock=True) if found else None
-        job = tx.job(report.job_id, lock=True)
-        if order is None or job is None or job.recipient != recipient or _was_removed(tx, recipient):
-            raise JobNotYours("There is no such job for this agent.")
-        if not job.take_report(report, now):
-            if job.refusal:
-                raise _repeated(job.refusal)
-            return ReportReceipt(order_state=order.state.value)
-        try:
-            _apply(tx, roots, order, job, report, now, origin)
-        except (OrderClosed, ReportRefused):
-            raise
-        except Refusal as refusal:
-            refused = refusal
-            job.refusal = {"code": refusal.code, "detail": refusal.detail, "advice": refusal.advice}
-            fail_order(tx, order, _code(refusal), refusal.detail, refusal.advice, now, origin)
+
+    def foresee(tx: TransactionTogether, asked: Sequence[Reporting]) -> None:
+        tx.foresee_reports({each.report.job_id for each in asked})
+
+    outcomes = together(transactions, asked, foresee, lambda tx, each: _take(tx, roots, origin, each, now))
+    return [each if isinstance(each, Exception) else attempt(_counted, each) for each in outcomes]
+
+
+def _take(tx: Transaction, roots: EkRoots, origin: str, asked: Reporting, now: datetime) -> _Outcome:
+    recipient, report = asked.recipient, asked.report
+    found = tx.job(report.job_id)
+    # the order first, then its job, as everyone who locks both does: no two wait for each other
+    order = tx.order(found.order_id, lock=True) if found else None
+    job = tx.job(report.job_id, lock=True)
+    if order is None or job is None or job.recipient != recipient or _was_removed(tx, recipient):
+        raise JobNotYours("There is no such job for this agent.")
+    if not job.take_report(report, now):
+        if job.refusal:
+            raise _repeated(job.refusal)
+        return _Outcome(ReportReceipt(order_state=order.state.value))
+    judged = isinstance(report.body, CsrReady)
+    try:
+        _apply(tx, roots, order, job, report, now, origin)
+    except (OrderClosed, ReportRefused):
+        raise
+    except Refusal as refusal:
+        job.refusal = {"code": refusal.code, "detail": refusal.detail, "advice": refusal.advice}
+        fail_order(tx, order, _code(refusal), refusal.detail, refusal.advice, now, origin)
         tx.wake(f"order:{order.id}")
-        state, level = order.state.value, order.assurance
-    if isinstance(report.body, CsrReady):
-        count_judged("request", level, refused=refused is not None)
-    if refused is not None:
-        raise refused
-    return ReportReceipt(order_state=state)
+        return _Outcome(refusal, judged, order.assurance)
+    tx.wake(f"order:{order.id}")
+    return _Outcome(ReportReceipt(order_state=order.state.value), judged, order.assurance)
+
+
+def _counted(outcome: _Outcome) -> ReportReceipt:
+    """The receipt. Raises the refusal, if it is one."""
+    said = outcome.said
+    if outcome.judged:
+        count_judged("request", outcome.level, refused=isinstance(said, Refusal))
+    if isinstance(said, Refusal):
+        raise said
+    return said
 
 
 def _was_removed(tx: Transaction, recipient: str) -> bool:

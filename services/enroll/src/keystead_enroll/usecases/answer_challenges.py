@@ -1,10 +1,12 @@
-"""Take a device's answer to its challenge: from then on its attestation key vouches for its keys."""
+"""Take devices' answers to their challenges: from then on their attestation keys vouch for their keys."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -24,10 +26,11 @@ from keystead_enroll.domain.evidence_refusals import refuse_failures
 from keystead_enroll.domain.keys import spki_der, supported_key
 from keystead_enroll.domain.orders import Device
 from keystead_enroll.metrics import count_judged
-from keystead_enroll.ports import Clock, Transaction, Transactions
+from keystead_enroll.ports import Clock, Transaction, TransactionsTogether, TransactionTogether
 from keystead_enroll.usecases.endorsement_policy import endorsement_policy
 from keystead_enroll.usecases.judge_key import last_clock, note_clock, solved
 from keystead_enroll.usecases.same_machine import settle, take_place
+from keystead_enroll.usecases.together import attempt, together
 from keystead_kit.secrets import new_id
 
 MOST_REASONS = 64
@@ -39,43 +42,81 @@ WAITS = Words(
 )
 
 
-def answer_challenge(
-    transactions: Transactions,
+@dataclass(frozen=True)
+class Answering:
+    """A device that answers."""
+
+    answer: ChallengeAnswer
+    trace_id: str
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What the device is told, and is to be stored."""
+
+    said: AttestationResult | Refusal
+    repeated: bool = False
+
+
+def answer_challenges(
+    transactions: TransactionsTogether,
     clock: Clock,
     roots: EkRoots,
     same_machine: SameMachine,
     origin: str,
-    answer: ChallengeAnswer,
-) -> AttestationResult:
-    """What is held of the device key, from now on; the same answer again gets the same result, any other none.
+    asked: Sequence[Answering],
+) -> list[AttestationResult | Exception]:
+    """What is held of each device key, from now on; the same answer again gets the same result, any other none.
 
-    Raises ChallengeRefused, and EvidenceRefused's kinds for evidence that does not hold: then the challenge is used up
-    too.
+    Refuses by ChallengeRefused, and by EvidenceRefused's kinds for evidence that does not hold: then the challenge is
+    used up too.
     """
-    now, digest = clock.now(), _digest(answer)
-    refused: Refusal | None = None
-    with transactions.write() as tx:
-        challenge = tx.challenge(answer.activation.challenge_id)
-        device = _device(tx, challenge)
-        if challenge is None or device is None:
-            raise ChallengeRefused(Words("There is no such challenge."))
-        if challenge.answered_at is not None and challenge.answer_digest == digest and challenge.outcome:
-            return _repeated(challenge.outcome)
-        if not challenge.open(now):
-            raise ChallengeRefused(Words("The challenge was answered before, or it is too old."))
-        challenge.answer_digest = digest
-        try:
-            result = _take(tx, roots, same_machine, origin, device, challenge, answer, now)
-            challenge.outcome = {"result": result.model_dump(mode="json")}
-        except Refusal as refusal:
-            refused = refusal
-            challenge.answered_at, challenge.secret = now, None
-            challenge.outcome = {"detail": str(refusal.detail), "advice": str(refusal.advice)}
-    if refused is not None:
+    now = clock.now()
+
+    def foresee(tx: TransactionTogether, asked: Sequence[Answering]) -> None:
+        ids = {each.answer.activation.challenge_id for each in asked}
+        tx.foresee_challenges(ids)
+        found = filter(None, map(tx.challenge, ids))
+        tx.foresee_endorsements({endorsement_fingerprint(AttestationKey.model_validate(each.sent)) for each in found})
+
+    outcomes = together(
+        transactions, asked, foresee, lambda tx, each: _answer(tx, roots, same_machine, origin, each, now)
+    )
+    return [each if isinstance(each, Exception) else attempt(_counted, each) for each in outcomes]
+
+
+def _answer(
+    tx: Transaction, roots: EkRoots, same_machine: SameMachine, origin: str, asked: Answering, now: datetime
+) -> _Outcome:
+    answer, digest = asked.answer, _digest(asked.answer)
+    challenge = tx.challenge(answer.activation.challenge_id)
+    device = _device(tx, challenge)
+    if challenge is None or device is None:
+        raise ChallengeRefused(Words("There is no such challenge."))
+    if challenge.answered_at is not None and challenge.answer_digest == digest and challenge.outcome:
+        return _Outcome(_repeated(challenge.outcome), repeated=True)
+    if not challenge.open(now):
+        raise ChallengeRefused(Words("The challenge was answered before, or it is too old."))
+    challenge.answer_digest = digest
+    try:
+        result = _take(tx, roots, same_machine, origin, device, challenge, answer, now)
+    except Refusal as refusal:
+        challenge.answered_at, challenge.secret = now, None
+        challenge.outcome = {"detail": str(refusal.detail), "advice": str(refusal.advice)}
+        return _Outcome(refusal)
+    challenge.outcome = {"result": result.model_dump(mode="json")}
+    return _Outcome(result)
+
+
+def _counted(outcome: _Outcome) -> AttestationResult:
+    """The result. Raises the refusal, if it is one."""
+    said = outcome.said
+    if isinstance(said, Refusal):
         count_judged("device", None, refused=True)
-        raise refused
-    count_judged("device", result.level, refused=False)
-    return result
+        raise said
+    if not outcome.repeated:
+        count_judged("device", said.level, refused=False)
+    return said
 
 
 def _take(
