@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from keystead_contracts import agent, attestation, events, identity, people, problems
-from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm, Message
+from keystead_contracts.base import AssuranceLevel, CertificateScope, CertificateType, KeyAlgorithm, Message
 
 SAMPLES = Path(__file__).parent / "samples"
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -115,8 +115,11 @@ def samples() -> list[Message]:
         agent.TokenRequest(assertion="a.b.c"),
         MAKE,
         MAKE.model_copy(update={"supersedes": "5" * 64}),
+        MAKE.model_copy(update={"certificate_type": CertificateType.SSL, "scope": CertificateScope.MACHINE}),
         INSTALL,
+        INSTALL.model_copy(update={"certificate_type": CertificateType.SSL, "scope": CertificateScope.MACHINE}),
         agent.Remove(reason="superseded"),
+        agent.Remove(reason="superseded", scope=CertificateScope.MACHINE),
         agent.DeviceJob(
             job_id=ID,
             sequence=7,

@@ -17,6 +17,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from tests.support.administrators import master
 from tests.support.enroll_app import (
     BOB,
     MACHINE,
@@ -114,6 +115,16 @@ def test_a_registered_device_gets_its_owners_orders(app: EnrollApp) -> None:
     [job] = agent.jobs()
     assert agent.report(agent.installed_report(job)).json() == {"order_state": "installed"}
     assert app.order(order_id).machine == "laptop"
+
+
+def test_what_is_to_be_a_persons_alone_is_given_to_no_registered_device(app: EnrollApp) -> None:
+    api, server = master(app), app.profile("Server")
+    device, browser = register(app, app.client()), app.browser("Servers")
+    assert "laptop" in browser.get(f"/request?profile={server}").text
+    api("PATCH", f"/profiles/{server}", json={"scope": "user"})
+    assert "laptop" not in browser.get(f"/request?profile={server}").text
+    told = browser.mistakes(browser.request("Server", dns_names="www.example.org", target=device.id))
+    assert "The choices on this page have changed." in told
 
 
 def test_another_persons_device_cannot_be_chosen(app: EnrollApp) -> None:

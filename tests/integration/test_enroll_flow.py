@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
+from tests.support.administrators import master
 from tests.support.enroll_app import (
     ADA,
     EnrollApp,
@@ -16,7 +17,8 @@ from tests.support.enroll_app import (
     started,
 )
 
-from keystead_contracts.agent import Install, Removed, Report
+from keystead_contracts.agent import Install, Remove, Removed, Report
+from keystead_contracts.base import CertificateScope
 from keystead_enroll.domain.administration import local_actor
 from keystead_enroll.domain.administration_refusals import ThingUnknown
 from keystead_enroll.domain.orders import OrderState
@@ -81,6 +83,26 @@ def test_a_certificate_of_each_type_is_requested_issued_and_installed(
     }
     assert downloads["chain"].headers["content-disposition"] == 'attachment; filename="chain.pem"'
     assert browser.get().headers["location"].endswith("/certificates")
+
+
+def test_an_ssl_certificate_is_whose_the_profile_says_when_the_key_is_asked_for(app: EnrollApp) -> None:
+    api, server = master(app), app.profile("Server")
+    browser, fields = app.browser("Servers"), {"dns_names": "www.example.org"}
+    assert browser.link(browser.order("Server", **fields)).scope == "user"
+    assert api("PATCH", f"/profiles/{server}", json={"scope": "machine"}).json()["scope"] == "machine"
+    order_id = browser.order("Server", **fields)
+    assert browser.link(order_id).scope == "machine"
+    api("PATCH", f"/profiles/{server}", json={"scope": "user"})
+    agent = app.agent()
+    agent.redeem(browser.link(order_id).claim)
+    (make,) = agent.jobs()
+    agent.report(agent.csr_report(make))
+    app.work()
+    (install,) = agent.jobs()
+    assert (make.payload.scope, install.payload.scope) == (CertificateScope.MACHINE, CertificateScope.MACHINE)
+    browser.post(f"/orders/{order_id}/cancel")
+    (remove,) = agent.jobs()
+    assert isinstance(remove.payload, Remove) and remove.payload.scope is CertificateScope.MACHINE
 
 
 def test_an_order_may_wait_for_approval(app: EnrollApp) -> None:

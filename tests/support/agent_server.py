@@ -44,7 +44,7 @@ from keystead_contracts.agent import (
     probe_input,
     registration_proof_input,
 )
-from keystead_contracts.base import CertificateType, KeyAlgorithm
+from keystead_contracts.base import CertificateScope, CertificateType, KeyAlgorithm
 from keystead_contracts.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemCode
 
 
@@ -94,6 +94,7 @@ class Order:
     recipient: str
     state: str = "offered"
     certificate_type: CertificateType = CertificateType.CLIENT
+    scope: CertificateScope | None = None
     keys: set[bytes] = field(default_factory=set)
     certificates: list[x509.Certificate] = field(default_factory=list)
     probe: bytes = b""
@@ -169,6 +170,7 @@ class AgentServer:
         recipient: str | None = None,
         allow_software_key: bool = False,
         certificate_type: CertificateType = CertificateType.CLIENT,
+        scope: CertificateScope | None = None,
         renews: Order | None = None,
     ) -> tuple[Order, str]:
         """An order that waits for an agent, and its link; for device `recipient` the link is empty. The certificate of
@@ -178,10 +180,11 @@ class AgentServer:
             claim = secrets.token_urlsafe(24)
             recipient = f"claim-{claim[:8]}"
             self.claims[claim] = (recipient, None)
-            scope = "machine" if certificate_type is CertificateType.DEVICE else "user"
-            link = str(EnrollLink.model_validate({"server": self.origin, "claim": claim, "scope": scope}))
+            computers = scope is CertificateScope.MACHINE or certificate_type is CertificateType.DEVICE
+            said = "machine" if computers else "user"
+            link = str(EnrollLink.model_validate({"server": self.origin, "claim": claim, "scope": said}))
         order_id = f"order-{len(self.orders) + 1}"
-        order = Order(order_id=order_id, recipient=recipient, certificate_type=certificate_type)
+        order = Order(order_id=order_id, recipient=recipient, certificate_type=certificate_type, scope=scope)
         self.orders[order.order_id] = order
         wish = MakeKeyAndCsr(
             key_algorithm=algorithm,
@@ -189,6 +192,7 @@ class AgentServer:
             certificate_type=certificate_type,
             allow_software_key=allow_software_key,
             supersedes=renews.certificates[-1].fingerprint(hashes.SHA256()).hex() if renews else "",
+            scope=scope,
         )
         self.add_job(order, wish)
         return order, link
@@ -231,6 +235,7 @@ class AgentServer:
             root_pem=pem(self.ca.root),
             certificate_type=order.certificate_type,
             probe=base64.b64encode(order.probe).decode(),
+            scope=order.scope,
         )
 
     # What the agent sees

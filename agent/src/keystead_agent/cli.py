@@ -177,6 +177,7 @@ def enroll(link: str, yes: bool, wait: float, as_json: bool) -> None:
     from keystead_agent.enroll import enroll as do_enroll
     from keystead_agent.errors import ConsentRefused
     from keystead_agent.link import read_link
+    from keystead_agent.local.rules import Scoped
     from keystead_agent.output import say, say_who_works, show_enrolled, teller
 
     target = read_link(_from_stdin() if link == "-" else link)
@@ -194,7 +195,8 @@ def enroll(link: str, yes: bool, wait: float, as_json: bool) -> None:
 
         done = to_service(machine.settings, target, tell)
     else:
-        done = do_enroll(machine, target, stop=Stop(), tell=tell, patience=wait)
+        own = Scoped(machine, machine=False) if sys.platform == "win32" else machine
+        done = do_enroll(machine, target, stop=Stop(), tell=tell, patience=wait, keeper=own)
     show_enrolled(done, as_json=as_json)
 
 

@@ -26,6 +26,7 @@ from keystead_agent.files import (
     write_file,
 )
 from keystead_contracts.agent import DeviceJob, EnrollLink, Installed, Report, ReportBody
+from keystead_contracts.base import CertificateScope
 
 KEEP = timedelta(days=90)
 """How long finished entries are kept. No server sends a job again after so long a time."""
@@ -80,6 +81,8 @@ class ClaimEntry(BaseModel):
     agent_secret: str
     opened_at: datetime
     state: Literal["open", "done", "failed"] = "open"
+    scope: CertificateScope = CertificateScope.USER
+    """What the link said of itself."""
 
 
 class Journal:
@@ -171,6 +174,7 @@ class Journal:
             claim=link.claim,
             agent_secret=secrets.token_hex(32),
             opened_at=self._now(),
+            scope=CertificateScope(link.scope),
         )
         self._save_claim(entry)
         return entry

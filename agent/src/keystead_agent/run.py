@@ -13,11 +13,13 @@ from keystead_agent.enroll import ClaimHeld, EnrollmentFailed, resume
 from keystead_agent.errors import AgentError, NotRegistered
 from keystead_agent.journal import DEVICE, ClaimEntry, JobEntry
 from keystead_agent.keystore.attesting import SharedIdentity
+from keystead_agent.local.rules import Scoped
 from keystead_agent.machine import Machine
 from keystead_agent.memory import give_back_memory
 from keystead_agent.worker import Tell, Tokens, Worker
 from keystead_contracts.agent import DeviceJob, MachineInfo, TokenRequest
 from keystead_contracts.attestation import AttestationKey, CredentialChallenge
+from keystead_contracts.base import CertificateScope
 
 
 class Hands(Protocol):
@@ -81,7 +83,7 @@ def _run(machine: Machine, helper: Hands, stop: Stop, tell: Tell) -> None:
         tokens = Tokens(lambda: client.device_token(TokenRequest(assertion=helper.assertion(client.origin))))
         worker = Worker(
             machine.journal,
-            helper.perform,
+            Scoped(helper, machine=True, by_type=False).perform,
             client,
             tokens,
             recipient=DEVICE,
@@ -109,8 +111,9 @@ def _tidying(tell: Tell, helper: Hands) -> Tell:
 
 def _finish_claim(machine: Machine, helper: Hands, claim: ClaimEntry, stop: Stop, tell: Tell) -> bool:
     """Whether the claim's order is installed, or another process sees to it."""
+    keeper = Scoped(helper, machine=True) if claim.scope is CertificateScope.MACHINE else helper
     try:
-        done = resume(machine, helper, claim, stop=stop, tell=tell, patience=None)
+        done = resume(machine, keeper, claim, stop=stop, tell=tell, patience=None)
     except ClaimHeld:
         return True
     except AgentError as error:

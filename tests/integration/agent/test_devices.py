@@ -18,7 +18,7 @@ from keystead_agent.errors import ExitCode
 from keystead_agent.files import held
 from keystead_agent.journal import RESUMABLE, Journal
 from keystead_contracts.agent import EnrollLink
-from keystead_contracts.base import KeyAlgorithm
+from keystead_contracts.base import CertificateScope, CertificateType, KeyAlgorithm
 
 pytestmark = pytest.mark.tpm
 
@@ -140,6 +140,29 @@ def test_a_command_that_has_to_wait_says_for_whom(agent: Agent, server: AgentSer
         told = f"Another keystead-agent is at work (pid {os.getpid()})"
         wait_until(lambda: told in said.read_text(), "the command to say for whom it waits")
     assert waiting.wait(60) == ExitCode.DONE
+
+
+def test_a_device_makes_no_certificate_that_is_to_be_a_persons_alone(agent: Agent, server: AgentServer) -> None:
+    device_id = agent.register(server)
+    agent.start("run")
+    ssl = CertificateType.SSL
+    order, _ = server.new_order(recipient=device_id, certificate_type=ssl, scope=CertificateScope.USER)
+    server.wait_for(order, "failed")
+    assert order.failure is not None and order.failure.code == "consent_refused"
+    order, _ = server.new_order(recipient=device_id, certificate_type=ssl, scope=CertificateScope.MACHINE)
+    server.wait_for(order, "installed")
+    assert len(agent.certificates()) == 1
+
+
+def test_a_link_for_the_computer_makes_no_persons_certificate_after_a_restart_either(
+    agent: Agent, server: AgentServer
+) -> None:
+    journal = Journal(agent.state_dir, lambda: datetime.now(UTC))
+    journal.recover()
+    order, link = server.new_order()
+    journal.open_claim(EnrollLink.parse(link).model_copy(update={"scope": "machine"}))
+    assert agent("run").returncode == ExitCode.FAILED
+    assert (order.state, agent.certificates()) == ("failed", [])
 
 
 def test_a_dead_server_keeps_no_other_claim_waiting(agent: Agent, server: AgentServer) -> None:

@@ -16,7 +16,7 @@ from tests.support.agent_server import AgentServer
 from tests.support.swtpm import Swtpm
 
 from keystead_agent.errors import ExitCode
-from keystead_contracts.base import CertificateType
+from keystead_contracts.base import CertificateScope, CertificateType
 
 pytestmark = pytest.mark.tpm
 
@@ -171,8 +171,23 @@ def test_a_link_of_somebody_who_used_it_before_is_harmless(opened: Open, agent: 
     assert agent.certificates() == []
 
 
-def test_a_person_is_not_given_the_computers_certificate(opened: Open, agent: Agent, server: AgentServer) -> None:
-    order, link = server.new_order(certificate_type=CertificateType.DEVICE)
+COMPUTERS = pytest.mark.parametrize(
+    ("kind", "scope"),
+    [(CertificateType.DEVICE, None), (CertificateType.SSL, CertificateScope.MACHINE)],
+    ids=["device", "SSL, as the profile says"],
+)
+PERSONS = pytest.mark.parametrize(
+    ("kind", "scope"),
+    [(CertificateType.CLIENT, None), (CertificateType.SSL, CertificateScope.USER)],
+    ids=["client", "SSL, as the profile says"],
+)
+
+
+@COMPUTERS
+def test_a_person_is_not_given_the_computers_certificate(
+    opened: Open, agent: Agent, server: AgentServer, kind: CertificateType, scope: CertificateScope | None
+) -> None:
+    order, link = server.new_order(certificate_type=kind, scope=scope)
     opening = opened(link.replace("&scope=machine", ""))
     assert opening.answers("y") == ExitCode.FAILED
     assert order.state == "failed"
@@ -219,11 +234,17 @@ def service(tmp_path: Path, swtpm: Swtpm, server: AgentServer) -> Iterator[Calla
         one.process.wait()
 
 
+@COMPUTERS
 def test_the_service_makes_the_computers_certificate_for_who_may_ask(
-    opened: Open, service: Callable[..., Service], agent: Agent, server: AgentServer
+    opened: Open,
+    service: Callable[..., Service],
+    agent: Agent,
+    server: AgentServer,
+    kind: CertificateType,
+    scope: CertificateScope | None,
 ) -> None:
     running = service(KEYSTEAD_AGENT_SERVERS=server.origin)
-    order, link = server.new_order(certificate_type=CertificateType.DEVICE)
+    order, link = server.new_order(certificate_type=kind, scope=scope)
     opening = opened(link, KEYSTEAD_AGENT_SOCKET=str(running.socket))
     assert opening.answers("y") == ExitCode.DONE, opening.said
     assert "for the whole computer" in opening.said
@@ -247,11 +268,16 @@ def test_the_service_refuses_what_no_administrator_chose(
     assert "local_request_refused" in running.log.read_text()
 
 
+@PERSONS
 def test_the_service_makes_no_persons_certificate_whatever_the_link_says(
-    opened: Open, service: Callable[..., Service], server: AgentServer
+    opened: Open,
+    service: Callable[..., Service],
+    server: AgentServer,
+    kind: CertificateType,
+    scope: CertificateScope | None,
 ) -> None:
     running = service(KEYSTEAD_AGENT_SERVERS=server.origin)
-    order, link = server.new_order()
+    order, link = server.new_order(certificate_type=kind, scope=scope)
     opening = opened(f"{link}&scope=machine", KEYSTEAD_AGENT_SOCKET=str(running.socket))
     assert opening.answers("y") == ExitCode.FAILED
     assert order.failure is not None and "a person's certificate" in order.failure.detail

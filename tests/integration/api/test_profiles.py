@@ -75,6 +75,7 @@ def test_what_is_wrong_is_said_field_by_field(app: EnrollApp) -> None:
     assert list(refused(api, extended_key_usages=["serverAuth"])) == ["extended_key_usages"]
     assert list(refused(api, key_usages=["digitalSignature", "keyEncipherment"])) == ["key_usages"]
     assert list(refused(api, key_usages=["keyCertSign"])) == ["key_usages.0"]
+    assert list(refused(api, scope="machine")) == ["scope"]
     assert list(refused(api, connector="elsewhere")) == ["connector"]
     assert list(refused(api, organization_ids=["nobody"])) == ["organization_ids"]
     assert list(refused(api, id="mine", created_at=None)) == ["id", "created_at"]

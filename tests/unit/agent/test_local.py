@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -28,8 +29,8 @@ from keystead_agent.local.server import LocalServer
 from keystead_agent.local.unix import UnixConnection, UnixListener, connect
 from keystead_agent.machine import Machine
 from keystead_agent.settings import Settings
-from keystead_contracts.agent import DeviceJob, EnrollLink
-from keystead_contracts.base import CertificateType
+from keystead_contracts.agent import DeviceJob, EnrollLink, Remove
+from keystead_contracts.base import CertificateScope, CertificateType
 
 NOW = samples.NOW
 LISTED = "https://enroll.example.org"
@@ -84,28 +85,56 @@ def test_a_persons_link_is_not_done_for_the_computer(tmp_path: Path) -> None:
         require_may_enroll(ADMINISTRATOR, LINK.model_copy(update={"scope": "user"}), settings(tmp_path), "")
 
 
+CLIENT, DEVICE, SSL = CertificateType.CLIENT, CertificateType.DEVICE, CertificateType.SSL
+PERSONS, COMPUTERS = CertificateScope.USER, CertificateScope.MACHINE
+
+
 @pytest.mark.parametrize(
-    ("kind", "machine", "allowed"),
+    ("kind", "scope", "machine", "allowed"),
     [
-        (CertificateType.CLIENT, True, False),
-        (CertificateType.DEVICE, True, True),
-        (CertificateType.SSL, True, True),
-        (CertificateType.CLIENT, False, True),
-        (CertificateType.DEVICE, False, False),
-        (CertificateType.SSL, False, True),
+        (CLIENT, None, True, False),
+        (DEVICE, None, True, True),
+        (SSL, None, True, True),
+        (CLIENT, None, False, True),
+        (DEVICE, None, False, False),
+        (SSL, None, False, True),
+        (SSL, PERSONS, True, False),
+        (SSL, COMPUTERS, True, True),
+        (SSL, PERSONS, False, True),
+        (SSL, COMPUTERS, False, False),
+        (CLIENT, COMPUTERS, True, False),
+        (CLIENT, COMPUTERS, False, False),
+        (DEVICE, PERSONS, True, False),
+        (DEVICE, PERSONS, False, False),
     ],
 )
-def test_whose_a_certificate_is_is_judged_again_by_the_job(kind: CertificateType, machine: bool, allowed: bool) -> None:
-    job = _job(kind)
-    if allowed:
-        require_scope(job, machine=machine)
-    else:
-        with pytest.raises(PolicyRefused):
-            require_scope(job, machine=machine)
+def test_whose_a_certificate_is_is_judged_again_by_the_job(
+    kind: CertificateType, scope: CertificateScope | None, machine: bool, allowed: bool
+) -> None:
+    with nullcontext() if allowed else pytest.raises(PolicyRefused):
+        require_scope(_job(kind, scope), machine=machine)
 
 
-def _job(kind: CertificateType) -> DeviceJob:
-    return samples.job(samples.wish(certificate_type=kind))
+@pytest.mark.parametrize(
+    ("kind", "scope", "allowed"),
+    [(CLIENT, None, True), (SSL, None, True), (SSL, COMPUTERS, True), (SSL, PERSONS, False), (CLIENT, PERSONS, False)],
+)
+def test_a_registered_computer_does_what_is_not_said_to_be_a_persons(
+    kind: CertificateType, scope: CertificateScope | None, allowed: bool
+) -> None:
+    with nullcontext() if allowed else pytest.raises(PolicyRefused):
+        require_scope(_job(kind, scope), machine=True, by_type=False)
+
+
+@pytest.mark.parametrize(("scope", "machine"), [(PERSONS, True), (COMPUTERS, False)])
+def test_nothing_is_removed_for_others(scope: CertificateScope, machine: bool) -> None:
+    with pytest.raises(PolicyRefused):
+        require_scope(samples.job(Remove(reason="cancelled", scope=scope)), machine=machine)
+    require_scope(samples.job(Remove(reason="cancelled")), machine=machine)
+
+
+def _job(kind: CertificateType, scope: CertificateScope | None) -> DeviceJob:
+    return samples.job(samples.wish(certificate_type=kind, scope=scope))
 
 
 # Frames

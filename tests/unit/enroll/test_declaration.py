@@ -236,6 +236,7 @@ def test_a_department_with_a_bad_name_is_told_and_left_out(tmp_path: Path) -> No
         ({"extended_key_usages": ["serverAuth"]}, "extended_key_usages: has serverAuth, and client certificates may"),
         ({"key_usages": ["keyCertSign"]}, "key_usages (number 1): must be one of: digitalSignature"),
         ({"key_usages": ["keyEncipherment"]}, "key_usages: has keyEncipherment, which is nothing for ec-p256 keys"),
+        ({"scope": "machine"}, "scope: is machine, and client certificates are always user"),
         ({"notice_days": [0]}, "notice_days (number 1): must be 1 or more"),
         ({"connector": "acme"}, "connector: must be one of: builtin"),
     ],

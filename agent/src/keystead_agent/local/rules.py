@@ -10,7 +10,7 @@ from keystead_agent.journal import JobEntry
 from keystead_agent.settings import Settings
 from keystead_contracts.agent import DeviceJob, EnrollLink, Install, MachineInfo, MakeKeyAndCsr
 from keystead_contracts.attestation import AttestationKey, CredentialChallenge
-from keystead_contracts.base import CertificateType
+from keystead_contracts.base import CertificateScope, CertificateType
 
 
 @dataclass(frozen=True)
@@ -63,29 +63,35 @@ def require_may_enroll(peer: Peer, link: EnrollLink, settings: Settings, registe
         )
 
 
-def require_scope(job: DeviceJob, *, machine: bool) -> None:
+def require_scope(job: DeviceJob, *, machine: bool, by_type: bool = True) -> None:
     """Raises PolicyRefused if `job` is for the computer's certificate and this is a user's process, or the other way
-    round: what the link said of itself is only a hint."""
-    if not isinstance(job.payload, MakeKeyAndCsr | Install):
-        return
-    kind = job.payload.certificate_type
-    if machine and kind is CertificateType.CLIENT:
+    round: what the link said of itself is only a hint. A job says so itself, and (`by_type`) its certificate's type
+    does; if the two are at odds nobody does it."""
+    payload = job.payload
+    whose = {payload.scope}
+    if by_type and isinstance(payload, MakeKeyAndCsr | Install):
+        whose.add(_SCOPES.get(payload.certificate_type))
+    if machine and CertificateScope.USER in whose:
         raise PolicyRefused(
             "the server sent work on a person's certificate to the whole computer", "Enroll again as that person."
         )
-    if not machine and kind is CertificateType.DEVICE:
+    if not machine and CertificateScope.MACHINE in whose:
         raise PolicyRefused(
             "the server sent work on the whole computer's certificate to a person",
             "Open the enrollment page again for a new link.",
         )
 
 
-class Scoped:
-    """A keeper that works for a person alone, or for the whole computer alone."""
+_SCOPES = {CertificateType.CLIENT: CertificateScope.USER, CertificateType.DEVICE: CertificateScope.MACHINE}
 
-    def __init__(self, keeper: Keeper, *, machine: bool) -> None:
+
+class Scoped:
+    """A keeper that works for a person alone, or for the whole computer alone; see `require_scope`."""
+
+    def __init__(self, keeper: Keeper, *, machine: bool, by_type: bool = True) -> None:
         self._keeper = keeper
         self._machine = machine
+        self._by_type = by_type
 
     def info(self) -> MachineInfo:
         """See `Machine.info`."""
@@ -99,7 +105,7 @@ class Scoped:
         self, server: str, recipient: str, job: DeviceJob, challenge: CredentialChallenge | None = None
     ) -> JobEntry:
         """See `Machine.perform`. Raises PolicyRefused."""
-        require_scope(job, machine=self._machine)
+        require_scope(job, machine=self._machine, by_type=self._by_type)
         return self._keeper.perform(server, recipient, job, challenge)
 
     def retire(self) -> list[str]:

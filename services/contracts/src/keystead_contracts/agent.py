@@ -14,7 +14,16 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from pydantic import Field, TypeAdapter
 
 from keystead_contracts.attestation import Activation, AttestationKey, CredentialChallenge, KeyCertification
-from keystead_contracts.base import AwareDatetime, Base64, CertificateType, KeyAlgorithm, Message, PlainText, TraceId
+from keystead_contracts.base import (
+    AwareDatetime,
+    Base64,
+    CertificateScope,
+    CertificateType,
+    KeyAlgorithm,
+    Message,
+    PlainText,
+    TraceId,
+)
 
 URL_SCHEME = "keystead"
 AGENT_TOKEN_AUDIENCE = "keystead-agent-api"  # noqa: S105 an audience, not a secret
@@ -189,6 +198,9 @@ class MakeKeyAndCsr(Message):
     supersedes: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     """SHA-256 of the certificate (DER) whose place the new one takes: once the order is installed, the agent removes
     it with its key if both are its own. Empty: it takes nobody's."""
+    scope: CertificateScope | None = None
+    """Whose the certificate will be. None: a client certificate the person's, a device certificate the computer's,
+    an SSL certificate of whoever does the job."""
 
 
 class Install(Message):
@@ -202,6 +214,8 @@ class Install(Message):
     certificate_type: CertificateType
     probe: Base64
     """Bytes to sign with the stored key; the server verifies the signature with the certificate."""
+    scope: CertificateScope | None = None
+    """As in `MakeKeyAndCsr`."""
 
 
 class Remove(Message):
@@ -209,6 +223,8 @@ class Remove(Message):
 
     kind: Literal["remove"] = "remove"
     reason: str
+    scope: CertificateScope | None = None
+    """As in `MakeKeyAndCsr`."""
 
 
 JobPayload = Annotated[MakeKeyAndCsr | Install | Remove, Field(discriminator="kind")]

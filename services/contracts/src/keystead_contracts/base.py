@@ -12,6 +12,7 @@ __all__ = [
     "AssuranceLevel",
     "AwareDatetime",
     "Base64",
+    "CertificateScope",
     "CertificateType",
     "EmailAddress",
     "KeyAlgorithm",
@@ -76,6 +77,14 @@ def serial_hex(number: int) -> str:
     `openssl x509 -serial`."""
     digits = f"{number:x}"
     return digits if len(digits) % 2 == 0 else f"0{digits}"
+
+
+class CertificateScope(StrEnum):
+    """Whose a certificate is on the machine that has it: the person's (Windows: `CurrentUser\\My`), or the whole
+    computer's (`LocalMachine\\My`)."""
+
+    USER = "user"
+    MACHINE = "machine"
 
 
 class CertificateType(StrEnum):

@@ -29,7 +29,7 @@ _LOGGED = (
 _COLUMNS = (
     _o.id, _o.form_id, _o.account_id, _o.organization_id, _o.department_id, _o.profile_id, _o.certificate_type,
     _o.person_email, _o.requested_by, _o.key_algorithm, _o.term_days, _o.names, _o.recipient, _o.trace_id, _o.state,
-    _o.machine, _o.csr_pem, _o.evidence, _o.assurance, _o.csr_method, _o.language, _LOGGED,
+    _o.machine, _o.csr_pem, _o.evidence, _o.assurance, _o.csr_method, _o.language, _o.scope, _LOGGED,
 )  # fmt: skip
 """In the order of `IssuableOrder`."""
 _ACCEPTED: ColumnElement[Any] = literal_column(f"'{OrderState.CSR_ACCEPTED.value}'")

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import registry, relationship
 
-from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.base import AssuranceLevel, CertificateScope, CertificateType, KeyAlgorithm
 from keystead_contracts.identity import SignInMethod
 from keystead_enroll.adapters import administration_tables as _administration_tables  # noqa: F401 part of the schema
 from keystead_enroll.adapters import attestation_tables as _attestation_tables  # noqa: F401 part of the schema
@@ -86,6 +86,7 @@ profiles = Table(
     Column("subject", Text, nullable=False),
     Column("subject_alternative_names", TEXTS, nullable=False),
     Column("minimum_assurance", EnumText(AssuranceLevel), nullable=False),
+    Column("scope", EnumText(CertificateScope)),
     Column("device_name_pattern", Text, nullable=False),
     Column("renewal_window_days", Integer, nullable=False),
     Column("policy_oids", TEXTS, nullable=False),
@@ -226,6 +227,7 @@ orders = Table(
     Column("channel", EnumText(Channel), nullable=False, server_default=Channel.FORM.value),
     Column("urgency", EnumNumber(Urgency), nullable=False, server_default=str(Urgency.SOMEBODY_WAITS.value)),
     Column("requested_by", String(256), nullable=False, server_default=""),
+    Column("scope", EnumText(CertificateScope)),
     Column("bulk_job_id", ID),
     Index(
         "ix_orders_bulk_job_id_state_state_at",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.base import AssuranceLevel, CertificateScope, CertificateType, KeyAlgorithm
 from keystead_contracts.delegation import email_is_delegated
 from keystead_contracts.identity import SignInMethod
 from keystead_enroll.domain.key_usages import KeyUsage
@@ -25,6 +25,11 @@ class CsrGenerationMethod(StrEnum):
 
     AGENT = "keystead_agent"
     PROVIDED = "provided_csr"
+
+
+def usual_scope(certificate_type: CertificateType) -> CertificateScope:
+    """Whose a certificate of this type is if nothing is said: a device's is the computer's."""
+    return CertificateScope.MACHINE if certificate_type is CertificateType.DEVICE else CertificateScope.USER
 
 
 @dataclass(eq=False)
@@ -77,6 +82,8 @@ class CertificateProfile:
     """Names of `domain.certificates`' extended key usages; empty for those that the type has by itself."""
     key_usages: list[KeyUsage] = field(default_factory=list)
     """What its keys may do; empty for `DEFAULT_KEY_USAGES`."""
+    scope: CertificateScope | None = None
+    """Whose its certificates are on the machine that has them; None if the profile does not say (`usual_scope`)."""
     idp_groups: list[str] = field(default_factory=list)
     """Groups an identity provider must name one of; empty for anybody."""
     organization_ids: list[str] = field(default_factory=list)

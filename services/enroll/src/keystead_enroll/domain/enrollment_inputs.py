@@ -7,13 +7,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, field_validator, model_validator
 
-from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.base import AssuranceLevel, CertificateScope, CertificateType, KeyAlgorithm
 from keystead_contracts.identity import ATTRIBUTES, SignInMethod
 from keystead_contracts.refusals import Refusal
 from keystead_contracts.words import Words
 from keystead_enroll.domain.certificates import ALLOWED_EXTENDED_KEY_USAGES, DEFAULT_EXTENDED_KEY_USAGES
 from keystead_enroll.domain.device_name_pattern import DeviceNamePattern
-from keystead_enroll.domain.enrollment import Authorization, CsrGenerationMethod
+from keystead_enroll.domain.enrollment import Authorization, CsrGenerationMethod, usual_scope
 from keystead_enroll.domain.idp_mapping import MatchType
 from keystead_enroll.domain.inputs import AccessCode, AccountName, Input, Name, WebAddress, at_odds, words_of
 from keystead_enroll.domain.key_usages import KeyUsage, key_usage_mistake
@@ -48,6 +48,7 @@ class ProfileFields(BaseModel):
     key_usages: Annotated[list[KeyUsage], AfterValidator(_once)] = Field(default_factory=list, max_length=20)
     extended_key_usages: Annotated[list[str], AfterValidator(_once)] = Field(default_factory=list, max_length=20)
     minimum_assurance: AssuranceLevel = AssuranceLevel.CLAIMED
+    scope: CertificateScope | None = None
     device_name_pattern: str = ""
     renewal_window_days: int = Field(30, ge=1, le=3650)
     policy_oids: Annotated[list[PolicyOid], AfterValidator(_once)] = Field(default_factory=list, max_length=20)
@@ -99,6 +100,16 @@ class ProfileFields(BaseModel):
         unfit = key_usage_mistake(self.kind, self.key_algorithms, purposes, self.key_usages)
         if unfit:
             raise at_odds(unfit, "key_usages")
+        if self.scope not in (None, usual_scope(self.kind)) and self.kind is not CertificateType.SSL:
+            raise at_odds(
+                Words(
+                    "is {scope}, and {kind} certificates are always {usual}",
+                    scope=self.scope.value,
+                    kind=self.kind.value,
+                    usual=usual_scope(self.kind).value,
+                ),
+                "scope",
+            )
         return self
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.base import AssuranceLevel, CertificateScope, CertificateType, KeyAlgorithm
 from keystead_enroll.domain.enrollment import CsrGenerationMethod
 from keystead_enroll.domain.orders import OrderState, OrderTransition, check_step, steps_from
 
@@ -39,6 +39,7 @@ class IssuableOrder:
     assurance: AssuranceLevel | None
     csr_method: CsrGenerationMethod
     language: str
+    scope: CertificateScope | None
     logged: int
 
     @property

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
 
-from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.base import AssuranceLevel, CertificateScope, CertificateType, KeyAlgorithm
 from keystead_contracts.words import Words, to_plain
-from keystead_enroll.domain.enrollment import CsrGenerationMethod
+from keystead_enroll.domain.enrollment import CsrGenerationMethod, usual_scope
 from keystead_enroll.domain.errors import NameNotAllowed
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.refusals import OrderClosed
@@ -166,6 +166,8 @@ class Order:
     """The administrator or API token who asked; "" if the person did."""
     bulk_job_id: str | None = None
     """The bulk job of which it is a row; None once another request took its place there."""
+    scope: CertificateScope | None = None
+    """As the profile said when its first job was offered: where the key was made the certificate goes."""
     log: list[OrderTransition] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -176,6 +178,11 @@ class Order:
     def asked_by(self) -> str:
         """Who asked for it."""
         return self.requested_by or self.person_email
+
+    @property
+    def whose(self) -> CertificateScope:
+        """Whose the certificate will be, on a machine that a link leads to."""
+        return self.scope or usual_scope(self.certificate_type)
 
     @property
     def wanted_name(self) -> str:

@@ -51,7 +51,7 @@ def take_back(tx: Transaction, order: Order, now: datetime, reason: str) -> None
     for job in tx.open_jobs_of_order(order.id):
         job.state = JobState.VOID
     if device_of(tx, order.recipient) or (order.agent_seen_at is not None and tx.claim_of(order.recipient)):
-        add_job(tx, order, Remove(reason=reason), now)
+        add_job(tx, order, Remove(reason=reason, scope=order.scope), now)
     certificate = tx.certificate_of(order.id)
     if certificate is not None and certificate.revoked_at is None:
         certificate.revoke(RETIRED, now)
@@ -61,7 +61,7 @@ def take_back(tx: Transaction, order: Order, now: datetime, reason: str) -> None
 def withdraw(tx: Transaction, order: Order, now: datetime, reason: str) -> None:
     """Has a registered device remove what it installed for `order`. An agent that came by link is gone by then."""
     if device_of(tx, order.recipient):
-        add_job(tx, order, Remove(reason=reason), now)
+        add_job(tx, order, Remove(reason=reason, scope=order.scope), now)
     tx.wake(f"order:{order.id}")
 
 

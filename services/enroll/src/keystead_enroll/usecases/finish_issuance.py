@@ -162,6 +162,7 @@ def _installation(order: IssuableOrder, certificate: Certificate, known: Surroun
         root_pem=certificate.root_pem,
         certificate_type=order.certificate_type,
         probe=base64.b64encode(randomness.token_bytes(32)).decode(),
+        scope=order.scope,
     )
     profile = known.profile(order.profile_id)
     organization = known.organization(order.organization_id)

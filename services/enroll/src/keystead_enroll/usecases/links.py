@@ -49,10 +49,11 @@ def offer(tx: Transaction, order: Order, now: datetime) -> None:
 
 
 def add_first_job(tx: Transaction, order: Order, now: datetime) -> None:
-    """Puts an offered order's first job before its recipient."""
+    """Puts an offered order's first job before its recipient. From now on it is settled whose the certificate is."""
     profile = tx.profile(order.profile_id)
     if profile is None:
         raise LookupError(f"order {order.id} names a profile that is gone")
+    order.scope = profile.scope
     old = tx.certificate(order.supersedes) if order.supersedes else None
     job = MakeKeyAndCsr(
         key_algorithm=order.key_algorithm,
@@ -61,6 +62,7 @@ def add_first_job(tx: Transaction, order: Order, now: datetime) -> None:
         allow_software_key=profile.minimum_assurance is AssuranceLevel.SOFTWARE,
         attestation_nonce=new_nonce() if _may_attest(tx, order) else "",
         supersedes=old.sha256 if old else "",
+        scope=order.scope,
     )
     add_job(tx, order, job, now, profile.name)
 

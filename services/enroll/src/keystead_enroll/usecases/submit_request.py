@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.base import AssuranceLevel, CertificateScope, CertificateType, KeyAlgorithm
 from keystead_contracts.words import Sentences, Words
 from keystead_enroll.domain.csr import CheckedCsr
 from keystead_enroll.domain.device_name_pattern import DeviceNamePattern
@@ -23,7 +23,7 @@ from keystead_enroll.domain.names import (
     plain_host,
     shown,
 )
-from keystead_enroll.domain.orders import Order, OrderState
+from keystead_enroll.domain.orders import Device, Order, OrderState
 from keystead_enroll.domain.provided_csr import KEY_IN_USE, evidence_of_provided_key, judge_provided_csr
 from keystead_enroll.domain.refusals import RequestRefused, SessionExpired, TooManyOpenOrders
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
@@ -150,8 +150,7 @@ def _order(tx: Transaction, visit: Visit, answers: RequestAnswers, now: datetime
     else:
         algorithm = _choice(answers.key_algorithm, profile.key_algorithms, "key_algorithm", mistakes)
     if not provided and answers.target != BY_LINK:
-        devices = tx.devices_of(visit.session.email, organization.id)
-        device = next((d for d in devices if d.id == answers.target), None)
+        device = next((d for d in devices_for(tx, visit, profile) if d.id == answers.target), None)
         if device is None:
             mistakes.add("target", Words("That computer is not registered for you any more. Choose one of these."))
     if mistakes.fields or names is None:
@@ -181,6 +180,14 @@ def _order(tx: Transaction, visit: Visit, answers: RequestAnswers, now: datetime
         order.csr_pem, order.assurance = answers.csr.strip(), AssuranceLevel.SOFTWARE
         order.evidence = evidence_of_provided_key()
     return order, csr
+
+
+def devices_for(tx: Transaction, visit: Visit, profile: CertificateProfile | None) -> Sequence[Device]:
+    """The registered computers that may be chosen for a certificate of `profile`: they take none that is to be the
+    person's alone."""
+    if visit.organization is None or (profile is not None and profile.scope is CertificateScope.USER):
+        return ()
+    return tx.devices_of(visit.session.email, visit.organization.id)
 
 
 def _request_digest(order: Order, page_key: str, answers: RequestAnswers) -> str | None:

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse, StreamingResponse
 
 from keystead_contracts.agent import EnrollLink
-from keystead_contracts.base import CertificateType
 from keystead_contracts.words import Words
 from keystead_enroll.domain.orders import Order
 from keystead_enroll.domain.progress import progress_of
@@ -46,7 +45,7 @@ def router(context: WebContext) -> APIRouter:
                 link = EnrollLink(
                     server=settings.public_origin,
                     claim=enroll.secrets.claim_token(claim.id),
-                    scope="machine" if profile and profile.certificate_type is CertificateType.DEVICE else "user",
+                    scope=order.whose.value,
                 )
             values: Context = {
                 **visit_view(visit),

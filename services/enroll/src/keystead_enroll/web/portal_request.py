@@ -14,7 +14,7 @@ from keystead_enroll.domain.enrollment import CertificateProfile, CsrGenerationM
 from keystead_enroll.domain.refusals import RequestRefused
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.own_certificates import own_certificate, renewal_answers
-from keystead_enroll.usecases.submit_request import RequestAnswers, subject_facts, submit_request
+from keystead_enroll.usecases.submit_request import RequestAnswers, devices_for, subject_facts, submit_request
 from keystead_enroll.usecases.visit import Visit, find_visit
 from keystead_enroll.web.context import FormToken, WebContext
 from keystead_enroll.web.portal import next_page
@@ -71,7 +71,7 @@ def router(context: WebContext) -> APIRouter:
             "domains": list(visit.dns_domains) if visit.form.certificate_type is not CertificateType.CLIENT else [],
             "provided": visit.account is not None and visit.account.csr_method is CsrGenerationMethod.PROVIDED,
             "renews": _renewed(tx, visit, values.get("renew", "")),
-            "devices": _devices(tx, visit),
+            "devices": device_views(devices_for(tx, visit, chosen), enroll.clock.now()),
             "licence": {"version": licence.version, "text": licence.text} if licence else None,
             "values": {name: value for name, value in values.items() if value},
         }
@@ -83,11 +83,6 @@ def router(context: WebContext) -> APIRouter:
             return None
         address = f"{base(visit.form)}/certificates/{found.id}"
         return {"subject": found.subject, "not_after": found.not_after, "url": address}
-
-    def _devices(tx: Transaction, visit: Visit) -> list[Context]:
-        if visit.organization is None:
-            return []
-        return device_views(tx.devices_of(visit.session.email, visit.organization.id), enroll.clock.now())
 
     @pages.post("")
     def submit(

@@ -78,7 +78,9 @@ def _fields(wanted: ProfileDeclaration) -> tuple[str, ...]:
     return (
         "description", "key_algorithms", "term_days", "subject", "subject_alternative_names",
         "minimum_assurance", "device_name_pattern", "renewal_window_days", "policy_oids",
-        *mentioned(wanted, "key_usages", "extended_key_usages", "idp_groups", "notice_days", "connector", "active"),
+        *mentioned(
+            wanted, "scope", "key_usages", "extended_key_usages", "idp_groups", "notice_days", "connector", "active"
+        ),
     )  # fmt: skip
 
 

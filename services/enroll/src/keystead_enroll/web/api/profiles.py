@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.base import AssuranceLevel, CertificateScope, CertificateType, KeyAlgorithm
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.enrollment_inputs import ProfileInput
@@ -35,6 +35,7 @@ class ProfileOut(BaseModel):
     key_usages: list[KeyUsage]
     extended_key_usages: list[str]
     minimum_assurance: AssuranceLevel
+    scope: CertificateScope | None
     device_name_pattern: str
     renewal_window_days: int
     policy_oids: list[str]

@@ -125,6 +125,7 @@ FIELDS: Mapping[str, str] = {
     "secret_id": Words("Secret ID"),
     "serial_number": Words("Serial number"),
     "sha256": Words("SHA-256 of the endorsement key"),
+    "scope": Words("Whose certificate it is"),
     "subject": Words("Subject"),
     "subject_alternative_names": Words("Alternative names"),
     "term_days": Words("Terms in days"),

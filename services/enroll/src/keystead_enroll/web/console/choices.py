@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.base import AssuranceLevel, CertificateScope, CertificateType, KeyAlgorithm
 from keystead_contracts.identity import SignInMethod
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
@@ -60,6 +60,10 @@ ASSURANCES: Mapping[AssuranceLevel, str] = {
     AssuranceLevel.ATTESTED: Words("The TPM attests the key"),
     AssuranceLevel.LISTED: Words("The TPM attests the key and is on the organization's list"),
     AssuranceLevel.VENDOR: Words("The TPM attests the key and its maker vouches for it"),
+}
+SCOPES: Mapping[CertificateScope, str] = {
+    CertificateScope.USER: Words("The person's"),
+    CertificateScope.MACHINE: Words("The whole computer's"),
 }
 RULINGS: Mapping[Ruling, str] = {
     Ruling.ALLOW: Words("Allowed"),

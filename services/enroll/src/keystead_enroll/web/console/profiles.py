@@ -24,6 +24,7 @@ from keystead_enroll.web.console.choices import (
     ASSURANCES,
     KEY_USAGES,
     KEYS,
+    SCOPES,
     TYPES,
     USAGES,
     delegated_values,
@@ -61,7 +62,7 @@ _SOUND: Mapping[str, object] = {
     "name": "-", "description": "", "subject": "CN=any", "subject_alternative_names": [], "key_usages": [],
     "extended_key_usages": [], "policy_oids": [], "key_algorithms": ["ec-p256"], "minimum_assurance": "claimed",
     "term_days": [365], "renewal_window_days": 30, "notice_days": [], "organization_ids": [], "idp_groups": [],
-    "device_name_pattern": "",
+    "device_name_pattern": "", "scope": None,
 }  # fmt: skip
 
 
@@ -153,6 +154,7 @@ def _detail(tx: Transaction, actor: Actor, profile: CertificateProfile, _request
             facts=(
                 Fact(Words("Key algorithms"), several([KEYS[key] for key in profile.key_algorithms])),
                 Fact(Words("Proof that the key is in a TPM"), text(ASSURANCES[profile.minimum_assurance])),
+                *([_whose(profile)] if profile.certificate_type is CertificateType.SSL else []),
                 Fact(Words("Terms in days"), text(", ".join(map(str, profile.term_days)))),
                 Fact(Words("Renewed in the last … days"), text(profile.renewal_window_days)),
                 Fact(Words("Notice before the end, in days"), text(", ".join(map(str, profile.notice_days)))),
@@ -177,6 +179,10 @@ def _detail(tx: Transaction, actor: Actor, profile: CertificateProfile, _request
         sections=sections,
         timeline=timeline_of(tx, actor, profile.id),
     )
+
+
+def _whose(profile: CertificateProfile) -> Fact:
+    return Fact(Words("Whose certificate it is"), text(SCOPES[profile.scope] if profile.scope else _EITHER))
 
 
 def _fieldsets(tx: Transaction, actor: Actor, profile: CertificateProfile | None) -> tuple[Fieldset, ...]:
@@ -229,6 +235,7 @@ def _fieldsets(tx: Transaction, actor: Actor, profile: CertificateProfile | None
                 FormField(
                     "minimum_assurance", Words("Proof that the key is in a TPM"), "select", options=options(ASSURANCES)
                 ),
+                *([_WHOSE] if CertificateType.SSL in kinds else []),
                 FormField(
                     "term_days", Words("Terms in days"), short=True,
                     hint=Words("Several with commas."),
@@ -261,6 +268,18 @@ _DEVICE_NAMES = FormField(
     required=False,
     code=True,
     hint=Words("A regular expression that a device's whole name must match."),
+)
+_EITHER = Words("Of whoever opens the link, or of the registered computer")
+_WHOSE = FormField(
+    "scope",
+    Words("Whose certificate it is"),
+    "select",
+    options=(Option("", _EITHER), *options(SCOPES)),
+    required=False,
+    hint=Words(
+        "For SSL. On Windows a person's is in `CurrentUser\\My`, a computer's in `LocalMachine\\My`, which its agent's "
+        "service keeps."
+    ),
 )
 _ACTIVE = Option("yes", Words("Offered to people"))
 
@@ -318,6 +337,7 @@ def _values(posted: Posted, profile: CertificateProfile | None) -> Mapping[str, 
         "policy_oids": posted.lines("policy_oids"),
         "key_algorithms": posted.many("key_algorithms"),
         "minimum_assurance": posted.text("minimum_assurance"),
+        "scope": posted.text("scope") or None,
         "term_days": _days(posted.text("term_days")),
         "renewal_window_days": posted.text("renewal_window_days"),
         "notice_days": _days(posted.text("notice_days")),
@@ -344,6 +364,7 @@ def _stored(profile: CertificateProfile) -> dict[str, str | Sequence[str]]:
         "policy_oids": "\n".join(profile.policy_oids),
         "key_algorithms": [str(key) for key in profile.key_algorithms],
         "minimum_assurance": profile.minimum_assurance.value,
+        "scope": profile.scope.value if profile.scope else "",
         "term_days": ", ".join(map(str, profile.term_days)),
         "renewal_window_days": str(profile.renewal_window_days),
         "notice_days": ", ".join(map(str, profile.notice_days)),
