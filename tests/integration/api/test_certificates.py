@@ -20,8 +20,8 @@ from keystead_contracts.base import CertificateType
 from keystead_enroll.adapters import administration_tables as a
 from keystead_enroll.adapters import tables as t
 from keystead_enroll.domain.administration import Grant, Role
+from keystead_enroll.domain.issuance import LEASE
 from keystead_enroll.domain.orders import OrderState
-from keystead_enroll.usecases.issue_certificates import LEASE
 
 COMPROMISED = {"reason": "key_compromise", "note": "The laptop was stolen."}
 
