@@ -15,7 +15,7 @@ from tests.support.servers import wait_until
 
 from keystead_contracts.agent import Routes
 from keystead_enroll.adapters import tables
-from keystead_kit.threads import LOOK_THREADS, REQUEST_THREADS
+from keystead_kit.threads import AGENT_THREADS, LOOK_THREADS, REQUEST_THREADS
 
 CLAIM = {"claim": "x" * 20, "agent_secret": "0" * 64, "machine": MACHINE.model_dump(mode="json")}
 
@@ -33,17 +33,25 @@ def write_lock(app: EnrollApp) -> Iterator[None]:
 
 @pytest.fixture
 def stuck(sqlite_url: str, redis_url: str) -> Iterator[EnrollApp]:
-    """An enroll all of whose threads for requests wait for the database."""
+    """An enroll all of whose threads, those for persons and those for agents, wait for the database."""
 
-    def ask() -> httpx.Response:
-        return httpx.post(f"{app.origin}{Routes.CLAIMS}", json=CLAIM, timeout=60)
+    def arrive() -> httpx.Response:
+        return httpx.get(f"{app.origin}/e/{uri}", headers=PAGE | {"cookie": f"keystead_identity={token}"}, timeout=60)
 
-    asked = REQUEST_THREADS + 4
-    with served(sqlite_url, redis_url) as app, ThreadPoolExecutor(asked) as pool, write_lock(app):
-        for _ in range(asked):
-            pool.submit(ask)
+    persons, agents = REQUEST_THREADS + 4, AGENT_THREADS + 4
+    with served(sqlite_url, redis_url) as app, ThreadPoolExecutor(persons + agents) as pool, write_lock(app):
+        uri, token = app.uris["Staff"], app.identity()
+        for _ in range(persons):
+            pool.submit(arrive)
+        for _ in range(agents):
+            pool.submit(redeem, app)
         wait_until(lambda: all_threads_wait(app), "every thread to wait")
         yield app
+
+
+def redeem(app: EnrollApp) -> httpx.Response:
+    """The answer to an agent that shows a link."""
+    return httpx.post(f"{app.origin}{Routes.CLAIMS}", json=CLAIM, timeout=60)
 
 
 def all_threads_wait(app: EnrollApp) -> bool:
@@ -64,6 +72,19 @@ def test_a_request_that_finds_no_thread_is_told_to_come_again(stuck: EnrollApp) 
     document = httpx.post(f"{stuck.origin}{Routes.CLAIMS}", json=CLAIM, timeout=30)
     assert (document.status_code, problem_code(document)) == (503, "unavailable")
     assert int(document.headers["retry-after"]) > 0
+
+
+def test_agents_that_wait_for_the_database_leave_pages_alone(sqlite_url: str, redis_url: str) -> None:
+    asked = AGENT_THREADS + 4
+    with served(sqlite_url, redis_url) as app:
+        browser = app.browser(client=http(app))
+        with ThreadPoolExecutor(asked) as pool, write_lock(app):
+            answers = [pool.submit(redeem, app) for _ in range(asked)]
+            wait_until(lambda: any(answer.done() for answer in answers), "the agents without a thread to be told so")
+            assert browser.get("/request").status_code == 200
+            refused = [answer.result() for answer in answers if answer.done()]
+        assert {response.status_code for response in refused} == {503}
+        assert all(5 <= int(response.headers["retry-after"]) <= 15 for response in refused)
 
 
 def begun(app: EnrollApp, email: str = "ada@example.org") -> Agent:
@@ -91,11 +112,10 @@ def test_streams_that_wait_for_the_database_leave_pages_alone(postgres_url: str,
         with ThreadPoolExecutor(len(agents)) as pool, connection:
             connection.execute(text(f"LOCK TABLE {tables.jobs.name} IN ACCESS EXCLUSIVE MODE"))
             answers = [pool.submit(jobs, agent) for agent in agents]
-            wait_until(lambda: any(answer.done() for answer in answers), "the looks without a thread to end")
             assert browser.get("/request").status_code == 200
-            assert {answer.result().status_code for answer in answers if answer.done()} == {503}
+            assert {answer.result().status_code for answer in answers} == {503}
             connection.rollback()
-        assert {answer.result().status_code for answer in answers} == {200, 503}
+        assert {jobs(agent).status_code for agent in agents} == {200}
 
 
 def test_a_stream_that_cannot_look_is_told_to_come_again(database_url: str, redis_url: str) -> None:

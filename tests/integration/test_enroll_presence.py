@@ -112,12 +112,12 @@ def test_a_process_says_again_what_goes_on_and_at_its_end_that_it_is_over(app: E
     async def live() -> None:
         presence = DevicePresence(app.enroll.transactions, app.clock, CapacityLimiter(1), beat=0.3)
         await presence.start()
-        with presence.holding(device.id):
-            await asyncio.to_thread(wait_until, lambda: connected(app, device), "the stream to be noted")
-            app.clock.shift += timedelta(minutes=5)
-            await asyncio.to_thread(wait_until, lambda: connected(app, device), "the next beat")
-            await presence.stop()
-            assert not connected(app, device)
+        presence.began(f"device:{device.id}")
+        await asyncio.to_thread(wait_until, lambda: connected(app, device), "the stream to be noted")
+        app.clock.shift += timedelta(minutes=5)
+        await asyncio.to_thread(wait_until, lambda: connected(app, device), "the next beat")
+        await presence.stop()
+        assert not connected(app, device)
 
     asyncio.run(live())
 

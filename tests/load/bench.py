@@ -1,6 +1,6 @@
 """`make bench`: figures of this machine, in one run, as a table and in var/bench.json. Nothing here asserts a time.
 
-Run with `python -m tests.load.bench [--orders N] [--database URL-prefix]`.
+Run with `python -m tests.load.bench [--orders N] [--agents N]`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import Any
 
 from tests.load.judging import KEYS, judging_times, whole_judging_times
 from tests.load.rows import Row, spread
+from tests.load.streams import Run, streams
 from tests.load.watch import family, resident_mib
 from tests.support.person import Person
 
@@ -200,6 +201,7 @@ def main() -> None:
     """Measures and reports."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=100)
+    parser.add_argument("--agents", type=int, default=Run.agents, help="that wait for jobs at one web process")
     arguments = parser.parse_args()
     where = machine()
     rows: list[Row] = [*agent_footprint(), *judging()]
@@ -211,6 +213,7 @@ def main() -> None:
             rows.extend(services(stack))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    rows.extend(streams(Run(arguments.agents)))
     rows.extend(demo())
     show(rows)
     REPORT.parent.mkdir(exist_ok=True)

@@ -105,3 +105,22 @@ def test_who_waits_too_long_for_a_turn_is_told_to_come_again() -> None:
 
     asyncio.run(ask())
     assert door.groups == [[1]]
+
+
+def test_who_comes_when_too_many_wait_is_sent_away_at_once() -> None:
+    door = _Door()
+    door.open.clear()
+
+    async def ask() -> list[int | BaseException]:
+        gatherer = Gatherer("test", door.answer, CapacityLimiter(1), most_waiting=2)
+        first = asyncio.create_task(gatherer.ask(1))
+        while not door.groups:
+            await asyncio.sleep(0.001)
+        others = [asyncio.create_task(gatherer.ask(number)) for number in (2, 3, 4)]
+        with pytest.raises(Overloaded) as sent_away:
+            await others[2]
+        assert sent_away.value.retry_after >= 5
+        door.open.set()
+        return await asyncio.gather(first, *others[:2])
+
+    assert asyncio.run(ask()) == [1, 4, 9]

@@ -10,28 +10,37 @@ from contextlib import contextmanager
 from types import FrameType
 
 FIRST_WAIT = 0.5
+SHORT_OUTAGE_WAIT, SHORT_OUTAGE_ATTEMPTS = 15.0, 40
+"""No wait is longer for the first five minutes: a server that is only restarted has all its agents back soon."""
 LONGEST_WAIT = 60.0
 NOTICE_SECONDS = 2.0
 """Whoever waits longer than this is told what for."""
 
 
 class Backoff:
-    """Exponential back-off with full jitter: each wait is a random part of a limit that doubles up to LONGEST_WAIT.
-    `draw` gives a number between two limits."""
+    """Exponential back-off with full jitter: each wait is a random part of a limit that doubles from FIRST_WAIT up to
+    SHORT_OUTAGE_WAIT, and in a long outage to LONGEST_WAIT. `draw` gives a number between two limits."""
 
     def __init__(self, draw: Callable[[float, float], float] = random.uniform) -> None:
         self._draw = draw
-        self._limit = FIRST_WAIT
+        self._attempts = 0
+        self._window = 0.0
 
     def reset(self) -> None:
         """The last attempt worked."""
-        self._limit = FIRST_WAIT
+        self._attempts = 0
+
+    def spread(self, seconds: float) -> None:
+        """The server's own word on how long its agents should take to come back, all together: no limit is less. It
+        knows how many they are."""
+        self._window = min(max(seconds, 0.0), SHORT_OUTAGE_WAIT)
 
     def next(self, at_least: float = 0.0) -> float:
         """Seconds to wait before the next attempt; `at_least` is what the server asked for (Retry-After)."""
-        wait = at_least + self._draw(0.0, self._limit)
-        self._limit = min(self._limit * 2, LONGEST_WAIT)
-        return wait
+        longest = SHORT_OUTAGE_WAIT if self._attempts < SHORT_OUTAGE_ATTEMPTS else LONGEST_WAIT
+        limit = min(FIRST_WAIT * 2 ** min(self._attempts, 10), longest)
+        self._attempts += 1
+        return at_least + self._draw(0.0, max(limit, self._window))
 
 
 @contextmanager

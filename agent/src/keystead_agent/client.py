@@ -133,9 +133,11 @@ class ServerClient:
             return _date(answer.headers.get("Date", ""))
 
     @contextmanager
-    def jobs(self, token: AgentToken, last_id: str, waiting: Guard) -> Iterator[Iterator[JobEvent]]:
-        """The open stream of jobs. It ends when the server closes it; `waiting` surrounds
-        every blocking wait."""
+    def jobs(
+        self, token: AgentToken, last_id: str, waiting: Guard, retry: Callable[[float], None] = lambda _seconds: None
+    ) -> Iterator[Iterator[JobEvent]]:
+        """The open stream of jobs. It ends when the server closes it; `waiting` surrounds every blocking wait, `retry`
+        gets the seconds within which the server wants its agents back."""
         headers = {
             "Accept": "text/event-stream",
             "Authorization": f"Bearer {token.access_token}",
@@ -152,14 +154,16 @@ class ServerClient:
                 with _reachable(self.origin), waiting():
                     whole = _read(response)
                 raise _refusal(whole, self.origin)
-            yield self._read_jobs(response, last_id, waiting)
+            yield self._read_jobs(response, last_id, waiting, retry)
         finally:
             response.close()
 
-    def _read_jobs(self, response: httpx.Response, last_id: str, waiting: Guard) -> Iterator[JobEvent]:
+    def _read_jobs(
+        self, response: httpx.Response, last_id: str, waiting: Guard, retry: Callable[[float], None]
+    ) -> Iterator[JobEvent]:
         with _reachable(self.origin):
             _require_plain(response)
-            for event in events(_guarded(response.iter_bytes(), waiting), last_id):
+            for event in events(_guarded(response.iter_bytes(), waiting), last_id, retry):
                 if event.name == JOB_EVENT:
                     yield JobEvent(event.last_id, self._read_job(event.data))
 

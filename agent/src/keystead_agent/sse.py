@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 LONGEST_EVENT = 1 << 20
 """Bytes. A job is some kilobytes; whoever sends more is not the server that we know."""
 _LINE_END = re.compile(rb"\r\n|\r|\n")
+_DIGITS = re.compile("[0-9]{1,9}")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -49,9 +50,11 @@ def lines(chunks: Iterable[bytes]) -> Iterator[str]:
             raise EventTooLong("a line of the event stream is too long")
 
 
-def events(chunks: Iterable[bytes], last_id: str = "") -> Iterator[ServerEvent]:
-    """The events of a byte stream that continues after `last_id`. Comments and unfinished events give nothing.
-    Raises EventTooLong."""
+def events(
+    chunks: Iterable[bytes], last_id: str = "", retry: Callable[[float], None] = lambda _seconds: None
+) -> Iterator[ServerEvent]:
+    """The events of a byte stream that continues after `last_id`. Comments and unfinished events give nothing. `retry`
+    gets the reconnection times that the stream sets, in seconds. Raises EventTooLong."""
     name = ""
     data: list[str] = []
     size = 0
@@ -72,3 +75,5 @@ def events(chunks: Iterable[bytes], last_id: str = "") -> Iterator[ServerEvent]:
                 raise EventTooLong("an event of the stream is too long")
         elif field == "id" and "\0" not in value:
             last_id = value
+        elif field == "retry" and _DIGITS.fullmatch(value):
+            retry(int(value) / 1000)

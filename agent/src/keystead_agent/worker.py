@@ -120,7 +120,7 @@ class Worker:
             connected = math.inf
             with self._retrying() as attempt:
                 token = self._tokens.current()
-                with self._client.jobs(token, last_id, self._stop.waiting) as jobs:
+                with self._client.jobs(token, last_id, self._stop.waiting, self._backoff.spread) as jobs:
                     self._tell("connected", server=self._client.origin)
                     connected = time.monotonic()
                     self._tokens.accepted()

@@ -23,6 +23,7 @@ def write_configuration(folder: Path, listen: Sequence[str], auth: str, enroll: 
         render(
             {
                 "PROCESSES": "master_process off;",
+                "CONNECTIONS": "4096",
                 "RUN": str(folder),
                 "LOG": "/dev/stdout",
                 "RESOLVER": "",

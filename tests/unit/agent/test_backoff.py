@@ -4,16 +4,46 @@ import threading
 
 import pytest
 
-from keystead_agent.backoff import FIRST_WAIT, LONGEST_WAIT, Backoff, Stop, Stopped
+from keystead_agent.backoff import (
+    FIRST_WAIT,
+    LONGEST_WAIT,
+    SHORT_OUTAGE_ATTEMPTS,
+    SHORT_OUTAGE_WAIT,
+    Backoff,
+    Stop,
+    Stopped,
+)
+
+
+def longest(low: float, high: float) -> float:
+    return high
 
 
 def test_waits_double_up_to_a_limit_and_start_again_after_success() -> None:
-    backoff = Backoff(lambda low, high: high)
-    waits = [backoff.next() for _ in range(10)]
+    backoff = Backoff(longest)
+    waits = [backoff.next() for _ in range(SHORT_OUTAGE_ATTEMPTS)]
     assert waits[:3] == [FIRST_WAIT, FIRST_WAIT * 2, FIRST_WAIT * 4]
-    assert waits[-1] == LONGEST_WAIT
+    assert set(waits[5:]) == {SHORT_OUTAGE_WAIT}
+    assert backoff.next() == LONGEST_WAIT
     backoff.reset()
     assert backoff.next() == FIRST_WAIT
+
+
+def test_the_server_says_how_far_its_agents_spread_when_they_come_back() -> None:
+    backoff = Backoff(longest)
+    backoff.spread(10.0)
+    assert [backoff.next() for _ in range(6)] == [10.0, 10.0, 10.0, 10.0, 10.0, SHORT_OUTAGE_WAIT]
+    backoff.reset()
+    assert backoff.next() == 10.0
+    backoff.spread(0.0)
+    backoff.reset()
+    assert backoff.next() == FIRST_WAIT
+
+
+def test_no_server_keeps_its_agents_away_by_that() -> None:
+    backoff = Backoff(longest)
+    backoff.spread(1e9)
+    assert backoff.next() == SHORT_OUTAGE_WAIT
 
 
 def test_a_wait_is_any_part_of_its_limit_and_never_less_than_the_server_asked_for() -> None:

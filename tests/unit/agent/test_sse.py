@@ -48,6 +48,12 @@ def test_an_id_with_nul_is_ignored() -> None:
     assert next(events([b"id: a\0b\ndata: x\n\n"])).last_id == ""
 
 
+def test_a_reconnection_time_is_told_and_anything_else_but_digits_is_ignored() -> None:
+    told: list[float] = []
+    list(events([b": open\nretry: 2500\n\nretry: -1\nretry: soon\nretry:\nretry: 0\n"], retry=told.append))
+    assert told == [2.5, 0.0]
+
+
 def test_an_endless_line_is_refused() -> None:
     with pytest.raises(EventTooLong):
         list(events([b"data: "] + [b"x" * 65536] * (LONGEST_EVENT // 65536 + 1)))

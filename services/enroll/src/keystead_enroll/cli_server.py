@@ -88,7 +88,14 @@ def web() -> None:
     settings = enroll.settings
     app = create_app(enroll)
     enroll.bus.prepare()
-    run_web(app, settings.web_host, settings.web_port, settings.trusted_proxies, app.state.end_streams)
+    run_web(
+        app,
+        settings.web_host,
+        settings.web_port,
+        settings.trusted_proxies,
+        app.state.end_streams,
+        streams=settings.most_streams,
+    )
 
 
 @service.command()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Histogram
 
+from keystead_kit.metrics import LATENCY_BUCKETS
+
 ORDERS_DESERTED = Counter("keystead_orders_deserted_total", "Orders that ended because their agent went away")
 KEYS_JUDGED = Counter(
     "keystead_keys_judged_total",
@@ -20,6 +22,11 @@ ISSUANCE_BATCH = Histogram(
     "keystead_issuance_batch_orders",
     "How many orders were issued together",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+JOB_LOOKS = Histogram(
+    "keystead_job_look_duration_seconds",
+    "Time of a look for the jobs of all agents that were woken, came or were due",
+    buckets=LATENCY_BUCKETS,
 )
 
 

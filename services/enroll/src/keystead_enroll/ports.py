@@ -230,6 +230,11 @@ class Transaction(BulkTransaction, Protocol):
         """What this recipient is to do, in order; nothing if it is a device that was removed."""
         ...
 
+    def open_jobs_of_each(self, recipients: Collection[str], limit: int) -> Mapping[str, Sequence[Job]]:
+        """What each of these recipients is to do, in order, the first `limit` of it. Devices that were removed are
+        left out."""
+        ...
+
     def open_jobs_of_order(self, order_id: str) -> Sequence[Job]: ...
 
     def figures(self, scope: Scope, now: datetime) -> Figures:

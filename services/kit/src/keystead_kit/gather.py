@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from anyio import CapacityLimiter, to_thread
 from prometheus_client import Histogram
 
-from keystead_kit.threads import PATIENCE_SECONDS, Overloaded
+from keystead_kit.threads import MOST_WAITING, PATIENCE_SECONDS, Overloaded, program_again
 
 MOST = 32
 LANES = 2
@@ -42,13 +42,18 @@ class Gatherer(Generic[Q, A]):
         answer: Callable[[Sequence[Q]], Sequence[A | Exception]],
         threads: CapacityLimiter,
         patience: float = PATIENCE_SECONDS,
+        most_waiting: int = MOST_WAITING,
     ) -> None:
-        self._kind, self._answer, self._threads, self._patience = kind, answer, threads, patience
+        self._kind, self._answer, self._threads = kind, answer, threads
+        self._patience, self._most_waiting = patience, most_waiting
         self._waiting: deque[_Waiting[Q, A]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ask(self, question: Q) -> A:
-        """The answer. Raises what `answer` says, and Overloaded if it was nobody's turn within the patience."""
+        """The answer. Raises what `answer` says, and Overloaded if it was nobody's turn within the patience, or will
+        not be, because so many wait."""
+        if len(self._waiting) >= self._most_waiting:
+            raise Overloaded(program_again())
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[A] = loop.create_future()
         gives_up = loop.call_later(self._patience, _give_up, answered)
@@ -96,4 +101,4 @@ class Gatherer(Generic[Q, A]):
 
 def _give_up(answered: asyncio.Future[A]) -> None:
     if not answered.done():
-        answered.set_exception(Overloaded())
+        answered.set_exception(Overloaded(program_again()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from anyio import CapacityLimiter
@@ -14,13 +15,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from keystead_kit.bodies import NO_LARGER_BODIES
 from keystead_kit.edge import Edge
 from keystead_kit.language_switch import add_language_switch
+from keystead_kit.lasting import LastingApp
 from keystead_kit.logs import get_logger
 from keystead_kit.pages import Pages
 from keystead_kit.problems import Frame, add_problems, no_frame
 from keystead_kit.statics import add_static_files
-from keystead_kit.threads import REQUEST_THREADS, a_turn
+from keystead_kit.threads import REQUEST_THREADS, Lane, a_turn
 
 HealthCheck = Callable[[], None]
+NO_LANES: Mapping[str, Lane] = MappingProxyType({})
 _log = get_logger()
 
 
@@ -33,14 +36,16 @@ def new_app(
     secure: bool,
     frame: Frame = no_frame,
     larger_bodies: Mapping[str, int] = NO_LARGER_BODIES,
+    lanes: Mapping[str, Lane] = NO_LANES,
     **kwargs: Any,
 ) -> FastAPI:
     """A FastAPI application with everything here installed. `ready`: name → function that raises when not ready.
 
     `larger_bodies`: path → the most octets that a body may have there and below it, where `MOST_BODY_BYTES` are too
-    few; the reverse proxy has to let as much through.
+    few; the reverse proxy has to let as much through. `lanes`: path → the threads of what is asked below it, where they
+    are not those that persons' requests have.
     """
-    app = FastAPI(
+    app = LastingApp(
         title=title,
         docs_url=None,
         redoc_url=None,
@@ -49,7 +54,7 @@ def new_app(
         dependencies=[Depends(_thread, scope="function")],
         **kwargs,
     )
-    app.state.threads = CapacityLimiter(REQUEST_THREADS)
+    app.state.threads, app.state.lanes = CapacityLimiter(REQUEST_THREADS), lanes
     add_static_files(app)
     add_language_switch(app, secure)
     _add_operations(app, ready)
@@ -68,7 +73,10 @@ async def _thread(request: Request) -> AsyncIterator[None]:
     if inspect.iscoroutinefunction(request.scope.get("endpoint")):
         yield
     else:
-        async with a_turn(request.app.state.threads):
+        lanes: Mapping[str, Lane] = request.app.state.lanes
+        path = request.url.path
+        lane = next((lane for place, lane in lanes.items() if path.startswith(f"{place}/")), None)
+        async with lane.turn() if lane else a_turn(request.app.state.threads):
             yield
 
 

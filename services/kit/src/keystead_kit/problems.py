@@ -17,10 +17,9 @@ from keystead_contracts.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemCode
 from keystead_contracts.words import Words
 from keystead_kit.bodies import MOST_BODY_BYTES, size_in_words
 from keystead_kit.pages import NO_FRAME, Pages
-from keystead_kit.threads import Overloaded, in_thread
+from keystead_kit.threads import AGAIN_SECONDS, Overloaded, in_thread
 from keystead_kit.trace import bound_trace_id
 
-AGAIN_AFTER_SECONDS = 5
 API = "/api/"
 """What is under it is for programs: it answers problem documents, never pages."""
 PROBLEM_HEADER = "x-problem"
@@ -75,7 +74,7 @@ def problem_response(problem: ProblemException) -> JSONResponse:
     )
 
 
-def unavailable(detail: str, retry_after: int = AGAIN_AFTER_SECONDS) -> ProblemException:
+def unavailable(detail: str, retry_after: int = AGAIN_SECONDS) -> ProblemException:
     """The refusal of what will work in a moment; `retry_after` in seconds."""
     return ProblemException(
         503,
@@ -131,8 +130,9 @@ def add_problems(app: FastAPI, pages: Pages, frame: Frame) -> None:
         return await answer(request, problem)
 
     @app.exception_handler(Overloaded)
-    async def overloaded(request: Request, _error: Overloaded) -> Response:
-        problem = unavailable(Words("More is asked of this server now than it can answer at once."))
+    async def overloaded(request: Request, error: Overloaded) -> Response:
+        words = Words("More is asked of this server now than it can answer at once.")
+        problem = unavailable(words, error.retry_after)
         return pages.problem(problem) if wants_page(request) else problem_response(problem)
 
     @app.exception_handler(RequestValidationError)

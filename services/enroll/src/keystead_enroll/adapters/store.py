@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import Text, and_, cast, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Text, Update, and_, cast, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -236,8 +236,7 @@ class SqlTransaction(AdministrationQueries, AttestationQueries, BulkQueries, Iss
         return self.session.scalars(query.order_by(t.certificates.c.issued_at.desc()).limit(limit)).all()
 
     def device_streams_began(self, device_ids: Collection[str], holder: str, now: datetime) -> None:
-        query = update(t.devices).where(t.devices.c.id.in_(device_ids))
-        self.session.execute(query.values(stream_holder=holder, stream_seen_at=now))
+        self.session.execute(_devices_in_turn(device_ids).values(stream_holder=holder, stream_seen_at=now))
 
     def device_streams_go_on(self, device_ids: Collection[str], holder: str, now: datetime) -> None:
         held_by_nobody_else = or_(
@@ -245,11 +244,11 @@ class SqlTransaction(AdministrationQueries, AttestationQueries, BulkQueries, Iss
             t.devices.c.stream_holder.is_(None),
             t.devices.c.stream_seen_at <= now - PRESENCE_LIFE,
         )
-        query = update(t.devices).where(t.devices.c.id.in_(device_ids), held_by_nobody_else)
+        query = _devices_in_turn(device_ids).where(held_by_nobody_else)
         self.session.execute(query.values(stream_holder=holder, stream_seen_at=now))
 
     def device_streams_ended(self, device_ids: Collection[str], holder: str) -> None:
-        query = update(t.devices).where(t.devices.c.id.in_(device_ids), t.devices.c.stream_holder == holder)
+        query = _devices_in_turn(device_ids).where(t.devices.c.stream_holder == holder)
         self.session.execute(query.values(stream_holder=None))
 
     def job(self, job_id: str, *, lock: bool = False) -> Job | None:
@@ -262,6 +261,19 @@ class SqlTransaction(AdministrationQueries, AttestationQueries, BulkQueries, Iss
         if kind == "device":
             query = query.where(exists().where(t.devices.c.id == device_id))
         return self.session.scalars(query.order_by(t.jobs.c.sequence).limit(limit)).all()
+
+    def open_jobs_of_each(self, recipients: Collection[str], limit: int) -> Mapping[str, Sequence[Job]]:
+        c = t.jobs.c
+        devices = [name.removeprefix("device:") for name in recipients if name.startswith("device:")]
+        known = self.session.scalars(select(t.devices.c.id).where(t.devices.c.id.in_(devices))).all() if devices else ()
+        found: dict[str, list[Job]] = {f"device:{device_id}": [] for device_id in known}
+        found |= {name: [] for name in recipients if not name.startswith("device:")}
+        place = func.row_number().over(partition_by=c.recipient, order_by=c.sequence).label("place")
+        ranked = select(c.sequence, place).where(c.recipient.in_(found), c.state == JobState.OPEN).subquery()
+        query = select(Job).join(ranked, ranked.c.sequence == c.sequence).where(ranked.c.place <= limit)
+        for job in self.session.scalars(query.order_by(c.sequence)):
+            found[job.recipient].append(job)
+        return found
 
     def open_jobs_of_order(self, order_id: str) -> Sequence[Job]:
         query = select(Job).where(t.jobs.c.order_id == order_id, t.jobs.c.state == JobState.OPEN)
@@ -318,6 +330,13 @@ class SqlTransaction(AdministrationQueries, AttestationQueries, BulkQueries, Iss
 
     def wake(self, *topics: str) -> None:
         self.topics.update(topics)
+
+
+def _devices_in_turn(device_ids: Collection[str]) -> Update:
+    """An update of these devices that locks them in the order of their ids, as `SqlTransaction.devices` does: no two
+    transactions that have several in common wait for each other."""
+    rows = select(t.devices.c.id).where(t.devices.c.id.in_(device_ids)).order_by(t.devices.c.id)
+    return update(t.devices).where(t.devices.c.id.in_(rows.with_for_update().scalar_subquery()))
 
 
 class SqlTransactions:

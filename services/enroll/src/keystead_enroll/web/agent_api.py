@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TypeVar
 
 import jwt
-from fastapi import APIRouter, Request
-from starlette.responses import StreamingResponse
+from fastapi import APIRouter, Request, Response
 
 from keystead_contracts.agent import (
-    JOB_EVENT,
     AgentToken,
     ClaimRequest,
     RegistrationReply,
@@ -32,14 +28,14 @@ from keystead_enroll.usecases.register_devices import Registering
 from keystead_enroll.usecases.take_reports import Reporting
 from keystead_enroll.web.agent_desk import WRONG, AgentDesk, From, too_many
 from keystead_enroll.web.context import WebContext
-from keystead_enroll.web.stream_places import Owner
-from keystead_enroll.web.streams import SentEvent, Stream
+from keystead_enroll.web.problems import unauthenticated
 from keystead_kit.http import client_address
 from keystead_kit.problems import ProblemException
 from keystead_kit.ratelimit import network_of
 from keystead_kit.trace import current_trace_id
 
-JITTER = 0.2
+PLACE = "/api/agent"
+"""What all of `Routes` are below."""
 Q = TypeVar("Q")
 
 
@@ -71,10 +67,10 @@ def router(context: WebContext, desk: AgentDesk) -> APIRouter:
                 raise jwt.InvalidTokenError
             return enroll.secrets.agent_of(token)
         except jwt.InvalidTokenError as error:
-            raise ProblemException(
-                401, ProblemCode.UNAUTHENTICATED, "The bearer token is missing, malformed or expired.",
-                "Redeem the link again or sign in with the device key.", headers={"www-authenticate": "Bearer"},
-            ) from error  # fmt: skip
+            raise unauthenticated(
+                "The bearer token is missing, malformed or expired.",
+                "Redeem the link again or sign in with the device key.",
+            ) from error
 
     @api.post(Routes.CLAIMS)
     def claims(request: Request, body: ClaimRequest) -> AgentToken:
@@ -94,23 +90,8 @@ def router(context: WebContext, desk: AgentDesk) -> APIRouter:
         return await desk.assertions.ask(coming(request, SigningIn(body.assertion, current_trace_id())))
 
     @api.get(Routes.JOBS)
-    async def jobs(request: Request) -> StreamingResponse:
-        recipient, expires = recipient_of(request)
-        sent: set[str] = set()
-
-        def look() -> list[SentEvent]:
-            with enroll.transactions.read() as tx:
-                found = [job.to_wire() for job in tx.open_jobs(recipient)]
-            fresh = [job for job in found if job.job_id not in sent]
-            sent.update(job.job_id for job in fresh)
-            return [SentEvent(JOB_EVENT, job.model_dump_json(), str(job.sequence)) for job in fresh]
-
-        life = enroll.settings.stream_life_seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 jitter
-        life = min(life, max(1.0, expires - time.time()))
-        kind, _, device_id = recipient.partition(":")
-        during = context.presence.holding(device_id) if kind == "device" else nullcontext()
-        topic, owner = f"recipient:{recipient}", Owner(recipient)
-        return await context.streams.open(Stream(topic, "agent", owner, look, life, during))
+    async def jobs(request: Request) -> Response:
+        return context.agent_streams.answer(*recipient_of(request))
 
     @api.post(Routes.REPORT)
     async def report(request: Request, job_id: str, body: Report) -> ReportReceipt:

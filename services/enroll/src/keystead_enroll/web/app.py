@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI, Request, Response
 
 from keystead_contracts.refusals import Refusal
 from keystead_enroll.adapters.tables import SERVICE
 from keystead_enroll.bootstrap import Enroll
 from keystead_enroll.usecases.admin import csv_import
+from keystead_enroll.usecases.find_jobs import find_jobs
 from keystead_enroll.web import (
     agent_api,
     portal,
@@ -23,6 +26,7 @@ from keystead_enroll.web import (
     start,
 )
 from keystead_enroll.web.agent_desk import AgentDesk
+from keystead_enroll.web.agent_streams import AgentStreams
 from keystead_enroll.web.api.app import add_api
 from keystead_enroll.web.console.app import add_console
 from keystead_enroll.web.console.tools import ConsoleTools
@@ -30,6 +34,7 @@ from keystead_enroll.web.context import WebContext
 from keystead_enroll.web.frame import portal_frame
 from keystead_enroll.web.presence import DevicePresence
 from keystead_enroll.web.problems import as_problem, next_step
+from keystead_enroll.web.stream_places import StreamPlaces
 from keystead_enroll.web.streams import Streams
 from keystead_kit.bodies import MOST_BODY_BYTES
 from keystead_kit.drafts import Drafts
@@ -37,6 +42,7 @@ from keystead_kit.forms import Cookies, FormGuard
 from keystead_kit.http import new_app
 from keystead_kit.pages import Pages
 from keystead_kit.problems import framed, problem_response, wants_page
+from keystead_kit.threads import AGENT_THREADS, LOOK_THREADS, Lane
 from keystead_kit.wakeups import Wakeups
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -65,8 +71,17 @@ def create_app(enroll: Enroll) -> FastAPI:
     cookies = Cookies("keystead_enroll", settings.secure)
     cookie_key = settings.cookie_key.get_secret_value().encode()
     wakeups = Wakeups(SERVICE, settings.redis_url.get_secret_value())
-    streams = Streams(wakeups, most=settings.most_streams, keep_alive=settings.keep_alive_seconds)
-    presence = DevicePresence(enroll.transactions, enroll.clock, streams.looks)
+    places, looks = StreamPlaces(settings.most_streams), CapacityLimiter(LOOK_THREADS)
+    presence = DevicePresence(enroll.transactions, enroll.clock, looks)
+    agent_streams = AgentStreams(
+        partial(find_jobs, enroll.transactions),
+        looks,
+        wakeups,
+        places,
+        presence,
+        keep_alive=settings.keep_alive_seconds,
+        life=settings.stream_life_seconds,
+    )
     context = WebContext(
         enroll=enroll,
         pages=pages,
@@ -74,11 +89,12 @@ def create_app(enroll: Enroll) -> FastAPI:
         identity_cookies=Cookies("keystead", settings.secure),
         guard=FormGuard(cookie_key, cookies, settings.public_origin),
         drafts=Drafts(cookie_key, cookies),
-        streams=streams,
-        presence=presence,
+        streams=Streams(wakeups, places, looks, keep_alive=settings.keep_alive_seconds),
+        agent_streams=agent_streams,
         identities=enroll.identity_verifier(),
     )
 
+    lane = Lane(CapacityLimiter(AGENT_THREADS))
     console = ConsoleTools(context)
 
     def frame(request: Request) -> Mapping[str, Any]:
@@ -91,8 +107,10 @@ def create_app(enroll: Enroll) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await wakeups.start()
         await presence.start()
+        await agent_streams.start()
         yield
         await wakeups.stop()
+        await agent_streams.stop()
         await presence.stop()
         enroll.close()
 
@@ -105,6 +123,7 @@ def create_app(enroll: Enroll) -> FastAPI:
         frame=frame,
         lifespan=lifespan,
         larger_bodies=LARGER_BODIES,
+        lanes={agent_api.PLACE: lane},
     )
     app.include_router(start.router(context))
     app.include_router(portal.router(context))
@@ -112,7 +131,7 @@ def create_app(enroll: Enroll) -> FastAPI:
     app.include_router(portal_request.router(context))
     app.include_router(portal_orders.router(context))
     app.include_router(portal_evidence.router(context))
-    app.include_router(agent_api.router(context, AgentDesk(enroll, app.state.threads)), include_in_schema=False)
+    app.include_router(agent_api.router(context, AgentDesk(enroll, lane.threads)), include_in_schema=False)
     add_api(app, enroll)
     add_console(app, console)
 

@@ -9,7 +9,7 @@ from fastapi import Form, Request, Response
 from starlette.responses import RedirectResponse
 
 from keystead_enroll.bootstrap import Enroll
-from keystead_enroll.web.presence import DevicePresence
+from keystead_enroll.web.agent_streams import AgentStreams
 from keystead_enroll.web.streams import Streams
 from keystead_kit.drafts import Drafts
 from keystead_kit.forms import Cookies, FormGuard
@@ -32,7 +32,7 @@ class WebContext:
     guard: FormGuard
     drafts: Drafts
     streams: Streams
-    presence: DevicePresence
+    agent_streams: AgentStreams
     identities: TokenVerifier
 
     def render(self, request: Request, template: str, *, status: int = 200, **values: object) -> Response:

@@ -79,7 +79,7 @@ def router(context: WebContext) -> APIRouter:
             return [SentEvent("progress", now, last=bool(now["terminal"]))]
 
         person = (await in_thread(find, context.streams.looks)).person_email
-        owner = Owner(f"person:{person}", settings.page_streams_per_person, newest_wins=False)
+        owner = Owner(person, settings.page_streams_per_person)
         return await context.streams.open(Stream(f"order:{order_id}", "page", owner, look, PAGE_STREAM_SECONDS))
 
     @pages.post("/link")

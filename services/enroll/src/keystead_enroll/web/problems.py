@@ -55,3 +55,8 @@ def next_step(refusal: Refusal, uri_extension: str | None) -> dict[str, str] | N
     if isinstance(refusal, NoAccount | OrderUnknown | CertificateUnknown | OrderClosed):
         return {"label": Words("Go to the form"), "url": f"/e/{uri_extension}"}
     return None
+
+
+def unauthenticated(detail: str, advice: str) -> ProblemException:
+    """The refusal of a bearer token (RFC 6750 section 3)."""
+    return ProblemException(401, ProblemCode.UNAUTHENTICATED, detail, advice, headers={"www-authenticate": "Bearer"})

@@ -1,9 +1,9 @@
-"""How many event streams are open in this process, and whose."""
+"""How many event streams are open in this process, and how many of a person."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
+import random
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,52 +17,45 @@ RETRY_SECONDS = 30
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose a stream is, and how many of them may be open: when one more comes, the oldest ends or it is refused."""
+    """Whose a stream is, and how many of them may be open."""
 
     name: str
-    most: int = 1
-    newest_wins: bool = True
-
-
-@dataclass(eq=False)
-class Place:
-    """An open stream. Once `over`, it is to end; `woken` is set then."""
-
-    woken: asyncio.Event
-    over: bool = False
-
-    def end(self) -> None:
-        """Asks the stream to end."""
-        self.over = True
-        self.woken.set()
+    most: int
 
 
 class StreamPlaces:
     """The places for streams of one process, `most` in all. Used on its event loop only."""
 
     def __init__(self, most: int) -> None:
-        self._most, self._count = most, 0
-        self._held: dict[str, list[Place]] = defaultdict(list)
+        self._most = most
+        self._held: Counter[str] = Counter()
+        self.count = 0
+
+    def take(self, *, instead: bool = False) -> None:
+        """Takes a place; `instead` of another stream, which is about to end, if there is none. Raises ProblemException
+        503 if there is none."""
+        if self.count >= self._most and not instead:
+            words = Words("This server holds as many open connections as it may.")
+            raise unavailable(words, RETRY_SECONDS + random.randrange(RETRY_SECONDS))  # noqa: S311 not all at once
+        self.count += 1
+
+    def leave(self) -> None:
+        """Gives a place back."""
+        self.count -= 1
 
     @contextmanager
-    def taken(self, owner: Owner, woken: asyncio.Event) -> Iterator[Place]:
+    def taken(self, owner: Owner) -> Iterator[None]:
         """A place for as long as the block lasts. Raises ProblemException: 429 if the owner may have no more, 503 if
         the process may not."""
-        mine = [place for place in self._held.get(owner.name, ()) if not place.over]
-        if len(mine) >= owner.most:
-            if not owner.newest_wins:
-                raise _too_many()
-            mine[0].end()
-        elif self._count >= self._most:
-            raise unavailable(Words("This server holds as many open connections as it may."), RETRY_SECONDS)
-        place = Place(woken)
-        self._held[owner.name].append(place)
-        self._count += 1
+        if self._held[owner.name] >= owner.most:
+            raise _too_many()
+        self.take()
+        self._held[owner.name] += 1
         try:
-            yield place
+            yield
         finally:
-            self._count -= 1
-            self._held[owner.name].remove(place)
+            self.leave()
+            self._held[owner.name] -= 1
             if not self._held[owner.name]:
                 del self._held[owner.name]
 

@@ -1,14 +1,13 @@
-"""Server-sent events (WHATWG HTML, 9.2) that wait for wake-ups and look by themselves at every keep-alive."""
+"""The streams of live pages: server-sent events (WHATWG HTML, 9.2) that wait for wake-ups and look by themselves at
+every keep-alive. Agents, of which there are many more, have `agent_streams`."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from anyio import CapacityLimiter, to_thread
 from starlette.responses import StreamingResponse
@@ -19,11 +18,9 @@ from keystead_contracts.words import Words
 from keystead_enroll.web.stream_places import Owner, StreamPlaces
 from keystead_kit.logs import get_logger
 from keystead_kit.problems import ProblemException, unavailable
-from keystead_kit.threads import LOOK_THREADS, Overloaded, in_thread
+from keystead_kit.threads import Overloaded, in_thread, program_again
 from keystead_kit.wakeups import Wakeups
 
-_RETRY_SECONDS = (5, 15)
-"""From and to: whoever could not be served comes again between these, not all at once."""
 _log = get_logger()
 
 
@@ -50,23 +47,21 @@ Look = Callable[[], list[SentEvent]]
 @dataclass(frozen=True)
 class Stream:
     """What a stream is about: woken by `topic`, it ends after `life` seconds and the client comes again. `kind` names
-    it in metrics; `during` lasts as long as the stream."""
+    it in metrics."""
 
     topic: str
     kind: str
     owner: Owner
     look: Look
     life: float
-    during: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
 class Streams:
     """The open streams of this process. Their looks have threads of their own: `looks`."""
 
-    def __init__(self, wakeups: Wakeups, *, most: int, keep_alive: float) -> None:
-        self._wakeups, self._keep_alive = wakeups, keep_alive
-        self._places = StreamPlaces(most)
-        self.looks = CapacityLimiter(LOOK_THREADS)
+    def __init__(self, wakeups: Wakeups, places: StreamPlaces, looks: CapacityLimiter, *, keep_alive: float) -> None:
+        self._wakeups, self._places, self._keep_alive = wakeups, places, keep_alive
+        self.looks = looks
 
     async def open(self, stream: Stream) -> StreamingResponse:
         """The stream's response: what `look` finds at once, at each wake-up, and every `keep_alive` seconds.
@@ -82,37 +77,32 @@ class Streams:
         except Exception as error:
             if not isinstance(error, Overloaded):
                 _log.exception("stream could not begin", kind=stream.kind)
-            wait = random.randint(*_RETRY_SECONDS)  # noqa: S311 spreads those who come again
-            raise unavailable(Words("The server cannot look for news now."), wait) from error
+            raise unavailable(Words("The server cannot look for news now."), program_again()) from error
         return _EventResponse(first, events)
 
     async def _events(self, stream: Stream) -> AsyncGenerator[str, None]:
         ends = time.monotonic() + stream.life
-        with (
-            self._wakeups.waiting(stream.topic, stream.kind) as woken,
-            self._places.taken(stream.owner, woken) as place,
-        ):
+        with self._places.taken(stream.owner), self._wakeups.waiting(stream.topic, stream.kind) as woken:
             found = await in_thread(stream.look, self.looks)
-            with stream.during:
-                yield f": open\n\n{_encoded(found)}"
-                while not any(event.last for event in found):
-                    remaining = ends - time.monotonic()
-                    if remaining <= 0:
-                        return
-                    try:
-                        await asyncio.wait_for(woken.wait(), min(self._keep_alive, remaining))
-                    except TimeoutError:
-                        yield ": keep-alive\n\n"
-                    if place.over or self._wakeups.stopping:
-                        return
-                    woken.clear()
-                    try:
-                        found = await to_thread.run_sync(stream.look, limiter=self.looks)
-                    except Exception:
-                        _log.exception("stream could not look, it ends and the client comes again", kind=stream.kind)
-                        return
-                    if found:
-                        yield _encoded(found)
+            yield f": open\n\n{_encoded(found)}"
+            while not any(event.last for event in found):
+                remaining = ends - time.monotonic()
+                if remaining <= 0:
+                    return
+                try:
+                    await asyncio.wait_for(woken.wait(), min(self._keep_alive, remaining))
+                except TimeoutError:
+                    yield ": keep-alive\n\n"
+                if self._wakeups.stopping:
+                    return
+                woken.clear()
+                try:
+                    found = await to_thread.run_sync(stream.look, limiter=self.looks)
+                except Exception:
+                    _log.exception("stream could not look, it ends and the client comes again", kind=stream.kind)
+                    return
+                if found:
+                    yield _encoded(found)
 
 
 class _EventResponse(StreamingResponse):
