@@ -49,6 +49,11 @@ class Rows:
                 tx.add(made)
                 record.row.state, record.row.order_id = RowState.ORDERED, made.id
 
+    def orders(self) -> list[str]:
+        """The ids of the rows' requests, in the order of the file."""
+        with self.app.enroll.transactions.read() as tx:
+            return [each.row.order_id for each in tx.bulk_rows(self.job_id, limit=10_000) if each.row.order_id]
+
     def wait(self, count: int) -> None:
         """The next `count` rows that are ready wait for their machine instead."""
         c = b.rows.c

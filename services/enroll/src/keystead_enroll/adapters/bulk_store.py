@@ -31,6 +31,8 @@ _CAME_OF_IT = (
     t.certificates.c.not_after,
 )  # fmt: skip
 
+_OF_ORDERS = frozenset(RowStage) - {RowStage.REFUSED, RowStage.WAITING, RowStage.READY, RowStage.CANCELLED}
+
 
 class BulkQueries:
     """See `ports_bulk.BulkTransaction` for what each method promises."""
@@ -82,6 +84,8 @@ class BulkQueries:
         )
         if stage is not None:
             query = query.where(_at(stage))
+        if stage in _OF_ORDERS:
+            query = query.where(o.bulk_job_id == job_id)  # few requests are found by it, however many rows there are
         found = self.session.execute(query.order_by(r.line).limit(limit))
         return [_record(row, *came) for row, *came in found]
 

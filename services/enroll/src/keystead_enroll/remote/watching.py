@@ -58,10 +58,15 @@ def line_of(job: Job) -> str:
         parts.append(f"file read to {_share(progress['read_octets'], progress['octets'])} %")
     parts += [f"{count:,} {name}" for name, count in counts_of(job).items()]
     if progress["rate"]:
-        parts.append(f"{progress['rate']:,.1f}/s")
+        parts.append(pace(progress["rate"]))
     if progress["seconds_left"] is not None:
         parts.append(f"{duration(progress['seconds_left'])} left")
     return ", ".join(parts)
+
+
+def pace(rate: float) -> str:
+    """Certificates a second, or a minute where they are few."""
+    return f"{rate:,.1f}/s" if rate >= 1 else f"{rate * 60:.0f}/min"
 
 
 def duration(seconds: float) -> str:
@@ -163,16 +168,16 @@ class Bar:
         else:
             done, total = progress["done"], progress["rows"]
             count = f"{done:,} of {total:,}"
-        pace = f"{progress['rate']:,.1f}/s" if progress["rate"] else ""
+        how_fast = pace(progress["rate"]) if progress["rate"] else ""
         if progress["seconds_left"] is not None:
-            pace = f"{pace}  {duration(progress['seconds_left'])} left"
+            how_fast = f"{how_fast}  {duration(progress['seconds_left'])} left"
         self.progress.update(
             self.task,
             completed=done,
             total=max(total, 1),
             share=_share(done, total) if total else 0,
             count=count,
-            pace=pace,
+            pace=how_fast,
         )
         self.above = Text.assemble((clean(job["name"]), "bold"), f"  {'reading the file' if reading else job['state']}")
         self.above.truncate(self.live.console.width, overflow="ellipsis")

@@ -57,6 +57,7 @@ LARGER_BODIES = {
     "/console/identity-providers": 1024 * 1024,
     "/api/v1/bulk-jobs/rows": 1024 * 1024,
     "/api/v1/bulk-jobs": MOST_BULK_OCTETS,
+    "/console/bulk-jobs/new": MOST_BULK_OCTETS + MOST_BODY_BYTES,
     "/api/v1/licences": 1024 * 1024,
     "/console/licence-terms": 1024 * 1024,
 }

@@ -12,7 +12,7 @@ PLACES: Mapping[str, Mapping[str, str]] = {
     "enrollment": {
         "forms": f"{HOME}/forms",
         "requests": f"{HOME}/requests",
-        "jobs": f"{HOME}/jobs",
+        "jobs": f"{HOME}/bulk-jobs",
     },
     "inventory": {
         "devices": f"{HOME}/devices",
@@ -33,7 +33,7 @@ PLACES: Mapping[str, Mapping[str, str]] = {
     },
 }
 """Group → place → address."""
-LATER = frozenset({"jobs", "connectors"})
+LATER = frozenset({"connectors"})
 """Places that are not there yet."""
 
 

@@ -16,7 +16,7 @@ from keystead_enroll.domain.administration import Role, Scope
 from keystead_enroll.domain.administration_refusals import ConsoleClosed, InputRefused
 from keystead_enroll.usecases.admin.console import Visitor, visitor_of
 from keystead_enroll.web.console.columns import COOKIE, KEPT_SECONDS
-from keystead_enroll.web.console.navigation import navigation
+from keystead_enroll.web.console.navigation import LATER, navigation
 from keystead_enroll.web.console.widgets import LAYOUT, Frame, ListPage, Notice
 from keystead_enroll.web.context import WebContext
 from keystead_kit.drafts import Draft
@@ -40,6 +40,8 @@ DONE = {
     "generated": Words("The form has a new address. The old one leads nowhere any more."),
     "published": Words("Published. People accept this version from now on."),
     "ended": Words("Ended. It opens nothing any more."),
+    "came_before": Words("This file was sent before. This is its job."),
+    "tried_again": Words("The failed rows are tried again."),
     "unchosen": Words("Nothing was chosen, so nothing was done. Check those that you mean first."),
 }
 """What a page says after a form that led to it: `?done=<key>`."""
@@ -136,7 +138,7 @@ class ConsoleTools:
         done = DONE.get(request.query_params.get("done", ""))
         hidden = set() if visitor.actor.scope.everything else {"providers", "terms"}
         return Frame(
-            nav=navigation(nav, hidden={"jobs", "connectors"} | hidden),
+            nav=navigation(nav, hidden=LATER | hidden),
             email=visitor.administrator.email,
             name=visitor.administrator.name,
             role=role_words(visitor.actor.scope),
