@@ -36,15 +36,17 @@ class Rows:
                 ["device_name", "owner"], count, job.octets, self.app.clock.now(),
             )  # fmt: skip
 
-    def order(self, count: int, state: OrderState = OrderState.INSTALLED, reason: str = "") -> None:
-        """The next `count` rows that are ready have a request that stands there."""
+    def order(
+        self, count: int, state: OrderState = OrderState.INSTALLED, reason: str = "", *, device_id: str = ""
+    ) -> None:
+        """The next `count` rows that are ready have a request that stands there, of this device if it is given."""
         profile = self.app.profile("Machine")
         with self.app.enroll.transactions.write() as tx:
             job = tx.bulk_job(self.job_id)
             assert job is not None
             ready = [each for each in tx.bulk_rows(self.job_id, limit=10_000) if each.row.state is RowState.READY]
             for record in ready[:count]:
-                made = self._order(job, record.row, profile)
+                made = self._order(job, record.row, profile, device_id or new_id())
                 made.state, made.state_at, made.failure_reason = state, self.app.clock.now(), reason
                 tx.add(made)
                 record.row.state, record.row.order_id = RowState.ORDERED, made.id
@@ -83,7 +85,7 @@ class Rows:
             owner=job.owner or "", profile_id=job.profile_id,
         )  # fmt: skip
 
-    def _order(self, job: BulkJob, row: BulkRow, profile: str) -> Order:
+    def _order(self, job: BulkJob, row: BulkRow, profile: str, device_id: str) -> Order:
         return Order(
             id=new_id(),
             form_id=None,
@@ -96,7 +98,7 @@ class Rows:
             key_algorithm=KeyAlgorithm.EC_P256,
             term_days=365,
             names=CertificateNames((("CN", row.device_name),)).to_plain(),
-            recipient=f"device:{new_id()}",
+            recipient=f"device:{device_id}",
             trace_id=new_id(),
             created_at=self.app.clock.now(),
             licence_version=None,

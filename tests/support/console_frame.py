@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from tests.support.page_sample_data import ENROLL
 
+from keystead_enroll.web.console.bulk_widgets import BulkJobPage
 from keystead_enroll.web.console.form_widgets import (
     ConfirmPage,
     FormPage,
@@ -35,7 +36,7 @@ class ConsoleSample:
     """One state of one page; `name` is unique."""
 
     name: str
-    page: ListPage | DetailPage | FormPage | ConfirmPage | Dashboard
+    page: ListPage | DetailPage | FormPage | ConfirmPage | Dashboard | BulkJobPage
     frame: Frame
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from tests.support.console_bulk import BULK
 from tests.support.console_details import DETAILS
 from tests.support.console_forms import CONFIRMS, FORMS_SAMPLES
 from tests.support.console_frame import NOW, ConsoleSample, frame
@@ -73,4 +74,4 @@ BOARDS = [
         frame("dashboard"),
     ),
 ]
-SAMPLES = [*BOARDS, *LISTS, *DETAILS, *console_evidence(), *FORMS_SAMPLES, *CONFIRMS]
+SAMPLES = [*BOARDS, *LISTS, *DETAILS, *BULK, *console_evidence(), *FORMS_SAMPLES, *CONFIRMS]

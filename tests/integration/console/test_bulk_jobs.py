@@ -9,6 +9,7 @@ import httpx
 import pytest
 from tests.integration.api.test_certificates import strangers
 from tests.integration.console.test_records import text_of
+from tests.integration.test_enroll_devices import register
 from tests.support.administrators import Console, console, master
 from tests.support.bulk_rows import Rows
 from tests.support.enroll_app import EnrollApp
@@ -42,8 +43,8 @@ def send(
     )  # fmt: skip
 
 
-def sent(visit: Console, app: EnrollApp, **fields: str) -> str:
-    answer = send(visit, app, profile_id=app.profile("Machine"), **fields)
+def sent(visit: Console, app: EnrollApp) -> str:
+    answer = send(visit, app, profile_id=app.profile("Machine"))
     assert answer.status_code == 303 and "?done=created" in answer.headers["location"], answer.text
     return str(re.search(r"[0-9a-f]{32}", answer.headers["location"])[0])  # type: ignore[index]
 
@@ -151,6 +152,17 @@ def test_rows_lead_to_what_came_of_them(app: EnrollApp) -> None:
     assert f"/console/requests/{order}" in installed
     for nonsense in ("state=x", "after=x", "after=-1", f"after={10**30}"):
         assert visit.get(f"{own}?{nonsense}").status_code == 200
+
+
+def test_a_device_shows_the_bulk_jobs_that_it_is_in(app: EnrollApp) -> None:
+    device, visit = register(app, app.client()), console(app)
+    rows = Rows(app, sent(visit, app))
+    rows.read(2)
+    rows.order(1, OrderState.ISSUED, device_id=device.id)
+    page = seen(visit.get(f"/devices/{device.id}").text)
+    assert "Bulk jobs" in page and "devices.csv 2 Being installed" in page
+    shown = master(app)("GET", f"/devices/{device.id}").json()["bulk_rows"]
+    assert shown == [{"job_id": rows.job_id, "name": "devices.csv", "line": 2, "state": "issued"}]
 
 
 def test_refused_rows_and_results_are_downloaded(lite: EnrollApp) -> None:

@@ -61,6 +61,10 @@ class BulkTransaction(Protocol):
         """The job's rows behind the line `after`, in the file's order; with `stage` those that have come so far."""
         ...
 
+    def bulk_rows_for(self, recipient: str, limit: int) -> Sequence[tuple[BulkJob, RowRecord]]:
+        """The newest rows for which this recipient worked on a request, newest first, each with its job."""
+        ...
+
     def earlier_orders(self, job_id: str, lines: Collection[int]) -> Mapping[int, Sequence[str]]:
         """Of these rows: the ids of requests that came to nothing and were tried again."""
         ...

@@ -89,6 +89,18 @@ class BulkQueries:
         found = self.session.execute(query.order_by(r.line).limit(limit))
         return [_record(row, *came) for row, *came in found]
 
+    def bulk_rows_for(self, recipient: str, limit: int) -> Sequence[tuple[BulkJob, RowRecord]]:
+        o = t.orders.c
+        query = (
+            select(BulkJob, BulkRow, *_CAME_OF_IT)
+            .join(b.rows, b.rows.c.job_id == b.jobs.c.id)
+            .join(t.orders, o.id == b.rows.c.order_id)
+            .outerjoin(t.certificates, t.certificates.c.order_id == o.id)
+            .where(o.recipient == recipient, o.bulk_job_id.is_not(None))
+        )
+        found = self.session.execute(query.order_by(o.created_at.desc(), o.id).limit(limit))
+        return [(job, _record(row, *came)) for job, row, *came in found]
+
     def earlier_orders(self, job_id: str, lines: Collection[int]) -> Mapping[int, Sequence[str]]:
         e = b.earlier_orders.c
         found: dict[int, list[str]] = {}

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import NotAllowed, StillInUse
+from keystead_enroll.domain.bulk_jobs import BulkJob
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.jobs import Job, JobState
 from keystead_enroll.domain.lists import DEVICES
 from keystead_enroll.domain.orders import Device, OrderState
 from keystead_enroll.ports import Clock, Transaction, Transactions
+from keystead_enroll.ports_bulk import RowRecord
 from keystead_enroll.usecases.admin.common import Target, note, reach
 from keystead_enroll.usecases.change_order import end_by_administrator
 
@@ -20,20 +22,27 @@ MOST_SHOWN, MOST_JOBS = 100, 10_000
 
 @dataclass(frozen=True)
 class DeviceRecords:
-    """What a device has and is to do: the newest certificates that are in the asker's scope, and open jobs."""
+    """What a device has and is to do: the newest certificates that are in the asker's scope, open jobs, and the rows of
+    bulk jobs in the asker's scope that it got requests by."""
 
     certificates: list[Certificate]
     jobs: list[Job]
+    bulk_rows: list[tuple[BulkJob, RowRecord]]
 
 
 def device_records(tx: Transaction, actor: Actor, device: Device) -> DeviceRecords:
-    """The device's certificates and open jobs, `MOST_SHOWN` of each at most."""
+    """The device's certificates, open jobs and bulk rows, `MOST_SHOWN` of each at most."""
     certificates = [
         certificate
         for certificate in tx.certificates_for(device.recipient, MOST_SHOWN)
         if actor.scope.has(certificate.organization_id, certificate.department_id, certificate.certificate_type)
     ]
-    return DeviceRecords(certificates, list(tx.open_jobs(device.recipient, MOST_SHOWN)))
+    rows = [
+        (job, record)
+        for job, record in tx.bulk_rows_for(device.recipient, MOST_SHOWN)
+        if actor.scope.has(job.organization_id, job.department_id, job.certificate_type)
+    ]
+    return DeviceRecords(certificates, list(tx.open_jobs(device.recipient, MOST_SHOWN)), rows)
 
 
 def remove_device(transactions: Transactions, clock: Clock, origin: str, actor: Actor, device_id: str) -> None:

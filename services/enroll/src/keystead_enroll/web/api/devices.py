@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from keystead_contracts.base import AssuranceLevel
 from keystead_enroll.domain.administration import Actor
+from keystead_enroll.domain.bulk_jobs import RowStage
 from keystead_enroll.domain.certificate_record import certificate_state
 from keystead_enroll.domain.inputs import Input
 from keystead_enroll.domain.lists import DEVICES
@@ -66,11 +67,21 @@ class DeviceJobOut(BaseModel):
     created_at: AwareDatetime
 
 
+class DeviceBulkRowOut(BaseModel):
+    """A row of a bulk job by which the device got a request."""
+
+    job_id: str
+    name: str
+    line: int
+    state: RowStage
+
+
 class DeviceDetailsOut(DeviceOut):
-    """A registered machine with its newest certificates and what it is to do."""
+    """A registered machine with its newest certificates, what it is to do, and the rows of bulk jobs that it is in."""
 
     certificates: list[DeviceCertificateOut]
     jobs: list[DeviceJobOut]
+    bulk_rows: list[DeviceBulkRowOut]
 
 
 def router(tools: ApiTools) -> APIRouter:
@@ -127,6 +138,10 @@ def router(tools: ApiTools) -> APIRouter:
                 jobs=[
                     DeviceJobOut(id=job.id, kind=job.kind, request_id=job.order_id, created_at=job.created_at)
                     for job in records.jobs
+                ],
+                bulk_rows=[
+                    DeviceBulkRowOut(job_id=job.id, name=job.name, line=record.row.line, state=record.stage)
+                    for job, record in records.bulk_rows
                 ],
             )
 

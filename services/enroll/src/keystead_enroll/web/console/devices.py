@@ -16,9 +16,11 @@ from keystead_enroll.domain.orders import Device
 from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import reach
 from keystead_enroll.usecases.admin.console import Visitor
-from keystead_enroll.usecases.admin.devices import device_records, remove_device
+from keystead_enroll.usecases.admin.devices import DeviceRecords, device_records, remove_device
 from keystead_enroll.usecases.same_machine import confirm_same_machine
 from keystead_enroll.usecases.show_evidence import show_device_evidence
+from keystead_enroll.web.console.bulk_pages import BASE as JOBS
+from keystead_enroll.web.console.bulk_words import stage_tag
 from keystead_enroll.web.console.cells import Cell, link, moment, tag, text
 from keystead_enroll.web.console.certificates import state_tag
 from keystead_enroll.web.console.evidence import device_tpm
@@ -207,9 +209,24 @@ def _detail(tx: Transaction, actor: Actor, device: Device, presence: Cell, tools
                     Words("There is nothing for it to do."),
                 ),
             ),
+            *_bulk(records),
         ),
         timeline=timeline_of(tx, actor, device.id),
     )
+
+
+def _bulk(records: DeviceRecords) -> tuple[Section, ...]:
+    """The rows of bulk jobs that a device is in; nothing where there are none."""
+    rows = tuple(
+        Row(f"{JOBS}/{job.id}", (text(job.name), text(record.row.line), stage_tag(record.stage)))
+        for job, record in records.bulk_rows
+    )
+    columns = (
+        Column("job", Words("Bulk job")),
+        Column("line", Words("Line"), narrow=True),
+        Column("state", Words("State"), narrow=True),
+    )
+    return (Section(Words("Bulk jobs"), table=Table(columns, rows)),) if rows else ()
 
 
 def _token_cell(tx: Transaction, actor: Actor, device: Device) -> Cell:
