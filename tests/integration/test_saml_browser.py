@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import BrowserContext, Request, sync_playwright
+from playwright.sync_api import BrowserContext, Request
 from tests.integration.auth_support import FORM, Auth
 from tests.integration.saml_support import certificate, provider_fact, read_providers, saml_auth
-from tests.support.browser import ARGUMENTS, CHROMIUM, TIMEOUT_MS
+from tests.support.browser import TIMEOUT_MS
+from tests.support.preview_pages import chromium
 from tests.support.servers import HOST, free_port, listening, wait_until
 from tests.support.simplesamlphp import PASSWORD, IdentityProvider, simplesamlphp
 
@@ -53,12 +54,10 @@ def auth(sqlite_url: str, redis_url: str, tmp_path: Path, idp: IdentityProvider)
 
 @pytest.fixture
 def context() -> Iterator[BrowserContext]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         context = browser.new_context()
         context.set_default_timeout(TIMEOUT_MS)
         yield context
-        browser.close()
 
 
 @pytest.mark.parametrize("by_post", [False, True])

@@ -3,18 +3,16 @@ needed. Leaves a picture of each in var/screenshots."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from tests.support import page_audit
 from tests.support.administrators import administrator, administrator_identity, master
 from tests.support.enroll_app import EnrollApp, served
-from tests.support.preview_pages import ARGUMENTS, CHROMIUM
+from tests.support.preview_pages import chromium
 
 pytestmark = pytest.mark.browser
 PICTURES = Path(__file__).parents[3] / "var/screenshots"
@@ -68,25 +66,13 @@ class People:
 def people(_redis: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
     PICTURES.mkdir(parents=True, exist_ok=True)
     database = f"sqlite:///{tmp_path_factory.mktemp('people')}/test.db"
-    with served(database, _redis.url) as app, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with served(database, _redis.url) as app, chromium() as browser:
         yield People(app, browser)
-        browser.close()
 
 
 @pytest.fixture(scope="module")
 def page(people: People) -> Page:
     return people.page()
-
-
-def axe(page: Page) -> list[str]:
-    """What axe-core finds serious."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{each['id']}: {json.dumps([node['html'][:120] for node in each['nodes'][:3]])}"
-        for each in found
-        if each["impact"] in {"serious", "critical"}
-    ]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -101,7 +87,7 @@ def test_a_page_can_be_read_and_used_by_everybody(people: People, page: Page, pa
     for width in (WIDE, NARROW):
         page.set_viewport_size({"width": width, "height": 900})
         mistakes[f"sideways at {width}"] = page_audit.sideways(page)
-        mistakes[f"axe at {width}"] = axe(page)
+        mistakes[f"axe at {width}"] = page_audit.axe_mistakes(page)
         page.screenshot(path=PICTURES / f"console-{name}-{width}.png", full_page=True)
     assert {what: found for what, found in mistakes.items() if found} == {}
 

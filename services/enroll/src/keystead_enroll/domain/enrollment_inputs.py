@@ -45,10 +45,14 @@ class ProfileFields(BaseModel):
     subject_alternative_names: list[Annotated[str, Field(max_length=2048)]] = Field(
         default_factory=list, max_length=100
     )
-    key_usages: Annotated[list[KeyUsage], AfterValidator(_once)] = Field(default_factory=list, max_length=20)
+    key_usages: Annotated[list[KeyUsage], AfterValidator(_once)] = Field(
+        default_factory=list, max_length=20, description="what keys may do; without any, digitalSignature"
+    )
     extended_key_usages: Annotated[list[str], AfterValidator(_once)] = Field(default_factory=list, max_length=20)
     minimum_assurance: AssuranceLevel = AssuranceLevel.CLAIMED
-    scope: CertificateScope | None = None
+    scope: CertificateScope | None = Field(
+        None, description="whose SSL certificates are; if it is left out, of whoever opens the link"
+    )
     device_name_pattern: str = ""
     renewal_window_days: int = Field(30, ge=1, le=3650)
     policy_oids: Annotated[list[PolicyOid], AfterValidator(_once)] = Field(default_factory=list, max_length=20)
