@@ -138,6 +138,18 @@ def test_options_that_do_not_go_together_are_told(lite: EnrollApp) -> None:
     assert count(lite, b.jobs) == 0
 
 
+@pytest.mark.parametrize(
+    "profile",
+    [{"scope": "user"}, {"key_algorithms": ["rsa-2048"], "key_usages": ["digitalSignature", "keyEncipherment"]}],
+    ids=["persons' own", "keys that decipher"],
+)
+def test_a_job_is_for_what_registered_computers_can_have(lite: EnrollApp, profile: dict[str, Any]) -> None:
+    api, body = master(lite), {"certificate_type": "ssl", "subject": "CN={fqdn}", "term_days": [90]}
+    wanted = api.create("/profiles", {"name": "Web", "key_algorithms": ["ec-p256"]} | body | profile)
+    answer = send(api, organization_id=organization(lite), profile_id=wanted)
+    assert (answer.status_code, list(answer.json()["fields"])) == (422, ["profile_id"]), answer.text
+
+
 def test_a_job_is_paused_resumed_and_cancelled_by_whoever_may(app: EnrollApp) -> None:
     api = master(app)
     job = made(app, api)

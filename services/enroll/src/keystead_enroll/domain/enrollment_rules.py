@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from keystead_contracts.base import CertificateType
+from keystead_contracts.base import CertificateScope, CertificateType
 from keystead_contracts.delegation import email_is_delegated
 from keystead_contracts.identity import SignInMethod
 from keystead_contracts.words import Words
@@ -75,14 +75,7 @@ def account_mistakes(
             told["profile_ids"] = Words("“{name}” {why}.", name=profile.name, why=why)
     deciphering = next((profile for profile in profiles if deciphers(profile)), None)
     if csr_method is CsrGenerationMethod.AGENT and deciphering is not None:
-        told.setdefault(
-            "profile_ids",
-            Words(
-                "“{name}” is for keys that decipher ({usages}). The agent's only sign: choose another profile.",
-                name=deciphering.name,
-                usages=", ".join(usage for usage in deciphering.key_usages if usage in DECIPHERING),
-            ),
-        )
+        told.setdefault("profile_ids", _only_signs(deciphering))
     if authorization is Authorization.IDP_MAPPING and SignInMethod.IDP not in form.methods:
         told["authorization"] = Words("The form does not let people sign in through an identity provider.")
     return told
@@ -101,6 +94,23 @@ def key_usages_mistake(profile: CertificateProfile, accounts: Sequence[WebFormAc
     return Words(
         "The agent makes the keys of “{name}”, and they only sign. Leave out {usages}, or change that account first.",
         name=signing.name,
+        usages=", ".join(usage for usage in profile.key_usages if usage in DECIPHERING),
+    )
+
+
+def computers_mistake(profile: CertificateProfile) -> str | None:
+    """What keeps registered computers from having certificates of a profile, which their agents make the keys of."""
+    if deciphers(profile):
+        return _only_signs(profile)
+    if profile.scope is CertificateScope.USER:
+        return Words("Certificates of “{name}” are persons', not computers'.", name=profile.name)
+    return None
+
+
+def _only_signs(profile: CertificateProfile) -> str:
+    return Words(
+        "“{name}” is for keys that decipher ({usages}). The agent's only sign: choose another profile.",
+        name=profile.name,
         usages=", ".join(usage for usage in profile.key_usages if usage in DECIPHERING),
     )
 

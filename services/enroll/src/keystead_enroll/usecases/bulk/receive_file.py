@@ -15,6 +15,7 @@ from keystead_enroll.domain.administration_refusals import InputRefused, NotAllo
 from keystead_enroll.domain.bulk_inputs import BulkOptions
 from keystead_enroll.domain.bulk_jobs import BulkChunk, BulkFormat, BulkJob, BulkState
 from keystead_enroll.domain.enrollment import CertificateProfile
+from keystead_enroll.domain.enrollment_rules import computers_mistake
 from keystead_enroll.domain.lists import DEPARTMENTS, ORGANIZATIONS, PROFILES
 from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import Once, Target, note, reach
@@ -166,6 +167,8 @@ def _at_odds(wanted: BulkOptions, kind: CertificateType, profile: CertificatePro
                                          name=profile.name, type=profile.certificate_type.value)  # fmt: skip
     elif not profile.active:
         told["profile_id"] = Words("“{name}” is withdrawn.", name=profile.name)
+    elif unfit := computers_mistake(profile):
+        told["profile_id"] = unfit
     if wanted.key_algorithm is not None and wanted.key_algorithm not in profile.key_algorithms:
         told["key_algorithm"] = Words("“{name}” does not have it.", name=profile.name)
     if wanted.term_days is not None and wanted.term_days not in profile.term_days:
