@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
-from tests.integration.console.test_people_look import NARROW, PICTURES, WIDE, People, axe
+from playwright.sync_api import Page, expect
+from tests.integration.console.test_people_look import NARROW, PICTURES, WIDE, People
 from tests.support import page_audit
 from tests.support.bulk_rows import Rows
 from tests.support.enroll_app import served
-from tests.support.preview_pages import ARGUMENTS, CHROMIUM
+from tests.support.preview_pages import chromium
 
 from keystead_enroll.domain.orders import OrderState
 
@@ -25,10 +25,8 @@ MACHINES = 20
 def people(_redis: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
     PICTURES.mkdir(parents=True, exist_ok=True)
     database = f"sqlite:///{tmp_path_factory.mktemp('bulk')}/test.db"
-    with served(database, _redis.url) as app, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with served(database, _redis.url) as app, chromium() as browser:
         yield People(app, browser)
-        browser.close()
 
 
 def looked_at(page: Page, name: str) -> None:
@@ -37,7 +35,7 @@ def looked_at(page: Page, name: str) -> None:
     for width in (WIDE, NARROW):
         page.set_viewport_size({"width": width, "height": 900})
         mistakes[f"sideways at {width}"] = page_audit.sideways(page)
-        mistakes[f"axe at {width}"] = axe(page)
+        mistakes[f"axe at {width}"] = page_audit.axe_mistakes(page)
         page.screenshot(path=PICTURES / f"console-{name}-{width}.png", full_page=True)
     page.set_viewport_size({"width": WIDE, "height": 900})
     assert {what: found for what, found in mistakes.items() if found} == {}
