@@ -37,7 +37,7 @@ from keystead_enroll.web.console.bulk_pages import (
     progress_of,
     rows_page,
 )
-from keystead_enroll.web.console.cells import text
+from keystead_enroll.web.console.cells import link, text
 from keystead_enroll.web.console.choices import KEYS, every, options
 from keystead_enroll.web.console.form_widgets import Fieldset, FormField, FormPage, Option
 from keystead_enroll.web.console.lists import Listing, list_page
@@ -195,6 +195,7 @@ def _new(tx: Transaction, actor: Actor, draft: Draft) -> FormPage:
     places = place_options(tx, lambda o, d: any(scope.has(o, d, kind) for kind in CertificateType))
     profiles = [each for each in every(tx, actor, PROFILES) if each.active]
     columns = tuple(Fact(name, text(meaning)) for name, meaning in COLUMNS.items())
+    template = Fact(Words("Template"), link("devices.csv", f"{BASE}/template.csv"))
     begun = {PLACE: places[0].value if len(places) == 1 else "", "certificate_type": CertificateType.DEVICE.value}
     return FormPage(
         title=Words("Send a file"),
@@ -235,7 +236,7 @@ def _new(tx: Transaction, actor: Actor, draft: Draft) -> FormPage:
                 (),
                 legend=Words("Columns of the file"),
                 intro=Words("In any order; leave out what you do not need."),
-                facts=columns,
+                facts=(template, *columns),
             ),
         ),
         submit=Words("Send the file"),

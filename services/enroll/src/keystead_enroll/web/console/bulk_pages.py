@@ -201,9 +201,11 @@ def _row(tx: Transaction, actor: Actor, record: RowRecord) -> Row:
     row = record.row
     known = tx.in_reach(DEVICES, actor.scope, row.device_id) if row.device_id else None
     name = row.device_name or row.owner
-    machine = link(known.name, f"{HOME}/devices/{known.id}", name) if known else text(name, record.machine)
+    asked = name if known and name != known.name else ""
+    called = record.machine if record.machine != name else ""
+    machine = link(known.name, f"{HOME}/devices/{known.id}", asked) if known else text(name, called)
     cells = (text(row.line), stage_tag(record.stage), machine, _came(tx, actor, record),
-             moment(record.at, "datetime"))  # fmt: skip
+             moment(record.at, "stacked"))  # fmt: skip
     return Row("", cells)
 
 
