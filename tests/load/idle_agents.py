@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import multiprocessing
+import os
 import random
 import time
 from collections import Counter
@@ -48,9 +49,10 @@ class Plan:
 class Status:
     """What a fleet has seen since it was last asked to forget. Times are of CLOCK_MONOTONIC, one for all processes."""
 
-    connected: int = 0
-    began: list[float] = field(default_factory=list)
-    """When each stream that is open began."""
+    came: int = 0
+    """Agents that had a stream since then."""
+    last_came: float = 0.0
+    """When the last of these first had it."""
     arrived: dict[str, float] = field(default_factory=dict)
     """Job id → when it was first on its agent's socket."""
     answers: Counter[str] = field(default_factory=Counter)
@@ -70,17 +72,17 @@ class Fleet:
         return int(self._process.pid)
 
     def status(self, *, forget: bool = False) -> Status:
-        """What it has seen; with `forget` it begins anew, but for the open streams."""
+        """What it has seen; with `forget` it begins anew."""
         self._pipe.send("forget" if forget else "status")
         status: Status = self._pipe.recv()
         return status
 
-    def wait_for(self, connected: int, seconds: float) -> Status:
-        """The status once so many streams are open. Raises TimeoutError."""
+    def wait_for(self, agents: int, seconds: float) -> Status:
+        """The status once so many agents have had a stream. Raises TimeoutError."""
         deadline = time.monotonic() + seconds
-        while (status := self.status()).connected < connected:
+        while (status := self.status()).came < agents:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{status.connected} of {connected} streams after {seconds:g} s: {status.answers}")
+                raise TimeoutError(f"{status.came} of {agents} agents after {seconds:g} s: {status.answers}")
             time.sleep(0.25)
         return status
 
@@ -108,7 +110,13 @@ class _Agents:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.status = Status()
-        self.open: dict[str, float] = {}
+        self._came: set[str] = set()
+
+    def comes(self, device_id: str, now: float) -> None:
+        """The device has a stream."""
+        if device_id not in self._came:
+            self._came.add(device_id)
+            self.status.came, self.status.last_came = len(self._came), now
 
     async def run(self, pipe: Connection) -> None:
         loop, over = asyncio.get_running_loop(), asyncio.Event()
@@ -119,12 +127,13 @@ class _Agents:
             except EOFError:
                 over.set()
                 return
-            self.status.connected, self.status.began = len(self.open), list(self.open.values())
             pipe.send(self.status)
             if command == "forget":
                 self.status = Status()
+                self._came.clear()
 
         loop.add_reader(pipe.fileno(), asked)
+        os.set_blocking(pipe.fileno(), True)  # an answer is sent whole
         agents = [_Agent(self, self._plan, at, id).run() for at, id in enumerate(self._plan.ids, self._plan.first)]
         tasks = [loop.create_task(agent) for agent in agents]
         await over.wait()
@@ -162,10 +171,10 @@ class _Agent:
                 try:
                     await self._sign_in(reader, writer)
                     await self._begin(reader, writer)
-                    connected = self._agents.open[self._id] = time.monotonic()
+                    connected = time.monotonic()
+                    self._agents.comes(self._id, connected)
                     await self._listen(reader)
                 finally:
-                    self._agents.open.pop(self._id, None)
                     writer.close()
             except _Refused as refused:
                 retry_after = refused.retry_after

@@ -222,8 +222,9 @@ class Measuring:
             rest = Plan(host, port, app.origin, ids[warm:], warm, BEGIN_SECONDS * count / 10_000)
             many = stack.enter_context(fleet(rest))
             first = many.wait_for(len(rest.ids), 300)
-            yield Row("streams", f"first arrival of {len(rest.ids)} agents, each signs in",
-                      round(max(first.began) - began, 1), "s", "", self._detail(first, cpu, began))  # fmt: skip
+            seconds = round(first.last_came - began, 1)
+            what = f"first arrival of {len(rest.ids)} agents, each signs in"
+            yield Row("streams", what, seconds, "s", "", self._detail(first, cpu, began))
             yield from self._idle(before, len(rest.ids))
             yield from self._pushed(many, rest.ids)
             yield from self._killed(many, rest.ids)
@@ -259,8 +260,8 @@ class Measuring:
         web, work, visitor = self._web, Work(self._app), Visitor(self._app)
         lucky = random.sample(ids, min(2 * self._run.given_away, len(ids)))
         given = [work.give(device_id)[0] for device_id in lucky[: len(lucky) // 2]]
-        many.status(forget=True)
         web.kill()
+        many.status(forget=True)
         given += [work.give(device_id)[0] for device_id in lucky[len(lucky) // 2 :]]
         web.start()
         wait_until(web.answers, "the web process", 60)
@@ -270,7 +271,7 @@ class Measuring:
         visitor.leave()
         detail = self._detail(back, cpu, began)
         yield Row("streams", f"return of {len(ids)} agents once the killed web process is back",
-                  round(max(back.began) - began, 1), "s", "under 20", detail)  # fmt: skip
+                  round(back.last_came - began, 1), "s", "under 20", detail)  # fmt: skip
         time.sleep(2)
         lost = set(given) - many.status().arrived.keys()
         yield Row("streams", "jobs lost by it", len(lost), "jobs", "0", {"given": len(given)})
