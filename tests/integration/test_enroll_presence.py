@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 
 from anyio import CapacityLimiter
@@ -15,6 +15,7 @@ from tests.support.servers import wait_until
 
 from keystead_contracts.agent import Failed, FailureCode, KeyProvider, MakeKeyAndCsr, Remove, Removed, Report
 from keystead_enroll.adapters import tables
+from keystead_enroll.ports import Transaction, Transactions
 from keystead_enroll.usecases.note_presence import note_presence
 from keystead_enroll.web.presence import DevicePresence
 from keystead_kit.migrations import Migrations
@@ -120,6 +121,37 @@ def test_a_process_says_again_what_goes_on_and_at_its_end_that_it_is_over(app: E
         assert not connected(app, device)
 
     asyncio.run(live())
+
+
+class Counted:
+    """Transactions, and how many changed something."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions, self.writes = transactions, 0
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        self.writes += 1
+        return self._transactions.write()
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        return self._transactions.read()
+
+
+def test_thousands_of_devices_are_a_few_writes(lite: EnrollApp) -> None:
+    async def live() -> list[int]:
+        counted = Counted(lite.enroll.transactions)
+        presence = DevicePresence(counted, lite.clock, CapacityLimiter(1), beat=1.5)
+        for number in range(2500):
+            presence.began(f"device:{number:032x}")
+        await presence.start()
+        await asyncio.to_thread(wait_until, lambda: counted.writes >= 3, "their beginning to be noted")
+        begun = counted.writes
+        await asyncio.to_thread(wait_until, lambda: counted.writes >= 6, "the next beat")
+        went_on = counted.writes
+        await presence.stop()
+        return [begun, went_on]
+
+    assert asyncio.run(live()) == [3, 6]
 
 
 def test_connected_devices_come_first_and_one_is_chosen(app: EnrollApp) -> None:

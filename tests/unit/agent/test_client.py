@@ -95,6 +95,14 @@ def test_jobs_come_with_their_ids_and_other_events_are_ignored() -> None:
     assert (event.event_id, event.job) == ("4", job())
 
 
+def test_it_is_told_within_how_long_the_server_wants_its_agents_back() -> None:
+    told: list[float] = []
+    answer = httpx.Response(200, text=": open\nretry: 2500\n\n")
+    with client(lambda request: answer).jobs(TOKEN, "", nullcontext, told.append) as events:
+        assert list(events) == []
+    assert told == [2.5]
+
+
 def test_a_job_of_a_newer_server_is_not_mistaken_for_a_failure_of_the_stream() -> None:
     newer = json.loads(job().model_dump_json()) | {"payload": {"kind": "dance"}}
     text = f"event: job\nid: 4\ndata: {json.dumps(newer)}\n\n"
