@@ -84,7 +84,7 @@ def test_agents_that_wait_for_the_database_leave_pages_alone(sqlite_url: str, re
             assert browser.get("/request").status_code == 200
             refused = [answer.result() for answer in answers if answer.done()]
         assert {response.status_code for response in refused} == {503}
-        assert all(5 <= int(response.headers["retry-after"]) <= 15 for response in refused)
+        assert all(2 <= int(response.headers["retry-after"]) <= 10 for response in refused)
 
 
 def begun(app: EnrollApp, email: str = "ada@example.org") -> Agent:

@@ -335,7 +335,7 @@ async def test_while_the_database_is_away_no_stream_begins_and_those_that_are_op
         with pytest.raises(ProblemException) as refused:
             await service.connect("device:b")
         assert refused.value.status == 503
-        assert 5 <= int(refused.value.headers["retry-after"]) <= 15
+        assert 2 <= int(refused.value.headers["retry-after"]) <= 10
         service.database.away = False
         await until(lambda: connection.jobs == [1])
         assert service.places.count == 1

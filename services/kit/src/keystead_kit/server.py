@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import resource
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ OTHER_FILES = 512
 """What a web process has open beside its streams: libraries, logs, the database, Redis, requests on their way."""
 OLD_COLLECTIONS = 1000
 """Of the middle generation before one of the oldest (gc.set_threshold)."""
+SWITCH_SECONDS = 0.001
+"""After which a thread that computes lets the event loop go on, and with it all streams; Python's own 0.005 for each of
+several threads are what a job is late by."""
 _log = get_logger()
 
 
@@ -42,6 +46,7 @@ def run_web(
 
     make_room(streams)
     _collect_seldom()
+    sys.setswitchinterval(SWITCH_SECONDS)
     Server(
         uvicorn.Config(
             app,

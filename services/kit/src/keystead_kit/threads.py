@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 3.0
 MOST_WAITING = 400
 """Programs that wait for a thread: a second's worth, or less."""
 AGAIN_SECONDS = 5
-_PROGRAM_AGAIN_SECONDS = (5, 15)
+_PROGRAM_AGAIN_SECONDS = (2, 10)
 
 T = TypeVar("T")
 

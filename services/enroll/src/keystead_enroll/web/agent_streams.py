@@ -33,7 +33,7 @@ from keystead_kit.wakeups import STREAMS, Wakeups
 
 KIND = "agent"
 JITTER = 0.2
-MOST_OPENING = 500
+MOST_OPENING = 1000
 """Streams whose first look is under way; who comes then is told to come again."""
 RETURNS_PER_SECOND = 1000
 """At which the agents are to come back when they lose this process: a process takes some more (`make bench`)."""
