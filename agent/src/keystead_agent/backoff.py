@@ -36,12 +36,12 @@ class Backoff:
         self._window = min(max(seconds, 0.0), SHORT_OUTAGE_WAIT)
 
     def next(self, at_least: float = 0.0) -> float:
-        """Seconds to wait before the next attempt; `at_least` is what the server asked for (Retry-After), which is
-        doubled at most: it is there, and knows when it has time."""
+        """Seconds to wait before the next attempt; `at_least` is what the server asked for (Retry-After), to which
+        half of it is added at most: the server is there, and knows when it has time."""
         longest = SHORT_OUTAGE_WAIT if self._attempts < SHORT_OUTAGE_ATTEMPTS else LONGEST_WAIT
         limit = min(FIRST_WAIT * 2 ** min(self._attempts, 10), longest)
         self._attempts += 1
-        limit = min(limit, at_least) if at_least else max(limit, self._window)
+        limit = min(limit, at_least / 2) if at_least else max(limit, self._window)
         return at_least + self._draw(0.0, limit)
 
 

@@ -35,8 +35,11 @@ KIND = "agent"
 JITTER = 0.2
 MOST_OPENING = 1000
 """Streams whose first look is under way; who comes then is told to come again."""
-RETURNS_PER_SECOND = 1000
+RETURNS_PER_SECOND = 800
 """At which the agents are to come back when they lose this process: a process takes some more (`make bench`)."""
+LONGEST_TICK = 0.25
+"""Seconds between two rounds of keep-alives and looks: of ten thousand streams each is some 170 then, which hold up a
+job that comes meanwhile by a few milliseconds."""
 _KEEP_ALIVE = b": keep-alive\n\n"
 _SOON = b"retry: 0\n\n"
 _HEAD = [
@@ -99,7 +102,7 @@ class AgentStreams:
         self._looks = JobLooks(find, threads, self._found)
         self._streams: dict[str, _Stream] = {}
         self._opening, self._most_opening = 0, most_opening
-        self._wheel: TimerWheel[_Stream] = TimerWheel(min(1.0, keep_alive / 16), time.monotonic())
+        self._wheel: TimerWheel[_Stream] = TimerWheel(min(LONGEST_TICK, keep_alive / 16), time.monotonic())
         self._round: asyncio.Task[None] | None = None
         wakeups.listen("recipient", self._woken)
 
