@@ -67,6 +67,7 @@ def bodies(ours: Tenant) -> dict[str, Any]:
         "POST /registration-tokens": {"name": f"{OURS} more", "organization_id": ours.organization},
         "POST /endorsement-keys": {"organization_id": ours.organization, "sha256": "e" * 64},
         "PATCH /endorsement-keys/{id}": {"organization_id": ours.organization},
+        "POST /certificates": {**place, "profile_id": ours.ids["profiles"], "csr": "none"},
         "POST /bulk-jobs/rows": {**place, "profile_id": ours.ids["profiles"], "rows": [{"device_name": "laptop-1"}]},
         "POST /requests/decisions": {"ids": [ours.ids["requests"]], "approve": True},
     }

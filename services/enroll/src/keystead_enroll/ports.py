@@ -28,6 +28,7 @@ from keystead_enroll.domain.issuance import IssuableOrder
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.lint import Finding
 from keystead_enroll.domain.orders import Claim, Device, Order, OrderTransition
+from keystead_enroll.domain.outcomes import Outcome
 from keystead_enroll.domain.persons import Person
 from keystead_enroll.domain.registration_tokens import RegistrationToken
 from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Search
@@ -151,6 +152,15 @@ class Transaction(BulkTransaction, Protocol):
 
     def settle_intents(self, order_ids: Iterable[str], state: IntentState) -> None:
         """These orders' intents are no longer to be signed."""
+        ...
+
+    def add_orders(self, orders: Sequence[Order]) -> Collection[str]:
+        """Stores new orders whose key no other order has, with their logs; the ids of those. What changes in them later
+        is not stored."""
+        ...
+
+    def outcomes(self, order_ids: Collection[str]) -> Sequence[Outcome]:
+        """Where these orders stand, with their certificates."""
         ...
 
     def add_many(self, entities: Iterable[object]) -> None:
@@ -327,7 +337,14 @@ class Transaction(BulkTransaction, Protocol):
         """Signs the administrator out where this sign-in brought them."""
         ...
 
-    def api_token(self, digest: str) -> ApiToken | None: ...
+    def api_tokens(self, digests: Collection[str]) -> Sequence[ApiToken]:
+        """The tokens with these digests, in the order of their ids."""
+        ...
+
+    def administrators(self, ids: Collection[str]) -> Sequence[Administrator]:
+        """Those of these who exist."""
+        ...
+
     def console_session(self, digest: str) -> ConsoleSession | None: ...
 
     def add(self, entity: object) -> None:

@@ -100,6 +100,9 @@ class EnrollSettings(_CaFolder, ServiceSettings):
     level_policies: dict[AssuranceLevel, PolicyOid] = Field(
         {}, description='certificate policy of an assurance level, for certificates: {"vendor": "1.3.6.1.4.1.….1"}'
     )
+    issue_patience_seconds: float = Field(
+        10.0, gt=0, le=60, description="how long the API waits for a certificate before it says that it takes longer"
+    )
     lint_share: float = Field(
         0.001,
         ge=0,

@@ -172,8 +172,16 @@ class AdministrationQueries:
         theirs = delete(a.console_sessions).where(c.administrator_id == administrator_id, c.sign_in == sign_in)
         self.session.execute(theirs)
 
-    def api_token(self, digest: str) -> ApiToken | None:
-        return self.session.scalar(select(ApiToken).where(a.api_tokens.c.digest == digest))
+    def api_tokens(self, digests: Collection[str]) -> Sequence[ApiToken]:
+        if not digests:
+            return []
+        query = select(ApiToken).where(a.api_tokens.c.digest.in_(digests)).order_by(a.api_tokens.c.id)
+        return self.session.scalars(query).all()
+
+    def administrators(self, ids: Collection[str]) -> Sequence[Administrator]:
+        if not ids:
+            return []
+        return self.session.scalars(select(Administrator).where(a.administrators.c.id.in_(ids))).all()
 
     def console_session(self, digest: str) -> ConsoleSession | None:
         return self.session.get(ConsoleSession, digest)

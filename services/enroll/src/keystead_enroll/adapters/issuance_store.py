@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, insert, literal, literal_column, select, true, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, class_mapper
 
 from keystead_contracts.base import Message
 from keystead_enroll.adapters import tables as t
 from keystead_enroll.domain.certificate_record import IntentState, IssuanceIntent
 from keystead_enroll.domain.issuance import IssuableOrder
-from keystead_enroll.domain.orders import OrderState, OrderTransition, Urgency
+from keystead_enroll.domain.orders import Order, OrderState, OrderTransition, Urgency
+from keystead_enroll.domain.outcomes import IssuedCertificate, Outcome
 from keystead_kit.clock import Clock
 from keystead_kit.secrets import new_id
 
@@ -75,7 +77,7 @@ class IssuanceQueries:
         place, inner = t.organizations, t.orders.alias("waiting_orders")
         theirs = _oldest(urgency, place.c.id, select(inner.c.id), share, inner).correlate(place)
         query = select(*_COLUMNS).select_from(place)
-        if self.session.get_bind().dialect.name == "sqlite":  # one writer at a time: nothing to lock, and no LATERAL
+        if self._on_sqlite:  # one writer at a time: nothing to lock, and no LATERAL
             query = query.join(t.orders, _o.id.in_(theirs))
         else:
             taken = theirs.with_for_update(skip_locked=True).lateral("taken")
@@ -104,6 +106,26 @@ class IssuanceQueries:
     def settle_intents(self, order_ids: Iterable[str], state: IntentState) -> None:
         self.session.execute(update(t.intents).where(t.intents.c.order_id.in_(order_ids)).values(state=state))
 
+    def add_orders(self, orders: Sequence[Order]) -> Collection[str]:
+        names = [column.key for column in t.orders.c]
+        rows = [{name: getattr(order, name) for name in names} for order in orders]
+        insert_any = sqlite.insert if self._on_sqlite else postgresql.insert
+        query = insert_any(t.orders).on_conflict_do_nothing(index_elements=["spki_sha256"]).returning(_o.id)
+        new = set(self.session.scalars(query, rows))
+        self.add_many(line for order in orders if order.id in new for line in order.log)
+        return new
+
+    def outcomes(self, order_ids: Collection[str]) -> Sequence[Outcome]:
+        c = t.certificates.c
+        asked = (_o.id, _o.state, _o.failure_code, _o.failure_reason, _o.failure_advice)
+        issued = (c.id, c.serial, c.der, c.chain_pem, c.root_pem, c.not_before, c.not_after)
+        query = select(*asked, *issued).outerjoin(t.certificates, c.order_id == _o.id).where(_o.id.in_(order_ids))
+        return [_outcome(row) for row in self.session.execute(query)]
+
+    @property
+    def _on_sqlite(self) -> bool:
+        return self.session.get_bind().dialect.name == "sqlite"
+
     def add_many(self, entities: Iterable[object]) -> None:
         rows: dict[type[object], list[Mapping[str, Any]]] = {}
         for entity in entities:
@@ -121,6 +143,11 @@ class IssuanceQueries:
 
 def _issuable(rows: Iterable[Any]) -> list[IssuableOrder]:
     return [IssuableOrder(*row) for row in rows]
+
+
+def _outcome(row: Any) -> Outcome:
+    issued = row[5:]
+    return Outcome(*row[:5], IssuedCertificate(*issued) if issued[0] is not None else None)
 
 
 def _oldest(

@@ -133,7 +133,7 @@ def create_app(enroll: Enroll) -> FastAPI:
     app.include_router(portal_orders.router(context))
     app.include_router(portal_evidence.router(context))
     app.include_router(agent_api.router(context, AgentDesk(enroll, lane.threads)), include_in_schema=False)
-    add_api(app, enroll)
+    add_api(app, enroll, wakeups)
     add_console(app, console)
 
     app.state.end_streams = wakeups.end_streams

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -108,16 +109,42 @@ def reach_token(tx: Transaction, actor: Actor, token_id: str) -> ApiToken:
 
 def actor_of_token(transactions: Transactions, clock: Clock, secret: str, address: str) -> Actor:
     """Whoever comes with this token, with what it and its owner may do now. Raises TokenRefused."""
+    [actor] = actors_of_tokens(transactions, clock, [(secret, address)])
+    if isinstance(actor, TokenRefused):
+        raise actor
+    return actor
+
+
+def actors_of_tokens(
+    transactions: Transactions, clock: Clock, shown: Sequence[tuple[str, str]]
+) -> list[Actor | TokenRefused]:
+    """For each (token, address) whoever comes with it, or TokenRefused. However often a token comes, it is read once,
+    and its use noted once a minute."""
     now = clock.now()
+    digests = {secret: token_digest(secret) for secret, _ in shown if secret.startswith(PREFIX)}
     with transactions.read() as tx:
-        token = tx.api_token(token_digest(secret)) if secret.startswith(PREFIX) else None
-        owner = tx.get(Administrator, token.administrator_id) if token else None
-    if token is None or owner is None or not owner.active or not token.usable(now):
-        raise TokenRefused(Words("The API token is missing, or does not open anything."))
-    if token.last_used_at is None or now - token.last_used_at > SEEN_EVERY:
+        tokens = {token.digest: token for token in tx.api_tokens(set(digests.values()))}
+        owners = {owner.id: owner for owner in tx.administrators({token.administrator_id for token in tokens.values()})}
+    known: dict[str, tuple[ApiToken, Administrator]] = {}
+    for secret, digest in digests.items():
+        token = tokens.get(digest)
+        owner = owners.get(token.administrator_id) if token else None
+        if token is not None and owner is not None and owner.active and token.usable(now):
+            known[secret] = token, owner
+    used = [token for token, _ in known.values() if not token.last_used_at or now - token.last_used_at > SEEN_EVERY]
+    if used:
         with transactions.write() as tx:
-            used = tx.get(ApiToken, token.id)
-            if used is not None:
-                used.last_used_at = now
-    name = f"{owner.name} ({token.name})"
-    return Actor(ActorKind.TOKEN, token.id, name, token.scope_within(owner.scope), address)
+            for token in tx.api_tokens({token.digest for token in used}):
+                token.last_used_at = now
+    scopes = {secret: token.scope_within(owner.scope) for secret, (token, owner) in known.items()}
+    return [
+        _actor(*known[secret], scopes[secret], address) if secret in known else _refused() for secret, address in shown
+    ]
+
+
+def _actor(token: ApiToken, owner: Administrator, scope: Scope, address: str) -> Actor:
+    return Actor(ActorKind.TOKEN, token.id, f"{owner.name} ({token.name})", scope, address)
+
+
+def _refused() -> TokenRefused:
+    return TokenRefused(Words("The API token is missing, or does not open anything."))

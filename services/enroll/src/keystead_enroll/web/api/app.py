@@ -19,6 +19,7 @@ from keystead_enroll.web.api import (
     endorsement_keys,
     forms,
     identity_providers,
+    issuing,
     licences,
     organizations,
     persons,
@@ -29,6 +30,7 @@ from keystead_enroll.web.api import (
     trials,
 )
 from keystead_enroll.web.api.tools import ApiTools
+from keystead_kit.wakeups import Wakeups
 
 PREFIX = "/api/v1"
 ROUTERS = (
@@ -52,9 +54,10 @@ ROUTERS = (
 )
 
 
-def add_api(app: FastAPI, enroll: Enroll) -> None:
+def add_api(app: FastAPI, enroll: Enroll, wakeups: Wakeups) -> None:
     """Adds `/api/v1` and `/api/openapi.json`."""
     tools = ApiTools(enroll)
+    app.include_router(issuing.router(tools, wakeups), prefix=PREFIX)
     for router in ROUTERS:
         app.include_router(router(tools), prefix=PREFIX)
     document: dict[str, Any] = {}
