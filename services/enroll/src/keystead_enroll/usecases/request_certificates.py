@@ -26,7 +26,7 @@ from keystead_enroll.domain.provided_csr import KEY_IN_USE, evidence_of_provided
 from keystead_enroll.domain.requested_names import AskedNames, Mistakes, requested_names
 from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import Once, Target, audit_line
-from keystead_enroll.usecases.admin.tokens import actors_of_tokens
+from keystead_enroll.usecases.admin.tokens import tokens_shown
 from keystead_kit.logs import get_logger
 from keystead_kit.trace import tracing
 
@@ -64,11 +64,11 @@ def request_certificates(transactions: Transactions, clock: Clock, asked: Sequen
     Refusals: TokenRefused, ThingUnknown, NotAllowed, InputRefused with every mistake by field, KeyReused.
     """
     now = clock.now()
-    actors = actors_of_tokens(transactions, clock, [(each.secret, each.address) for each in asked])
     answers: list[str | Exception] = [LookupError("not judged")] * len(asked)
     judged: list[_Judged] = []
     with transactions.read() as tx:
-        book = _Book(tx)
+        book, tokens = _Book(tx), tokens_shown(tx, {each.secret for each in asked}, now)
+        actors = [tokens.actor(each.secret, each.address) for each in asked]
         for place, (each, actor) in enumerate(zip(asked, actors, strict=True)):
             if isinstance(actor, Refusal):
                 answers[place] = actor
@@ -78,6 +78,7 @@ def request_certificates(transactions: Transactions, clock: Clock, asked: Sequen
                     judged.append(_judge(place, each, actor, book, now))
             except Refusal as refusal:
                 answers[place] = refusal
+    tokens.note_use(transactions, now)
     judged.sort(key=lambda one: one.order.spki_sha256 or "")  # two transactions take the same keys in the same order
     for one, answer in _stored(transactions, judged, now):
         answers[one.place] = answer

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor, ActorKind, Administrator, ApiToken, Scope
@@ -109,42 +109,48 @@ def reach_token(tx: Transaction, actor: Actor, token_id: str) -> ApiToken:
 
 def actor_of_token(transactions: Transactions, clock: Clock, secret: str, address: str) -> Actor:
     """Whoever comes with this token, with what it and its owner may do now. Raises TokenRefused."""
-    [actor] = actors_of_tokens(transactions, clock, [(secret, address)])
+    now = clock.now()
+    with transactions.read() as tx:
+        shown = tokens_shown(tx, {secret}, now)
+    actor = shown.actor(secret, address)
     if isinstance(actor, TokenRefused):
         raise actor
+    shown.note_use(transactions, now)
     return actor
 
 
-def actors_of_tokens(
-    transactions: Transactions, clock: Clock, shown: Sequence[tuple[str, str]]
-) -> list[Actor | TokenRefused]:
-    """For each (token, address) whoever comes with it, or TokenRefused. However often a token comes, it is read once,
-    and its use noted once a minute."""
-    now = clock.now()
-    digests = {secret: token_digest(secret) for secret, _ in shown if secret.startswith(PREFIX)}
-    with transactions.read() as tx:
-        tokens = {token.digest: token for token in tx.api_tokens(set(digests.values()))}
-        owners = {owner.id: owner for owner in tx.administrators({token.administrator_id for token in tokens.values()})}
-    known: dict[str, tuple[ApiToken, Administrator]] = {}
+def tokens_shown(tx: Transaction, secrets: Collection[str], now: datetime) -> ShownTokens:
+    """What these tokens open at `now`, each read once however often it came."""
+    digests = {secret: token_digest(secret) for secret in secrets if secret.startswith(PREFIX)}
+    tokens = {token.digest: token for token in tx.api_tokens(set(digests.values()))}
+    owners = {owner.id: owner for owner in tx.administrators({token.administrator_id for token in tokens.values()})}
+    opening: dict[str, tuple[ApiToken, Administrator, Scope]] = {}
     for secret, digest in digests.items():
         token = tokens.get(digest)
         owner = owners.get(token.administrator_id) if token else None
         if token is not None and owner is not None and owner.active and token.usable(now):
-            known[secret] = token, owner
-    used = [token for token, _ in known.values() if not token.last_used_at or now - token.last_used_at > SEEN_EVERY]
-    if used:
-        with transactions.write() as tx:
-            for token in tx.api_tokens({token.digest for token in used}):
-                token.last_used_at = now
-    scopes = {secret: token.scope_within(owner.scope) for secret, (token, owner) in known.items()}
-    return [
-        _actor(*known[secret], scopes[secret], address) if secret in known else _refused() for secret, address in shown
-    ]
+            opening[secret] = token, owner, token.scope_within(owner.scope)
+    return ShownTokens(opening)
 
 
-def _actor(token: ApiToken, owner: Administrator, scope: Scope, address: str) -> Actor:
-    return Actor(ActorKind.TOKEN, token.id, f"{owner.name} ({token.name})", scope, address)
+@dataclass(frozen=True)
+class ShownTokens:
+    """Secret → token, owner and scope, of those that open anything."""
 
+    opening: Mapping[str, tuple[ApiToken, Administrator, Scope]]
 
-def _refused() -> TokenRefused:
-    return TokenRefused(Words("The API token is missing, or does not open anything."))
+    def actor(self, secret: str, address: str) -> Actor | TokenRefused:
+        """Whoever comes with this one."""
+        if secret not in self.opening:
+            return TokenRefused(Words("The API token is missing, or does not open anything."))
+        token, owner, scope = self.opening[secret]
+        return Actor(ActorKind.TOKEN, token.id, f"{owner.name} ({token.name})", scope, address)
+
+    def note_use(self, transactions: Transactions, now: datetime) -> None:
+        """Notes that they were used, once a minute."""
+        tokens = [token for token, _, _ in self.opening.values()]
+        used = [each.digest for each in tokens if not each.last_used_at or now - each.last_used_at > SEEN_EVERY]
+        if used:
+            with transactions.write() as tx:
+                for token in tx.api_tokens(used):
+                    token.last_used_at = now

@@ -1,0 +1,3 @@
+module keystead.example/posts
+
+go 1.21
