@@ -97,7 +97,7 @@ def world(
     with _postgres.database() as postgres_url:
         sqlite_url = f"sqlite:///{tmp_path_factory.mktemp('tenants')}/test.db"
         url = sqlite_url if request.param == "sqlite" else postgres_url
-        with enroll_app(url, _redis.url, token_limit_address="100000/minute") as app:
+        with enroll_app(url, _redis.url, token_limit_address="100000/minute", issue_patience_seconds=0.01) as app:
             ours, theirs = tenant(app, OURS), tenant(app, THEIRS)
             yield World(app, ours, theirs, operations(app.web))
 

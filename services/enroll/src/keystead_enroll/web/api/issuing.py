@@ -28,7 +28,7 @@ from keystead_enroll.usecases.admin.common import Once
 from keystead_enroll.usecases.request_certificates import Asked, request_certificates
 from keystead_enroll.usecases.requested_certificates import requested_certificates
 from keystead_enroll.web.api.tools import PROBLEMS, ApiTools, Credentials
-from keystead_kit.batches import Batches
+from keystead_kit.gather import Gatherer
 from keystead_kit.http import client_address
 from keystead_kit.problems import ProblemException
 from keystead_kit.ratelimit import network_of
@@ -37,7 +37,6 @@ from keystead_kit.threads import ISSUE_THREADS
 from keystead_kit.trace import current_trace_id
 from keystead_kit.wakeups import Wakeups
 
-MOST_TOGETHER, MOST_WAITING = 64, 512
 LOOK_EVERY_SECONDS = 1.0
 """How often a request looks for its certificate unwoken."""
 
@@ -68,9 +67,9 @@ class IssueDesk:
     def __init__(self, tools: ApiTools, wakeups: Wakeups) -> None:
         self._enroll, self._wakeups = tools.enroll, wakeups
         self._patience = tools.enroll.settings.issue_patience_seconds
-        self._orders = Batches(self._take, CapacityLimiter(1), most=MOST_TOGETHER, most_waiting=MOST_WAITING)
-        self._looks = Batches(self._look, CapacityLimiter(ISSUE_THREADS - 1), most=MOST_TOGETHER,
-                              most_waiting=MOST_WAITING)  # fmt: skip
+        threads = CapacityLimiter(ISSUE_THREADS)
+        self._orders = Gatherer("certificate", self._take, threads)
+        self._looks = Gatherer("outcome", self._look, threads)
 
     async def outcome_of(
         self, secret: str, address: str, wanted: CertificateRequestInput, once: Once | None
