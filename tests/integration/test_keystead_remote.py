@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from tests.integration.api.test_issuing import working
 from tests.support.administrators import administrator, api_token
 from tests.support.enroll_app import ADA, EnrollApp, issued, served
+from tests.unit.enroll_pki.samples import csr_pem
 
 from keystead_enroll.cli import main
 from keystead_enroll.remote.nouns import NOUNS
@@ -206,6 +210,20 @@ def test_a_certificate_is_found_downloaded_exported_and_revoked(
     assert found["serial"] in keystead("cert", "export", "--search", "state:valid").stdout
     revoked = keystead("cert", "revoke", found["serial"], "--reason", "superseded", "--yes", "--json")
     assert told(revoked)["state"] == "revoked"
+
+
+def test_a_program_s_own_request_becomes_a_certificate(app: EnrollApp, keystead: Keystead, tmp_path: Path) -> None:
+    csr, made = tmp_path / "pump.csr", tmp_path / "pump.pem"
+    csr.write_text(csr_pem(ec.generate_private_key(ec.SECP256R1()), x509.Name([])))
+    asking = ["cert", "request", str(csr), "--organization", "Example Hospital", "--profile", "Machine"]
+    wrong = keystead(*asking, "--device-name", "pump.example.com")
+    assert "example.com" in wrong.stderr and wrong.exit_code
+    with working(app):
+        done = keystead(*asking, "--device-name", "pump.example.org", "--chain", "-o", str(made))
+    assert done.exit_code == 0, done.output + done.stderr
+    leaf, issuing = x509.load_pem_x509_certificates(made.read_bytes())
+    leaf.verify_directly_issued_by(issuing)
+    assert "pump.example.org" in leaf.subject.rfc4514_string()
 
 
 def test_a_request_is_decided(app: EnrollApp, keystead: Keystead) -> None:

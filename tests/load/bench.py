@@ -24,6 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tests.load.issue_path import issue_path
 from tests.load.judging import KEYS, judging_times, whole_judging_times
 from tests.load.rows import Row, spread
 from tests.load.streams import Run, streams
@@ -215,6 +216,7 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
     rows.extend(streams(Run(arguments.agents)))
     rows.extend(demo())
+    rows.extend(issue_path())
     show(rows)
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(json.dumps({"machine": where, "rows": [asdict(row) for row in rows]}, indent=2) + "\n")

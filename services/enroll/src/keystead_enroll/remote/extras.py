@@ -15,6 +15,7 @@ from keystead_enroll.remote.client import Access, Remote, config_file, keep_acce
 from keystead_enroll.remote.commands import EXIT_FAILED, advised, connect, thing_path
 from keystead_enroll.remote.nouns import NOUNS
 from keystead_enroll.remote.output import plain, show_facts, show_json
+from keystead_enroll.remote.request import cert_request
 from keystead_enroll.remote.trial import form_try
 
 FORMATS = ("pem", "der", "chain", "p7b", "root")
@@ -30,6 +31,7 @@ def add_to_nouns(groups: dict[str, click.Group]) -> None:
     """Adds what only one noun has."""
     add_bulk(groups["bulk"])
     groups["form"].add_command(form_try)
+    groups["cert"].add_command(cert_request)
     groups["cert"].add_command(cert_download)
     groups["cert"].add_command(cert_evidence)
     groups["cert"].add_command(cert_export)
