@@ -9,7 +9,7 @@ import keystead_enroll
 from keystead_enroll.web.console.audit_words import ACTIONS
 
 SOURCE = Path(keystead_enroll.__file__).parent
-NOTED = re.compile(r'\bnote\(\s*tx,[^"]{0,120}?"([a-z_-]+\.[a-z_-]+)"', re.DOTALL)
+NOTED = re.compile(r'\b(?:note\(\s*tx,|audit_line\()[^"]{0,120}?"([a-z_-]+\.[a-z_-]+)"', re.DOTALL)
 MADE_ELSEWHERE = {"request.approve", "request.reject"}
 """Chosen before the line is written."""
 
