@@ -14,10 +14,10 @@ import pytest
 from keystead_agent.enroll import Enrolled
 from keystead_agent.errors import ExitCode
 from keystead_agent.opening import Question
+from keystead_agent.telling import Tell
 from keystead_agent.windows import _comctl32 as c
 from keystead_agent.windows._dll import DWORD, HANDLE, POINTER, Dll
 from keystead_agent.windows.dialog import TITLE, WindowDesk, has_desktop
-from keystead_agent.worker import Tell
 
 QUESTION = Question(server="https://enroll.example.org", for_machine=False, listed=True)
 DONE = Enrolled("https://enroll.example.org", "order-1", r"C:\somewhere", "TPM", "installed")

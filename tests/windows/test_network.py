@@ -9,7 +9,7 @@ import ipaddress
 import ssl
 import threading
 import winreg
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from keystead_agent.client import ServerClient
+from keystead_agent.doorbell import StreamRequest, await_ring
 from keystead_agent.errors import ServerUnreachable
 
 UNDER_WINE = hasattr(ctypes.CDLL("ntdll.dll"), "wine_get_version")
@@ -65,13 +66,20 @@ def fails(origin: str) -> str:
     return caught.value.detail
 
 
-def test_the_proxy_of_the_internet_settings_is_used(proxy: Proxy) -> None:
-    fails("https://enroll.example")
+def listens(origin: str) -> None:
+    """As the process of the service that waits."""
+    await_ring(StreamRequest(origin, "/jobs", "job", {}), frozenset(), threading.Event(), deaf_limit=0.01)
+
+
+@pytest.mark.parametrize("tries", [fails, listens])
+def test_the_proxy_of_the_internet_settings_is_used(proxy: Proxy, tries: Callable[[str], object]) -> None:
+    tries("https://enroll.example")
     assert proxy.asked == ["enroll.example:443"]
 
 
-def test_the_proxys_exceptions_are_reached_directly(proxy: Proxy) -> None:
-    fails("https://enroll.inside.example")
+@pytest.mark.parametrize("tries", [fails, listens])
+def test_the_proxys_exceptions_are_reached_directly(proxy: Proxy, tries: Callable[[str], object]) -> None:
+    tries("https://enroll.inside.example")
     assert proxy.asked == []
 
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from keystead_agent.backoff import Stopped
-from keystead_agent.local.client import ServiceMissing
-from keystead_agent.local.messages import LocalTrouble
+from keystead_agent.local.connection import LocalTrouble, ServiceMissing
 from keystead_agent.windows.accounts import own_sid
 from keystead_agent.windows.pipe import CLIENT_RIGHTS, PipeConnection, PipeListener, PipeTaken, access_list, connect
 

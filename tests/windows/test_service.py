@@ -26,18 +26,23 @@ SCRIPT = """
 import os, sys
 sys.path[:0] = {path!r}
 os.environ.update({environment!r})
-from datetime import UTC, datetime
-from pathlib import Path
-from keystead_agent.windows.dispatch import dispatch
 
 def live(reports, controls):
-    from keystead_agent.settings import load_settings
     from keystead_agent.windows import service
-    def settings():
-        return load_settings(default_file=Path({folder!r}, "agent.toml"), distributed={{}})
 
-    return service.live(settings, lambda: datetime.now(UTC), reports, controls, pipe={pipe!r})
+    return service.live([sys.executable, __file__, "duty"], reports, controls, pipe={pipe!r})
 
+def duty():
+    from pathlib import Path
+    from keystead_agent.cli_service import run_duty
+    from keystead_agent.cli import now
+    from keystead_agent.settings import load_settings
+
+    run_duty(lambda: load_settings(default_file=Path({folder!r}, "agent.toml"), distributed={{}}), now)
+
+if "duty" in sys.argv:
+    duty()
+from keystead_agent.windows.dispatch import dispatch
 dispatch(live)
 """
 
@@ -71,7 +76,7 @@ class Installed:
         assert status is not None
         return int(status.dwCurrentState)
 
-    def until(self, state: int, seconds: float = 60) -> None:
+    def until(self, state: int, seconds: float = 240) -> None:
         deadline = time.monotonic() + seconds
         while self.state() != state:
             assert time.monotonic() < deadline, self.state()

@@ -58,7 +58,8 @@ you, 4 server not reachable.
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """The time."""
     return datetime.now(UTC)
 
 
@@ -69,7 +70,7 @@ def _settings() -> Settings:
     return load_settings()
 
 
-def _computers_settings() -> Settings:
+def computers_settings() -> Settings:
     """Those of the whole computer, for commands that work for it: on Windows its service shares them with whoever is
     administrator, on Linux root is the computer."""
     from keystead_agent.settings import load_settings, silence_tss_log
@@ -83,7 +84,7 @@ def computers_machine() -> Machine:
     from keystead_agent.machine import Machine
     from keystead_agent.output import say_who_works
 
-    machine = Machine.of(_computers_settings(), _now, machine_keys=True)
+    machine = Machine.of(computers_settings(), now, machine_keys=True)
     machine.recover(say_who_works)
     return machine
 
@@ -101,7 +102,7 @@ def _machine() -> Machine:
     """For commands that only read."""
     from keystead_agent.machine import Machine
 
-    return Machine.of(_settings(), _now)
+    return Machine.of(_settings(), now)
 
 
 def explained(command: F) -> F:
@@ -232,7 +233,7 @@ def open_(link: tuple[str, ...]) -> None:
     """
     from keystead_agent.cli_open import open_from_desktop
 
-    sys.exit(open_from_desktop(link, _now))
+    sys.exit(open_from_desktop(link, now))
 
 
 @main.command()
@@ -250,7 +251,7 @@ def service(as_json: bool) -> None:
     """
     from keystead_agent.cli_service import run_service
 
-    run_service(_computers_settings, _now, as_json=as_json)
+    run_service(computers_settings, now, as_json=as_json)
 
 
 @main.command()
@@ -356,7 +357,7 @@ def doctor(servers: tuple[str, ...], as_json: bool) -> None:
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--server") from error
     with noticing(lambda: say("Waiting for the TPM or a server …")):
-        marks = show_findings(examine(_settings(), _now, origins), as_json=as_json)
+        marks = show_findings(examine(_settings(), now, origins), as_json=as_json)
     if Mark.BAD in marks:
         sys.exit(1)
 

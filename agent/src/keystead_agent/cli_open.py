@@ -13,7 +13,7 @@ from keystead_agent.local.client import hand_over
 from keystead_agent.machine import Machine
 from keystead_agent.opening import Declined, open_link
 from keystead_agent.settings import Settings, load_settings, silence_tss_log
-from keystead_agent.worker import Tell
+from keystead_agent.telling import Tell
 from keystead_contracts.agent import EnrollLink
 
 

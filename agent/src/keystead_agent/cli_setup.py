@@ -67,8 +67,16 @@ def identity(computer: bool) -> None:
 @setup.command()
 def helper() -> None:
     """Have the keys for the process that started this one."""
-    from datetime import UTC, datetime
-
+    from keystead_agent.cli import now
     from keystead_agent.spawned import help_parent
 
-    help_parent(lambda: datetime.now(UTC))
+    help_parent(now)
+
+
+@setup.command()
+def duty() -> None:
+    """Work for the process of the service that started this one."""
+    from keystead_agent.cli import computers_settings, now
+    from keystead_agent.cli_service import run_duty
+
+    run_duty(computers_settings, now)

@@ -6,27 +6,35 @@ where it will not (other 4xx).
 
 from __future__ import annotations
 
-import email.utils
 import re
 import secrets
 import ssl
-import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from keystead_agent import __version__
+from keystead_agent.doorbell import StreamRequest
 from keystead_agent.errors import ServerRefused, ServerUnreachable
 from keystead_agent.sse import EventTooLong, events
+from keystead_agent.transport import (
+    ANSWER_LIMIT,
+    CONNECT_LIMIT,
+    HEADERS,
+    SILENCE_LIMIT,
+    http_date,
+    is_for_later,
+    retry_after,
+    through_proxy,
+    tls,
+)
 from keystead_contracts.agent import (
     JOB_EVENT,
     AgentToken,
@@ -47,12 +55,7 @@ M = TypeVar("M", bound=BaseModel)
 Guard = Callable[[], AbstractContextManager[None]]
 """Makes a context for a blocking wait."""
 
-CONNECT_LIMIT = 10.0
-ANSWER_LIMIT = 30.0
 WHOLE_ANSWER_LIMIT = 120.0
-SILENCE_LIMIT = 45.0
-"""Seconds without a byte after which a stream is dead: three of the server's keep-alive comments."""
-LONGEST_RETRY_AFTER = 3600.0
 LONGEST_ANSWER = 1 << 18
 """Octets. An answer is some hundreds; a server that sends more wants this computer's memory."""
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
@@ -83,13 +86,14 @@ class ServerClient:
 
     def __init__(self, origin: str, ca_file: Path | None = None, transport: httpx.BaseTransport | None = None) -> None:
         self.origin = origin
+        self._ca_file = ca_file
         self._http = httpx.Client(
             base_url=origin,
-            headers={"User-Agent": f"keystead-agent/{__version__}", "Accept-Encoding": "identity"},
-            verify=_tls(ca_file) if origin.startswith("https:") else False,
+            headers=HEADERS,
+            verify=tls(ca_file) if origin.startswith("https:") else False,
             timeout=httpx.Timeout(ANSWER_LIMIT, connect=CONNECT_LIMIT),
             follow_redirects=False,
-            trust_env=_through_proxy(origin),
+            trust_env=through_proxy(origin),
             transport=transport,
         )
 
@@ -130,7 +134,16 @@ class ServerClient:
         with _reachable(self.origin), self._http.stream("GET", "/") as answer:
             if answer.status_code >= 500:
                 raise _unreachable(_read(answer), self.origin)
-            return _date(answer.headers.get("Date", ""))
+            return http_date(answer.headers.get("Date", ""))
+
+    def jobs_request(self, token: AgentToken | None, last_id: str) -> StreamRequest:
+        """The request for the stream of jobs."""
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+        if token:
+            headers["Authorization"] = f"Bearer {token.access_token}"
+        if last_id:
+            headers["Last-Event-ID"] = last_id
+        return StreamRequest(self.origin, Routes.JOBS, JOB_EVENT, headers, self._ca_file)
 
     @contextmanager
     def jobs(
@@ -138,15 +151,9 @@ class ServerClient:
     ) -> Iterator[Iterator[JobEvent]]:
         """The open stream of jobs. It ends when the server closes it; `waiting` surrounds every blocking wait, `retry`
         gets the seconds within which the server wants its agents back."""
-        headers = {
-            "Accept": "text/event-stream",
-            "Authorization": f"Bearer {token.access_token}",
-            "Cache-Control": "no-store",
-        }
-        if last_id:
-            headers["Last-Event-ID"] = last_id
+        wanted = self.jobs_request(token, last_id)
         limits = httpx.Timeout(SILENCE_LIMIT, connect=CONNECT_LIMIT)
-        request = self._http.build_request("GET", Routes.JOBS, headers=headers, timeout=limits)
+        request = self._http.build_request("GET", wanted.path, headers=wanted.headers, timeout=limits)
         with _reachable(self.origin), waiting():
             response = self._http.send(request, stream=True)
         try:
@@ -186,31 +193,6 @@ class ServerClient:
 def traceparent(trace_id: str) -> str:
     """A W3C Trace Context header for a request that belongs to `trace_id`."""
     return f"00-{trace_id}-{secrets.token_hex(8)}-01"
-
-
-def _through_proxy(origin: str) -> bool:
-    """Whether the system's proxy is for the server at `origin`: variables, on Windows else the account's Internet
-    settings, whose exceptions httpx does not read."""
-    host = urlsplit(origin).hostname or ""
-    return origin.startswith("https:") and not urllib.request.proxy_bypass(host)
-
-
-def _system_trust() -> ssl.SSLContext:
-    """What this computer trusts. On Windows that is asked of Windows itself, as browsers do: it has roots that come by
-    policy, and gets others when they are first needed."""
-    if sys.platform == "win32":
-        import truststore
-
-        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return ssl.create_default_context()
-
-
-def _tls(ca_file: Path | None) -> ssl.SSLContext:
-    context = _system_trust()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
-    return context
 
 
 def _guarded(chunks: Iterator[bytes], waiting: Guard) -> Iterator[bytes]:
@@ -280,7 +262,7 @@ def _parsed(kind: type[M], text: str, origin: str) -> M:
 
 def _refusal(response: httpx.Response, origin: str) -> ServerRefused | ServerUnreachable:
     status = response.status_code
-    if status >= 500 or status in (408, 425, 429):
+    if is_for_later(status):
         return _unreachable(response, origin)
     problem = _problem(response)
     if problem is None:
@@ -301,7 +283,7 @@ def _unreachable(response: httpx.Response, origin: str) -> ServerUnreachable:
     return ServerUnreachable(
         f"{origin} answered {response.status_code}{said}",
         (problem.advice if problem else "") or "Try again later.",
-        retry_after=_retry_after(response.headers.get("Retry-After", "")),
+        retry_after=retry_after(response.headers.get("Retry-After", "")),
     )
 
 
@@ -310,22 +292,3 @@ def _problem(response: httpx.Response) -> Problem | None:
         return Problem.model_validate_json(response.content)
     except ValidationError:
         return None
-
-
-def _retry_after(value: str) -> float:
-    """Seconds from a Retry-After field (RFC 9110 section 10.2.3): a number or a date."""
-    if value.isdecimal():
-        seconds = float(value)
-    else:
-        when = _date(value)
-        seconds = when.timestamp() - time.time() if when else 0.0
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
-
-
-def _date(value: str) -> datetime | None:
-    """An HTTP-date, None if it is not one."""
-    try:
-        when = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)

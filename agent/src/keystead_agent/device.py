@@ -51,6 +51,7 @@ class DeviceStore:
         self._parent = state_dir / "device"
         self._current = self._parent / "identity"
         self._pending = self._parent / "pending"
+        self.current_file = self._current / _FILE
 
     def recover(self) -> None:
         """Tidies what a crash left unfinished. Raises StoreUnwritable."""

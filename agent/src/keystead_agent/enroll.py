@@ -16,7 +16,8 @@ from keystead_agent.errors import (
 )
 from keystead_agent.journal import ClaimEntry, JobEntry
 from keystead_agent.machine import Machine
-from keystead_agent.worker import Tell, Tokens, Worker
+from keystead_agent.telling import Tell
+from keystead_agent.worker import Tokens, Worker
 from keystead_contracts.agent import ClaimRequest, CsrReady, DeviceJob, EnrollLink, Failed, Installed, MachineInfo
 from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 from keystead_contracts.problems import ProblemCode

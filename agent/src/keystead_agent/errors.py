@@ -21,10 +21,13 @@ AgentError
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keystead_contracts.agent import Failed, FailureCode
-from keystead_contracts.base import plain_text
+from keystead_contracts.failures import FailureCode
+from keystead_contracts.text import plain_text
+
+if TYPE_CHECKING:
+    from keystead_contracts.agent import Failed
 
 
 class ExitCode(IntEnum):
@@ -58,6 +61,8 @@ class AgentError(Exception):
 
     def report(self) -> Failed:
         """The report to the server that a job failed for this reason."""
+        from keystead_contracts.agent import Failed
+
         return Failed(code=self.code, detail=self.detail[:2000], advice=self.advice[:2000])
 
 

@@ -18,7 +18,7 @@ from keystead_agent.system import system
 if TYPE_CHECKING:
     from keystead_agent.device import Registered
     from keystead_agent.machine import Machine
-    from keystead_agent.worker import Tell
+    from keystead_agent.telling import Tell
 
 ORDER = "register.json"
 OWN = (

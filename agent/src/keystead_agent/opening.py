@@ -18,7 +18,7 @@ from keystead_agent.files import locked, private_directory
 from keystead_agent.link import read_link
 from keystead_agent.local.rules import Scoped
 from keystead_agent.machine import Machine
-from keystead_agent.worker import Tell
+from keystead_agent.telling import Tell
 from keystead_contracts.agent import EnrollLink
 
 PATIENCE = 60.0

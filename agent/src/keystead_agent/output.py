@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from keystead_agent.enroll import Enrolled
     from keystead_agent.findings import Finding, Mark
     from keystead_agent.listing import DamagedCertificate, ListedCertificate
-    from keystead_agent.worker import Tell
+    from keystead_agent.telling import Tell
 
 _SENTENCES = {
     "connected": "Connected to {server}; waiting for what to do …",
@@ -84,7 +84,7 @@ def show_error(error: AgentError, *, as_json: bool) -> None:
 
 
 def sentence_of(event: str, fields: Mapping[str, object]) -> str:
-    """What a person is told of `event`; see `worker.Tell`."""
+    """What a person is told of `event`; see `telling.Tell`."""
     if event == "job_started":
         return _STEPS.get(str(fields["kind"]), "Working …")
     if event == "job_reported":

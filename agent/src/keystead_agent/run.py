@@ -16,7 +16,9 @@ from keystead_agent.keystore.attesting import SharedIdentity
 from keystead_agent.local.rules import Scoped
 from keystead_agent.machine import Machine
 from keystead_agent.memory import give_back_memory
-from keystead_agent.worker import Tell, Tokens, Worker
+from keystead_agent.quiet import Quiet
+from keystead_agent.telling import Tell
+from keystead_agent.worker import Tokens, Worker
 from keystead_contracts.agent import DeviceJob, MachineInfo, TokenRequest
 from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 from keystead_contracts.base import CertificateScope
@@ -55,22 +57,22 @@ class Hands(Protocol):
         """Frees what is not in use."""
 
 
-def run(machine: Machine, helper: Hands, *, stop: Stop, tell: Tell) -> None:
+def run(machine: Machine, helper: Hands, *, stop: Stop, tell: Tell, quiet: Quiet | None = None) -> None:
     """Works until told to stop (raises Stopped), or until the server refuses the device for good. Without a device
     identity it finishes the open claims; raises NotRegistered if there are none. Raises AgentBusy if another process
-    runs already."""
+    runs already. `quiet` learns when there is nothing to do."""
     with machine.running():
-        _run(machine, helper, stop, tell)
+        _run(machine, helper, stop, tell, quiet or Quiet())
 
 
-def _run(machine: Machine, helper: Hands, stop: Stop, tell: Tell) -> None:
+def _run(machine: Machine, helper: Hands, stop: Stop, tell: Tell, quiet: Quiet) -> None:
     claims = machine.journal.open_claims()
     try:
         identity, _ = DeviceStore(machine.settings.state_dir).registered()
     except NotRegistered:
         if not claims:
             raise
-        threads = [_Finishing(machine, helper, claim, stop, tell) for claim in claims]
+        threads = [_Finishing(machine, helper, claim, stop, tell, quiet) for claim in claims]
         for thread in threads:
             with stop.waiting():
                 thread.join()
@@ -78,7 +80,7 @@ def _run(machine: Machine, helper: Hands, stop: Stop, tell: Tell) -> None:
             raise EnrollmentFailed("an interrupted enrollment could not be finished", "Enroll again.") from None
         return
     for claim in claims:
-        _Finishing(machine, helper, claim, stop, tell)
+        _Finishing(machine, helper, claim, stop, tell, quiet)
     with machine.connect(identity.server) as client:
         tokens = Tokens(lambda: client.device_token(TokenRequest(assertion=helper.assertion(client.origin))))
         worker = Worker(
@@ -91,6 +93,7 @@ def _run(machine: Machine, helper: Hands, stop: Stop, tell: Tell) -> None:
             tell=_tidying(tell, helper),
             discard_key=machine.discard_key,
             retire=helper.retire,
+            quiet=quiet,
         )
         worker.finish_reports()
         for _ in worker.follow():
@@ -126,12 +129,15 @@ def _finish_claim(machine: Machine, helper: Hands, claim: ClaimEntry, stop: Stop
 class _Finishing(threading.Thread):
     """Sees to one claim beside everything else: a server that is away keeps nobody waiting but its own claim."""
 
-    def __init__(self, machine: Machine, helper: Hands, claim: ClaimEntry, stop: Stop, tell: Tell) -> None:
+    def __init__(
+        self, machine: Machine, helper: Hands, claim: ClaimEntry, stop: Stop, tell: Tell, quiet: Quiet
+    ) -> None:
         super().__init__(name="claim", daemon=True)
         self.finished = False
+        self._quiet = quiet
         self._work: Callable[[], bool] = lambda: _finish_claim(machine, helper, claim, stop, tell)
         self.start()
 
     def run(self) -> None:
-        with suppress(Stopped):
+        with suppress(Stopped), self._quiet.busy():
             self.finished = self._work()

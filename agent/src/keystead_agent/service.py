@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 from keystead_agent.backoff import Stop, Stopped
 from keystead_agent.device import DeviceStore, Registered
+from keystead_agent.doorbell import Idle, stamp
 from keystead_agent.errors import AgentError, NotRegistered, StoreUnwritable
 from keystead_agent.installation import follow_order
 from keystead_agent.journal import JobEntry
 from keystead_agent.keystore.attesting import SharedIdentity
-from keystead_agent.local.server import Listener, LocalServer
+from keystead_agent.local.connection import Listener
+from keystead_agent.local.server import LocalServer
 from keystead_agent.machine import Machine
+from keystead_agent.quiet import Quiet
 from keystead_agent.run import Hands, run
-from keystead_agent.worker import Tell
+from keystead_agent.telling import Tell
 from keystead_contracts.agent import DeviceJob, MachineInfo
 from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 
@@ -83,16 +86,19 @@ class Gate:
         return self._mutex.acquire(timeout=patience)
 
 
-def serve(machine: Machine, hands: Hands, listener: Listener, *, stop: Stop, tell: Tell) -> None:
+def serve(
+    machine: Machine, hands: Hands, listener: Listener, *, stop: Stop, tell: Tell, quiet: Quiet | None = None
+) -> None:
     """Works until told to stop (raises Stopped); a computer that is not registered yet is looked at again and again.
-    Raises AgentBusy if another process runs already."""
+    Raises AgentBusy if another process runs already. `quiet` learns when there is nothing to do."""
+    quiet = quiet or Quiet()
     with _answering(machine, hands, listener, stop, tell):
         told = False
         while True:
             pause = REGISTRATION_PAUSE
             ordered = follow_order(machine.settings.state_dir, hands, tell)
             try:
-                run(machine, hands, stop=stop, tell=tell)
+                run(machine, hands, stop=stop, tell=tell, quiet=quiet)
             except NotRegistered:
                 if not told:
                     tell("not_registered")
@@ -100,11 +106,14 @@ def serve(machine: Machine, hands: Hands, listener: Listener, *, stop: Stop, tel
             except AgentError as error:
                 tell("failed", reason=error.detail, hint=error.advice)
                 pause = FAILURE_PAUSE
-            _wait_for_registration(machine, stop, FAILURE_PAUSE if ordered else pause, ordered)
+            file = DeviceStore(machine.settings.state_dir).current_file
+            idle = Idle(files={file: stamp(file)})
+            before = _identity(machine)
+            with quiet.lull(idle) if before is None and not ordered else nullcontext():
+                _wait_for_registration(machine, stop, FAILURE_PAUSE if ordered else pause, ordered, before)
 
 
-def _wait_for_registration(machine: Machine, stop: Stop, pause: float, ordered: bool) -> None:
-    before = _identity(machine)
+def _wait_for_registration(machine: Machine, stop: Stop, pause: float, ordered: bool, before: str | None) -> None:
     waited = 0.0
     while True:
         stop.sleep(REGISTRATION_PAUSE)

@@ -6,22 +6,17 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
-from typing import BinaryIO, cast
 
 from keystead_agent.helper import Died, answer_to, too_slow
 from keystead_agent.journal import Clock
 from keystead_agent.machine import Machine
+from keystead_agent.piped import ENDED, Piped, arriving, own_command
 from keystead_agent.settings import Settings
-
-ENDED = object()
-"""Stands in a queue where the other end has gone."""
 
 
 @dataclass(frozen=True)
@@ -38,27 +33,19 @@ class Spawned:
     """A process of `command`; see `helper.Process`."""
 
     def __init__(self, machine: Machine, idle_limit: float, command: Sequence[str] = ()) -> None:
-        self._process = subprocess.Popen(
-            command or _command(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if sys.stderr is None else None,
-            creationflags=_flags(),
-        )
-        self._requests = cast(BinaryIO, self._process.stdin)
-        self._answers = _arriving(cast(BinaryIO, self._process.stdout))
+        self._process = Piped(command or own_command("setup", "helper"))
         with suppress(OSError):  # it has ended; the first call says so
-            self._send(Beginning(machine.settings, machine.pid, machine.machine_keys, idle_limit))
+            self._process.send(Beginning(machine.settings, machine.pid, machine.machine_keys, idle_limit))
 
     def alive(self) -> bool:
         """See `helper.Process`."""
-        return self._process.poll() is None
+        return self._process.alive()
 
     def call(self, request: object, limit: float) -> object:
         """See `helper.Process`."""
         try:
-            self._send(request)
-            answer = self._answers.get(timeout=limit)
+            self._process.send(request)
+            answer = self._process.arrived.get(timeout=limit)
         except OSError as error:
             raise Died from error
         except Empty:
@@ -67,47 +54,13 @@ class Spawned:
             raise Died
         return answer
 
-    def _send(self, request: object) -> None:
-        pickle.dump(request, self._requests)
-        self._requests.flush()
-
     def close(self) -> None:
         """See `helper.Process`."""
-        with suppress(OSError):
-            self._requests.close()
-        self._process.wait()
+        self._process.close()
 
     def kill(self) -> None:
         """See `helper.Process`."""
         self._process.kill()
-        self.close()
-
-
-def _command() -> list[str]:
-    if getattr(sys, "frozen", False):
-        return [sys.executable, "setup", "helper"]
-    return [sys.executable, "-c", "from keystead_agent.cli import main; main()", "setup", "helper"]
-
-
-def _flags() -> int:
-    """Without a console: what is typed at the parent's is for the parent."""
-    if sys.platform == "win32":
-        return subprocess.DETACHED_PROCESS
-    return 0
-
-
-def _arriving(stream: BinaryIO) -> SimpleQueue[object]:
-    """What comes from `stream`, read by another thread: a pipe of Windows cannot be waited for with a limit."""
-    queue: SimpleQueue[object] = SimpleQueue()
-
-    def read() -> None:
-        with suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
-            while True:
-                queue.put(pickle.load(stream))  # noqa: S301 from our own parent or child over a pipe of ours
-        queue.put(ENDED)
-
-    threading.Thread(target=read, name="helper", daemon=True).start()
-    return queue
 
 
 def help_parent(now: Clock, make: Callable[[Beginning, Clock], Machine] | None = None) -> None:
@@ -116,7 +69,7 @@ def help_parent(now: Clock, make: Callable[[Beginning, Clock], Machine] | None =
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
-        requests = _arriving(sys.stdin.buffer)
+        requests = arriving(sys.stdin.buffer)
         beginning = requests.get()
         if isinstance(beginning, Beginning):
             _log_for(beginning)

@@ -6,13 +6,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import contextmanager, nullcontext
 
 from keystead_agent.backoff import Backoff, Stop
 from keystead_agent.client import JobEvent, ServerClient, UnknownJob
+from keystead_agent.doorbell import Idle
 from keystead_agent.errors import AgentBusy, AgentError, ServerRefused, ServerUnreachable, StoreUnwritable
 from keystead_agent.journal import INSTALLED, JobEntry, Journal
+from keystead_agent.quiet import Quiet
+from keystead_agent.telling import Tell
 from keystead_contracts.agent import AgentToken, CsrReady, DeviceJob, Failed, FailureCode, Installed, Report
 from keystead_contracts.attestation import CredentialChallenge
 from keystead_contracts.problems import ProblemCode
@@ -25,12 +27,6 @@ BUSY_PAUSE = 1.0
 """Seconds until a job that another process of the agent kept from being done is tried again."""
 MOST_REFUSALS = 2
 """Fresh tokens in a row that a server may refuse before the agent gives up."""
-
-
-class Tell(Protocol):
-    """Says what happens, to a person or a log: a constant event name with fields."""
-
-    def __call__(self, event: str, /, **fields: object) -> None: ...
 
 
 Perform = Callable[[str, str, DeviceJob, CredentialChallenge | None], JobEntry]
@@ -55,6 +51,11 @@ class Tokens:
         if self._token is None or time.monotonic() >= self._renew_at:
             self._token = self._ask()
             self._renew_at = time.monotonic() + self._token.expires_in * RENEW_AT
+        return self._token
+
+    @property
+    def held(self) -> AgentToken | None:
+        """The token of now, whether or not it is good any longer."""
         return self._token
 
     @property
@@ -93,6 +94,7 @@ class Worker:
         patience: float | None = None,
         useful: float | None = None,
         backoff: Backoff | None = None,
+        quiet: Quiet | None = None,
     ) -> None:
         self._journal = journal
         self._perform = perform
@@ -104,6 +106,9 @@ class Worker:
         self._stop = stop
         self._tell = tell
         self._backoff = backoff or Backoff()
+        self._quiet = quiet or Quiet()
+        self._last_id = ""
+        self._heard: set[str] = set()
         self._give_up_at = None if patience is None else time.monotonic() + patience
         self._useless_at = math.inf if useful is None else time.monotonic() + useful
 
@@ -115,25 +120,34 @@ class Worker:
     def follow(self) -> Generator[JobEntry, None, None]:
         """Answers jobs as they come and yields each when the server has the answer. Reconnects for ever; whoever has
         enough closes the generator. Raises ServerRefused if the server refuses the token for good."""
-        last_id = ""
         while True:
             connected = math.inf
-            with self._retrying() as attempt:
+            with self._retrying(idly=True) as attempt:
                 token = self._tokens.current()
-                with self._client.jobs(token, last_id, self._stop.waiting, self._backoff.spread) as jobs:
+                with self._client.jobs(token, self._last_id, self._stop.waiting, self._backoff.spread) as jobs:
+                    self._heard.clear()
                     self._tell("connected", server=self._client.origin)
                     connected = time.monotonic()
                     self._tokens.accepted()
                     self._give_up_at = None
-                    for event in jobs:
+                    while (event := self._next(jobs)) is not None:
                         self._backoff.reset()
                         yield from self._handle(event)
-                        last_id = event.event_id
+                        self._last_id = event.event_id
+                        self._heard.add(event.event_id)
             if time.monotonic() - connected > LASTING_SECONDS:
                 self._backoff.reset()
             if attempt.failure is None:
                 self._tell("stream_closed", server=self._client.origin)
                 self._stop.sleep(self._backoff.next())
+
+    def _next(self, jobs: Iterator[JobEvent]) -> JobEvent | None:
+        with self._quiet.lull(self._idle()):
+            return next(jobs, None)
+
+    def _idle(self) -> Idle:
+        """The server's open jobs come again with each stream: those of this one are no news."""
+        return Idle(self._client.jobs_request(self._tokens.held, self._last_id), frozenset(self._heard))
 
     def _handle(self, event: JobEvent) -> Iterator[JobEntry]:
         if isinstance(event.job, UnknownJob):
@@ -228,8 +242,9 @@ class Worker:
         self._give_up_at = None
 
     @contextmanager
-    def _retrying(self) -> Iterator[_Attempt]:
-        """One attempt at the server. What may work later is waited out; a refused token is renewed once in a row."""
+    def _retrying(self, *, idly: bool = False) -> Iterator[_Attempt]:
+        """One attempt at the server. What may work later is waited out, `idly` if there is nothing to tell it; a
+        refused token is renewed once in a row."""
         attempt = _Attempt()
         try:
             yield attempt
@@ -237,7 +252,8 @@ class Worker:
             attempt.failure = error
             if time.monotonic() >= min(self._give_up_at or math.inf, self._useless_at):
                 raise
-            self._wait_for_server(error, error.retry_after)
+            with self._quiet.lull(self._idle()) if idly else nullcontext():
+                self._wait_for_server(error, error.retry_after)
         except ServerRefused as error:
             if not error.problem and self._give_up_at is None and time.monotonic() < self._useless_at:
                 # not Keystead's answer: a proxy or a captive portal stands in the way, and may go

@@ -13,6 +13,7 @@ from pathlib import Path
 from keystead_agent import __version__
 from keystead_windows import msi, runtime
 from keystead_windows.icon import write_icon
+from keystead_windows.notices import write_notices
 from keystead_windows.places import PYTHON, REQUIREMENTS, ROOT, SOURCES, VAR
 from keystead_windows.sbom import write_sbom
 from keystead_windows.wine import Wine, windows_path
@@ -41,6 +42,7 @@ def build(wine: Wine) -> Path:
     program = make_program(wine, made)
     for name in PROGRAMS:
         sign(program / name)
+    write_notices(made / "notices.txt")
     msi.make(program, made, INSTALLER, __version__)
     sign(INSTALLER)
     write_sbom(INSTALLER.with_suffix(".cdx.json"), __version__)

@@ -20,7 +20,7 @@ from packageurl import PackageURL
 from keystead_windows import runtime
 from keystead_windows.places import PYTHON, REQUIREMENTS
 
-PINNED = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
+PINNED = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
 OPENSSL = re.compile(rb"OpenSSL (\d+\.\d+\.\d+) ")
 
 
@@ -57,20 +57,27 @@ def _python() -> Iterator[Component]:
         )
 
 
-def _packages() -> Iterator[Component]:
+def packages(*more: str) -> Iterator[Distribution]:
+    """The packages for Windows that the agent has, and `more`."""
     installed = {_plain(found.name): found for found in distributions(path=[str(PYTHON / "Lib/site-packages")])}
     pinned = (REQUIREMENTS / "agent-windows.txt").read_text(encoding="utf-8")
-    for name, version in PINNED.findall(pinned):
-        licence = _licence(installed[_plain(name)])
+    for name in (*PINNED.findall(pinned), *more):
+        yield installed[_plain(name)]
+
+
+def _packages() -> Iterator[Component]:
+    for package in packages():
+        licence = licence_of(package)
         yield Component(
-            name=name,
-            version=version,
-            purl=PackageURL("pypi", None, _plain(name), version),
+            name=package.name,
+            version=package.version,
+            purl=PackageURL("pypi", None, _plain(package.name), package.version),
             licenses=[LicenseFactory().make_from_string(licence)] if licence else [],
         )
 
 
-def _licence(package: Distribution) -> str:
+def licence_of(package: Distribution) -> str:
+    """The terms of `package` as its metadata names them."""
     facts = package.metadata
     first = {name: next(iter(facts.get_all(name) or ()), "") for name in ("License-Expression", "License")}
     classified = [

@@ -22,9 +22,10 @@ from keystead_agent.enroll import Enrolled
 from keystead_agent.errors import AgentBusy, PolicyRefused
 from keystead_agent.journal import ClaimEntry, Journal
 from keystead_agent.local import messages, server, unix
-from keystead_agent.local.client import ServiceMissing, ServiceRefused, ask_status, hand_over
-from keystead_agent.local.messages import LONGEST_FRAME, EnrollMachine, LocalTrouble, Reader, frame
-from keystead_agent.local.rules import Peer, may_enroll, require_may_enroll, require_scope
+from keystead_agent.local.client import ServiceRefused, ask_status, hand_over
+from keystead_agent.local.connection import LONGEST_FRAME, LocalTrouble, Peer, Reader, ServiceMissing, received
+from keystead_agent.local.messages import EnrollMachine, frame
+from keystead_agent.local.rules import may_enroll, require_may_enroll, require_scope
 from keystead_agent.local.server import LocalServer
 from keystead_agent.local.unix import UnixConnection, UnixListener, connect
 from keystead_agent.machine import Machine
@@ -254,7 +255,7 @@ def test_a_refusal_comes_with_its_words_and_its_exit_code_and_is_logged(serving:
 def test_a_link_is_read_as_strictly_as_one_that_was_clicked(serving: Serving) -> None:
     connection, _, _ = serving()
     connection.send(frame(EnrollMachine(link=f"{LINK}&claim=other")), 1)
-    answer = messages.parsed(messages.ANSWER, messages.received(connection.receive, time.monotonic() + 10))
+    answer = messages.parsed(messages.ANSWER, received(connection.receive, time.monotonic() + 10))
     assert isinstance(answer, messages.Refused)
     assert "twice" in answer.detail
 

@@ -23,18 +23,16 @@ from keystead_agent.errors import AgentBusy, AgentError, EndorsementUnusable, Po
 from keystead_agent.keystore.attesting import Challenge
 from keystead_agent.keystore.persisted import KeyScope, PersistedKey
 from keystead_agent.local import messages
-from keystead_agent.local.client import ServiceConnection, ServiceMissing, ServiceRefused, ask_activation, ask_identity
+from keystead_agent.local.client import ServiceConnection, ServiceRefused, ask_activation, ask_identity
+from keystead_agent.local.connection import LONGEST_FRAME, LocalTrouble, Peer, Reader, ServiceMissing, received
 from keystead_agent.local.identity import ServiceIdentity
 from keystead_agent.local.messages import (
     LONGEST_ANSWER,
-    LONGEST_FRAME,
     Activate,
     AskIdentity,
-    LocalTrouble,
-    Reader,
     frame,
 )
-from keystead_agent.local.rules import Peer, require_at_computer
+from keystead_agent.local.rules import require_at_computer
 from keystead_agent.local.server import MOST_LINKS, LocalServer
 from keystead_agent.local.unix import UnixConnection
 from keystead_contracts.agent import CsrReady, TpmEvidence
@@ -241,9 +239,7 @@ def test_what_is_no_request_is_refused(body: bytes) -> None:
 def test_base64_that_is_none_is_refused_and_not_a_crash(service: Service) -> None:
     connection = service.connect()
     connection.send(frame(Activate(credential="AAA", secret="")), 1)
-    answer = messages.parsed(
-        messages.ANSWER, messages.received(connection.receive, time.monotonic() + 10, LONGEST_ANSWER)
-    )
+    answer = messages.parsed(messages.ANSWER, received(connection.receive, time.monotonic() + 10, LONGEST_ANSWER))
     assert isinstance(answer, messages.Refused)
     assert "damaged" in answer.detail
     connection.close()

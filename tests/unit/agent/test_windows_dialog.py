@@ -8,10 +8,10 @@ from keystead_agent.backoff import Stopped
 from keystead_agent.enroll import Enrolled
 from keystead_agent.errors import ConsentRefused, KeyLost
 from keystead_agent.opening import Question
+from keystead_agent.telling import Tell
 from keystead_agent.windows import _comctl32 as c
 from keystead_agent.windows._dll import Win32Error
 from keystead_agent.windows.dialog import Page, Watch, WindowDesk, Windows, question_page
-from keystead_agent.worker import Tell
 
 QUESTION = Question(server="https://enroll.example.org", for_machine=False, listed=True)
 DONE = Enrolled("https://enroll.example.org", "order-1", r"C:\somewhere", "TPM", "installed")

@@ -8,19 +8,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, cast
 
 import pytest
-from tests.unit.agent.samples import NOW
 
 from keystead_agent.backoff import Stopped
 from keystead_agent.errors import SettingsInvalid
-from keystead_agent.helper import Helper
-from keystead_agent.local.server import Listener
-from keystead_agent.machine import Machine
+from keystead_agent.local.connection import Listener
+from keystead_agent.piped import ENDED
 from keystead_agent.service import Gate
-from keystead_agent.settings import Settings
+from keystead_agent.watch import Asked, Ready, Unable, Watch
 from keystead_agent.windows import _advapi32 as a
 from keystead_agent.windows.dispatch import Controls
 from keystead_agent.windows.eventlog import LONGEST_TEXT, Entry, LogHandler, LogTeller, entry_of
@@ -60,12 +58,31 @@ class Entries:
         return [entry.number for entry in self.written]
 
 
-Prepared = tuple[Machine, Helper, Listener]
+class OnDuty:
+    """A process that says `first` when it is started, and ends when it is hung up on."""
+
+    def __init__(self, first: object = Ready()) -> None:
+        self.arrived: SimpleQueue[object] = SimpleQueue()
+        self.arrived.put(first)
+
+    def send(self, message: Asked) -> None:
+        raise AssertionError("nobody asks")
+
+    def hang_up(self) -> None:
+        self.arrived.put(ENDED)
+
+    def close(self) -> None:
+        """It has ended."""
+
+    def kill(self) -> None:
+        self.arrived.put(ENDED)
 
 
-def prepared(folder: Path) -> Prepared:
-    machine = Machine.of(Settings(state_dir=folder), lambda: NOW)
-    return machine, Helper(machine), Silent()
+Prepared = tuple[Watch, Listener]
+
+
+def prepared(worker: OnDuty, entries: Entries) -> Prepared:
+    return Watch(lambda: worker, LogTeller(entries)), Silent()
 
 
 def lived(prepare: Callable[[], Prepared], entries: Entries, *numbers: int) -> tuple[FakeReports, bool]:
@@ -87,9 +104,9 @@ def lived(prepare: Callable[[], Prepared], entries: Entries, *numbers: int) -> t
 
 
 @pytest.mark.parametrize("control", [a.SERVICE_CONTROL_STOP, a.SERVICE_CONTROL_SHUTDOWN])
-def test_it_starts_runs_and_stops_when_told(tmp_path: Path, control: int) -> None:
+def test_it_starts_runs_and_stops_when_told(control: int) -> None:
     entries = Entries()
-    reports, well = lived(lambda: prepared(tmp_path), entries, control)
+    reports, well = lived(lambda: prepared(OnDuty(), entries), entries, control)
     assert well
     assert reports.states == [
         (a.SERVICE_RUNNING, False),
@@ -99,7 +116,7 @@ def test_it_starts_runs_and_stops_when_told(tmp_path: Path, control: int) -> Non
     assert {1, 2} <= set(entries.numbers())
 
 
-def test_what_keeps_it_from_starting_is_in_the_event_log_and_the_manager_knows(tmp_path: Path) -> None:
+def test_what_keeps_it_from_starting_is_in_the_event_log_and_the_manager_knows() -> None:
     def fail() -> Prepared:
         raise SettingsInvalid("the settings cannot be used", "Do this.")
 
@@ -111,19 +128,21 @@ def test_what_keeps_it_from_starting_is_in_the_event_log_and_the_manager_knows(t
     assert "Do this." in entries.written[0].text
 
 
-def test_a_crash_is_not_reported_as_a_stop_so_that_windows_starts_it_again(tmp_path: Path) -> None:
-    class Broken(Machine):
-        def running(self) -> Any:
-            raise ZeroDivisionError
-
-    settings = Settings(state_dir=tmp_path)
-    machine = Machine.of(settings, lambda: NOW)
-    broken = Broken(machine.settings, machine.keys, machine.store, machine.journal, machine.now)
+def test_a_process_on_duty_that_cannot_work_keeps_it_from_starting() -> None:
     entries = Entries()
-    reports, well = lived(lambda: (broken, Helper(broken), Silent()), entries)
+    worker = OnDuty(Unable("The settings cannot be used", "Do this."))
+    reports, well = lived(lambda: prepared(worker, entries), entries)
+    assert well
+    assert reports.states == [(a.SERVICE_STOPPED, True)]
+    assert "The settings cannot be used" in entries.written[0].text
+
+
+def test_a_crash_is_not_reported_as_a_stop_so_that_windows_starts_it_again() -> None:
+    entries, worker = Entries(), OnDuty()
+    worker.arrived.put(ENDED)
+    reports, well = lived(lambda: prepared(worker, entries), entries)
     assert not well
     assert a.SERVICE_STOPPED not in [state for state, _ in reports.states]
-    assert any("ZeroDivisionError" in entry.text for entry in entries.written)
 
 
 def test_a_control_that_it_does_not_know_is_refused() -> None:

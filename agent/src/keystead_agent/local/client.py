@@ -9,6 +9,7 @@ from typing import Protocol
 
 from keystead_agent.enroll import Enrolled
 from keystead_agent.errors import AgentError, ExitCode
+from keystead_agent.local.connection import LocalTrouble, received
 from keystead_agent.local.messages import (
     ANSWER,
     LONGEST_ANSWER,
@@ -20,28 +21,23 @@ from keystead_agent.local.messages import (
     EnrollMachine,
     Finished,
     Identity,
-    LocalTrouble,
     Refused,
     Request,
     Status,
     Told,
     frame,
     parsed,
-    received,
 )
-from keystead_agent.worker import Tell
+from keystead_agent.telling import Tell
 from keystead_contracts.agent import EnrollLink
 
 SEND_LIMIT = 5.0
-STATUS_LIMIT = 10.0
+STATUS_LIMIT = 30.0
+"""Seconds; whoever answers may have to be started first."""
 IDENTITY_LIMIT = 120.0
 """Seconds; the service may be making another key, or the identity itself."""
 WORK_LIMIT = 1800.0
 """Seconds; a slow TPM takes minutes for the largest keys, and others may be before us."""
-
-
-class ServiceMissing(AgentError):
-    """The agent's service does not run, or who listens in its place is not it."""
 
 
 class ServiceRefused(AgentError):

@@ -1,33 +1,24 @@
 """What can be said over the local connection, and nothing else: four requests, six answers.
 
-A frame is its length in four octets, big-endian, and a JSON object of at most LONGEST_FRAME octets (an answer:
-LONGEST_ANSWER). One request a
-connection; answers until the last one, which is anything but `Told`.
+Each is a JSON object in a frame of its own, an answer one of at most LONGEST_ANSWER octets. One request a connection;
+answers until the last one, which is anything but `Told`.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from keystead_agent.errors import AgentError
 from keystead_agent.link import LONGEST_LINK
+from keystead_agent.local.connection import LocalTrouble, framed
 from keystead_contracts.attestation import AttestationKey
 from keystead_contracts.base import Base64, PlainText
 
-LONGEST_FRAME = 16384
 LONGEST_ANSWER = 524288
 """An identity comes with the certificates that its TPM keeps."""
-_LENGTH = 4
 M = TypeVar("M")
 Text = Annotated[PlainText, Field(max_length=2000)]
-
-
-class LocalTrouble(AgentError):
-    """The other end of the local connection is gone, slow, or speaks something else."""
 
 
 class LocalMessage(BaseModel):
@@ -74,7 +65,7 @@ class Status(LocalMessage):
 
 
 class Told(LocalMessage):
-    """Something happened on the way; see `worker.Tell`."""
+    """Something happened on the way; see `telling.Tell`."""
 
     kind: Literal["told"] = "told"
     event: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
@@ -125,45 +116,7 @@ ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator=
 
 def frame(message: LocalMessage) -> bytes:
     """`message` as it goes over the connection."""
-    body = message.model_dump_json().encode()
-    return len(body).to_bytes(_LENGTH, "big") + body
-
-
-class Reader:
-    """Puts frames of up to `longest` octets together from the pieces that come. Holds at most one frame."""
-
-    def __init__(self, longest: int = LONGEST_FRAME) -> None:
-        self._longest = longest
-        self._buffer = b""
-
-    def wanted(self) -> int:
-        """How many octets to ask for next: never more than the frame that is being read."""
-        if len(self._buffer) < _LENGTH:
-            return _LENGTH - len(self._buffer)
-        length = int.from_bytes(self._buffer[:_LENGTH], "big")
-        if not 0 < length <= self._longest:
-            raise LocalTrouble("the other end of the local connection speaks something else")
-        return _LENGTH + length - len(self._buffer)
-
-    def add(self, piece: bytes) -> bytes | None:
-        """The body of the frame that `piece` ends, None while more is to come. Raises LocalTrouble."""
-        if not piece:
-            raise LocalTrouble("the other end of the local connection has gone")
-        self._buffer += piece
-        if self.wanted():
-            return None
-        body, self._buffer = self._buffer[_LENGTH:], b""
-        return body
-
-
-def received(receive: Callable[[int, float], bytes], until: float, longest: int = LONGEST_FRAME) -> bytes:
-    """The body of the next frame, from a connection's `receive`; it is there by `until` of the monotonic clock. Raises
-    LocalTrouble."""
-    reader = Reader(longest)
-    while True:
-        body = reader.add(receive(reader.wanted(), max(0.0, until - time.monotonic())))
-        if body is not None:
-            return body
+    return framed(message.model_dump_json().encode())
 
 
 def parsed(kind: TypeAdapter[M], body: bytes) -> M:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from keystead_agent.enroll import Keeper
 from keystead_agent.errors import PolicyRefused
 from keystead_agent.journal import JobEntry
+from keystead_agent.local.connection import Peer
 from keystead_agent.settings import Settings
 from keystead_contracts.agent import DeviceJob, EnrollLink, Install, MachineInfo, MakeKeyAndCsr
 from keystead_contracts.attestation import AttestationKey, CredentialChallenge
 from keystead_contracts.base import CertificateScope, CertificateType
-
-
-@dataclass(frozen=True)
-class Peer:
-    """Who is at the other end, as the operating system says. `account` is a SID or a user id; `interactive`: logged in
-    at this computer, on Windows not over the network; `administrator`: with an administrator's rights now (elevated,
-    root)."""
-
-    account: str
-    pid: int
-    session: int = 0
-    administrator: bool = False
-    interactive: bool = False
 
 
 def may_enroll(peer: Peer, settings: Settings) -> bool:

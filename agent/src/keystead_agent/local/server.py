@@ -18,6 +18,16 @@ from keystead_agent.enroll import Keeper, resume
 from keystead_agent.errors import AgentBusy, AgentError, ChallengeForeign, EndorsementUnusable
 from keystead_agent.keystore.attesting import SharedIdentity
 from keystead_agent.link import read_link
+from keystead_agent.local.connection import (
+    ANSWER_LIMIT,
+    MOST_CONNECTIONS,
+    REQUEST_LIMIT,
+    Connection,
+    Listener,
+    LocalTrouble,
+    Peer,
+    received,
+)
 from keystead_agent.local.messages import (
     REQUEST,
     Activate,
@@ -28,54 +38,22 @@ from keystead_agent.local.messages import (
     Finished,
     Identity,
     LocalMessage,
-    LocalTrouble,
     Refused,
     Status,
     Told,
     frame,
     parsed,
-    received,
 )
-from keystead_agent.local.rules import Peer, Scoped, may_enroll, require_at_computer, require_may_enroll
+from keystead_agent.local.rules import Scoped, may_enroll, require_at_computer, require_may_enroll
 from keystead_agent.machine import Machine
-from keystead_agent.worker import Tell
+from keystead_agent.telling import Tell
 from keystead_contracts.agent import EnrollLink
 
-MOST_CONNECTIONS = 16
 MOST_LINKS = 4
 """Of one account at a time: one is worked on for hours if its server lets it wait, whether or not the account still
 listens, and others are to find room meanwhile."""
-REQUEST_LIMIT = 5.0
-"""Seconds for the whole request."""
-ANSWER_LIMIT = 5.0
 PATIENCE = 60.0
 """Seconds to try a server for that does not answer."""
-
-
-class Connection(Protocol):
-    """One user's process at the other end."""
-
-    def receive(self, size: int, seconds: float) -> bytes:
-        """Up to `size` octets; none when the other end is gone. Raises LocalTrouble after `seconds`."""
-
-    def send(self, data: bytes, seconds: float) -> None:
-        """Sends all of it. Raises LocalTrouble."""
-
-    def peer(self) -> Peer:
-        """Who is there; asked after something was received. Raises LocalTrouble."""
-
-    def close(self) -> None:
-        """Ends the connection when all that was sent has arrived."""
-
-
-class Listener(Protocol):
-    """Where users' processes connect."""
-
-    def accept(self) -> Connection:
-        """The next one. Raises Stopped after `close`."""
-
-    def close(self) -> None:
-        """Takes no more; whoever waits in `accept` gets Stopped."""
 
 
 class ServiceKeeper(Keeper, Protocol):

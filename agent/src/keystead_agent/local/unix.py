@@ -10,9 +10,7 @@ from pathlib import Path
 
 from keystead_agent.backoff import Stopped
 from keystead_agent.errors import StoreUnwritable
-from keystead_agent.local.client import ServiceMissing
-from keystead_agent.local.messages import LocalTrouble
-from keystead_agent.local.rules import Peer
+from keystead_agent.local.connection import LocalTrouble, Peer, ServiceMissing
 
 _CREDENTIALS = struct.Struct("3i")
 _SESSIONS = Path("/run/systemd/users")
@@ -31,7 +29,7 @@ class UnixConnection:
         self._socket = connected
 
     def receive(self, size: int, seconds: float) -> bytes:
-        """See `server.Connection`."""
+        """See `connection.Connection`."""
         try:
             self._socket.settimeout(max(seconds, 0.001))
             return self._socket.recv(size)
@@ -39,7 +37,7 @@ class UnixConnection:
             raise _trouble(error) from error
 
     def send(self, data: bytes, seconds: float) -> None:
-        """See `server.Connection`."""
+        """See `connection.Connection`."""
         try:
             self._socket.settimeout(seconds)
             self._socket.sendall(data)
@@ -47,14 +45,14 @@ class UnixConnection:
             raise _trouble(error) from error
 
     def peer(self) -> Peer:
-        """See `server.Connection`."""
+        """See `connection.Connection`."""
         pid, uid, _ = _CREDENTIALS.unpack(
             self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         )
         return Peer(account=f"uid {uid}", pid=pid, administrator=uid == 0, interactive=_is_logged_in(uid))
 
     def close(self) -> None:
-        """See `server.Connection`."""
+        """See `connection.Connection`."""
         self._socket.close()
 
 
@@ -84,7 +82,7 @@ class UnixListener:
             ) from error
 
     def accept(self) -> UnixConnection:
-        """See `server.Listener`."""
+        """See `connection.Listener`."""
         while True:
             try:
                 connected, _ = self._socket.accept()
@@ -95,7 +93,7 @@ class UnixListener:
             time.sleep(ACCEPT_PAUSE)
 
     def close(self) -> None:
-        """See `server.Listener`."""
+        """See `connection.Listener`."""
         self._closed = True
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)

@@ -13,8 +13,9 @@ from keystead_agent.windows._advapi32 import advapi32
 from keystead_agent.windows._dll import Win32Error
 from keystead_agent.windows.control import NAME
 
-START_HINT = 60_000
-"""Milliseconds that the service control manager waits for before it gives up."""
+START_HINT = 180_000
+"""Milliseconds that the service control manager waits for before it gives up: three processes start one after the
+other."""
 EXIT_FAILED = 1
 
 

@@ -102,7 +102,7 @@ def log_to_event_log() -> None:
 
 
 class LogTeller:
-    """Tells what happens to the event log; see `worker.Tell`."""
+    """Tells what happens to the event log; see `telling.Tell`."""
 
     def __init__(self, log: Log) -> None:
         self._log = log

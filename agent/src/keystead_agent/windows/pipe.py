@@ -14,9 +14,7 @@ from contextlib import suppress
 
 from keystead_agent.backoff import Stopped
 from keystead_agent.errors import AgentError
-from keystead_agent.local.client import ServiceMissing
-from keystead_agent.local.messages import LONGEST_FRAME, LocalTrouble
-from keystead_agent.local.rules import Peer
+from keystead_agent.local.connection import LONGEST_FRAME, LocalTrouble, Peer, ServiceMissing
 from keystead_agent.windows import _kernel32 as k
 from keystead_agent.windows._advapi32 import SDDL_REVISION_1, advapi32
 from keystead_agent.windows._dll import DWORD, HANDLE, POINTER, Win32Error, last_error
@@ -46,7 +44,7 @@ class PipeConnection:
         self._handle = handle
 
     def receive(self, size: int, seconds: float) -> bytes:
-        """See `server.Connection`."""
+        """See `connection.Connection`."""
         buffer = ctypes.create_string_buffer(size)
         try:
             count = overlapped(
@@ -59,7 +57,7 @@ class PipeConnection:
         return buffer.raw[:count]
 
     def send(self, data: bytes, seconds: float) -> None:
-        """See `server.Connection`."""
+        """See `connection.Connection`."""
         until = time.monotonic() + seconds
         try:
             while data:
@@ -73,7 +71,7 @@ class PipeConnection:
         )
 
     def peer(self) -> Peer:
-        """See `server.Connection`."""
+        """See `connection.Connection`."""
         pid = DWORD()
         try:
             account = client_of(self._handle)
@@ -95,7 +93,7 @@ class PipeConnection:
         return pid.value
 
     def close(self) -> None:
-        """See `server.Connection`. What was sent stays readable: the pipe is closed, not disconnected."""
+        """See `connection.Connection`. What was sent stays readable: the pipe is closed, not disconnected."""
         kernel32.result("CloseHandle", self._handle)
 
 
@@ -108,7 +106,7 @@ class PipeListener:
         self._next = self._instance(k.FILE_FLAG_FIRST_PIPE_INSTANCE)
 
     def accept(self) -> PipeConnection:
-        """See `server.Listener`."""
+        """See `connection.Listener`."""
         while True:
             instance = self._next
             taken = self._connected(instance)
@@ -145,7 +143,7 @@ class PipeListener:
             raise Stopped
 
     def close(self) -> None:
-        """See `server.Listener`."""
+        """See `connection.Listener`."""
         with suppress(Win32Error):
             kernel32.must("SetEvent", self._stop)
 

@@ -24,6 +24,7 @@ from keystead_contracts.base import (
     PlainText,
     TraceId,
 )
+from keystead_contracts.failures import FailureCode as FailureCode
 
 URL_SCHEME = "keystead"
 AGENT_TOKEN_AUDIENCE = "keystead-agent-api"  # noqa: S105 an audience, not a secret
@@ -277,21 +278,6 @@ class Failed(Message):
     code: str
     detail: Annotated[PlainText, Field(max_length=2000)]
     advice: Annotated[PlainText, Field(max_length=2000)] = ""
-
-
-class FailureCode(StrEnum):
-    """Why an agent could not do a job. A receiver treats a code that it does not know like `internal`."""
-
-    TPM_MISSING = "tpm_missing"
-    TPM_FULL = "tpm_full"
-    TPM_FAILED = "tpm_failed"
-    TPM_LOCKED_OUT = "tpm_locked_out"
-    ALGORITHM_UNSUPPORTED = "algorithm_unsupported"
-    KEY_LOST = "key_lost"
-    KEY_MISMATCH = "key_mismatch"
-    STORE_UNWRITABLE = "store_unwritable"
-    CONSENT_REFUSED = "consent_refused"
-    INTERNAL = "internal"
 
 
 ReportBody = Annotated[CsrReady | Installed | Removed | Failed, Field(discriminator="outcome")]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+from keystead_contracts.text import plain_text
 
 __all__ = [
     "AssuranceLevel",
@@ -24,13 +25,6 @@ __all__ = [
     "plain_text",
     "serial_hex",
 ]
-
-_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-
-
-def _shown(character: str) -> str:
-    visible = character in "\t\n" or unicodedata.category(character) not in _INVISIBLE
-    return character if visible else "\N{REPLACEMENT CHARACTER}"
 
 
 class Message(BaseModel):
@@ -57,11 +51,6 @@ UriExtension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,58}$"
 
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^(?:[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)?$", max_length=35)]
 """A language (BCP 47) in which a person reads; "" where it is not known."""
-
-
-def plain_text(text: str) -> str:
-    """`text` as PlainText has it."""
-    return "".join(map(_shown, text))
 
 
 PlainText = Annotated[str, AfterValidator(plain_text)]
