@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import BaseHandler, HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from keystead_agent.backoff import Backoff
 from keystead_agent.sse import EventTooLong, events
@@ -66,12 +66,14 @@ def await_ring(
         wait = 0.0
         try:
             with _opened(request) as answer:
+                backoff.reset()
                 try:
-                    if _news(answer, request.event, heard, over):
-                        return
+                    news = _has_news(answer, request.event, heard, over, backoff)
                 finally:
-                    backoff.reset()
                     deaf_since = time.monotonic()
+            if not news:  # all agents of a server that is started again see that at once
+                over.wait(backoff.next())
+            return
         except HTTPError as refusal:
             with refusal:
                 if not is_for_later(refusal.code):
@@ -84,11 +86,10 @@ def await_ring(
 
 def _opened(request: StreamRequest) -> HTTPResponse:
     """The answer to `request`. Raises HTTPError if that is a refusal or leads elsewhere, OSError, HTTPException."""
-    handlers: list[BaseHandler] = [ProxyHandler() if through_proxy(request.origin) else ProxyHandler({}), _Straight()]
-    if request.origin.startswith("https:"):
-        handlers.append(HTTPSHandler(context=tls(request.ca_file)))
+    proxies = ProxyHandler() if through_proxy(request.origin) else ProxyHandler({})
+    opener = build_opener(proxies, HTTPSHandler(context=tls(request.ca_file)), _Straight())
     wanted = Request(request.origin + request.path, headers={**HEADERS, **request.headers})  # noqa: S310 http(s) alone
-    answer: HTTPResponse = build_opener(*handlers).open(wanted, timeout=SILENCE_LIMIT)
+    answer: HTTPResponse = opener.open(wanted, timeout=SILENCE_LIMIT)
     return answer
 
 
@@ -99,12 +100,11 @@ class _Straight(HTTPRedirectHandler):
         return None
 
 
-def _news(answer: HTTPResponse, name: str, heard: frozenset[str], over: threading.Event) -> bool:
-    """Whether an event came that is news, or the stream is over; else `over` is set. Raises OSError, HTTPException."""
+def _has_news(answer: HTTPResponse, name: str, heard: frozenset[str], over: threading.Event, backoff: Backoff) -> bool:
+    """Whether an event came that is news; else the stream is at its end, or `over` is set. Raises OSError,
+    HTTPException."""
+    chunks = iter(lambda: b"" if over.is_set() else answer.read1(CHUNK), b"")
     try:
-        for event in events(iter(lambda: b"" if over.is_set() else answer.read1(CHUNK), b"")):
-            if event.name == name and event.last_id not in heard:
-                return True
+        return any(event.name == name and event.last_id not in heard for event in events(chunks, retry=backoff.spread))
     except EventTooLong:
         return True
-    return not over.is_set()
