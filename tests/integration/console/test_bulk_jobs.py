@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -105,6 +106,19 @@ def test_progress_is_told_in_the_reader_s_language_and_only_if_it_changed(app: E
     assert 'data-state="finished"' in visit.get(address).text
     german = visit.get(address, **{"accept-language": "de"})
     assert "4 von 5 Zeilen" in seen(german.text)
+
+
+def test_the_rate_is_that_of_the_last_minute_or_of_a_younger_job_s_life(app: EnrollApp) -> None:
+    visit = console(app)
+    rows = Rows(app, sent(visit, app))
+    rows.read(6)
+    rows.order(4)
+    for seconds, told in ((8, "0.5"), (40, "0.1"), (90, "0.0")):
+        app.clock.shift = timedelta(seconds=seconds)
+        rate = master(app)("GET", f"/bulk-jobs/{rows.job_id}").json()["progress"]["rate"]
+        assert f"{rate:.1f}" == told, seconds
+    app.clock.shift = timedelta(seconds=40)
+    assert "6 certificates a minute, less than a minute left" in seen(visit.get(f"/bulk-jobs/{rows.job_id}").text)
 
 
 def test_a_job_is_paused_goes_on_and_is_ended_after_a_question(app: EnrollApp) -> None:

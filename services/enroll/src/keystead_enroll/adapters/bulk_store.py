@@ -70,7 +70,12 @@ class BulkQueries:
             o.bulk_job_id.in_(job_ids), o.state == OrderState.INSTALLED, o.state_at > now - RATE_OVER
         )
         ended = {found.bulk_job_id: found.count_1 for found in self.session.execute(recent.group_by(o.bulk_job_id))}
-        return {job_id: BulkFigures(dict(found), ended.get(job_id, 0)) for job_id, found in stages.items()}
+        of_jobs = select(b.jobs.c.id, b.jobs.c.started_at).where(b.jobs.c.id.in_(job_ids))
+        since = {job_id: now - at for job_id, at in self.session.execute(of_jobs) if at is not None}
+        return {
+            job_id: BulkFigures(dict(found), ended.get(job_id, 0), min(RATE_OVER, since.get(job_id, RATE_OVER)))
+            for job_id, found in stages.items()
+        }
 
     def bulk_rows(
         self, job_id: str, *, stage: RowStage | None = None, after: int = 0, limit: int = 100

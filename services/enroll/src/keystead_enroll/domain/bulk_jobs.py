@@ -264,10 +264,12 @@ def row_key(organization_id: str, profile_id: str, machine: str) -> str:
 
 @dataclass(frozen=True)
 class BulkFigures:
-    """How many rows stand where; `recent` ended with a certificate in the last `RATE_OVER`."""
+    """How many rows stand where; `recent` ended with a certificate in the last `over`: `RATE_OVER`, or as long as there
+    is the job."""
 
     stages: Mapping[RowStage, int]
     recent: int = 0
+    over: timedelta = timedelta(seconds=60)
 
     @property
     def rows(self) -> int:
@@ -287,7 +289,7 @@ class BulkFigures:
     @property
     def rate(self) -> float:
         """Certificates installed a second."""
-        return self.recent / RATE_OVER.total_seconds()
+        return self.recent / max(1.0, self.over.total_seconds())
 
     @property
     def seconds_left(self) -> int | None:
