@@ -1,6 +1,6 @@
 """What issuance finds and changes, many rows with one statement: their number does not grow with the batch.
 
-The statements are made once. To make one takes longer than PostgreSQL takes to do it.
+The statements are made once, at import: to make them for each batch would be a large part of a small batch's cost.
 """
 
 from __future__ import annotations
