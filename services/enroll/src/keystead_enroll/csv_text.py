@@ -20,7 +20,7 @@ from keystead_contracts.words import Words
 MEDIA_TYPE = "text/csv; charset=utf-8"
 MOST_ROWS = 10_000
 _COMPUTED = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_SEPARATORS = ",;\t"
+SEPARATORS = ",;\t"
 LONGEST_CELL = 4096
 
 
@@ -64,10 +64,10 @@ def read_csv(
     except UnicodeDecodeError as error:
         raise CsvRefused(Words("The file is not text in UTF-8.")) from error
     first = text.split("\n", 1)[0]
-    separator = max(_SEPARATORS, key=first.count)
+    separator = max(SEPARATORS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     lines = _read(reader)
-    header = [_column(name) for name in next(lines, (1, []))[1]]
+    header = [column_name(name) for name in next(lines, (1, []))[1]]
     _check_header(header, columns, required, ignored)
     return _rows(lines, header, frozenset(columns))
 
@@ -79,7 +79,7 @@ def _rows(lines: Iterator[tuple[int, list[str]]], header: list[str], columns: fr
                 Words("The file has more than {number} rows.", number=MOST_ROWS),
                 Words("Split it, and send one part after the other."),
             )
-        named = {name: _bare(cell) for name, cell in zip(header, cells, strict=False) if name in columns}
+        named = {name: bare(cell) for name, cell in zip(header, cells, strict=False) if name in columns}
         mistake = ""
         if len(cells) > len(header):
             mistake = Words(
@@ -109,7 +109,8 @@ def _read(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
         line = reader.line_num + 1  # type: ignore[attr-defined]
 
 
-def _column(name: str) -> str:
+def column_name(name: str) -> str:
+    """What a column is called here, however somebody writes it."""
     return re.sub(r"[\s-]+", "_", name.strip().lower()).replace("e_mail", "email")
 
 
@@ -144,6 +145,6 @@ def _guarded(value: object) -> str:
     return f"'{text}" if text.startswith(_COMPUTED) else text
 
 
-def _bare(cell: str) -> str:
+def bare(cell: str) -> str:
     """A cell as it was before `_guarded`."""
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(_COMPUTED) else cell

@@ -28,3 +28,5 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 """Name → meaning. Whatever the case and with spaces or hyphens for underscores; in any order."""
 IGNORED = ("line", "field", "reason")
 """What a file of refused rows has besides, and is read over."""
+MACHINE = ("device_name", "ek_sha256", "device_id")
+"""Those of which a row has one at least: they say which machine it is."""

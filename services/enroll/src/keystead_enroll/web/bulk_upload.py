@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from keystead_contracts.problems import ProblemCode
 from keystead_contracts.words import Words
 from keystead_enroll.bootstrap import Enroll
+from keystead_enroll.bulk_file import CHUNK_OCTETS
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.bulk_inputs import BulkOptions
 from keystead_enroll.domain.bulk_jobs import BulkFormat
@@ -63,7 +64,7 @@ class BulkUpload:
             raise
 
     async def _store(self, job_id: str, content: AsyncIterator[bytes]) -> str:
-        limits, most = self._enroll.settings, verbs.CHUNK_OCTETS
+        limits, most = self._enroll.settings, CHUNK_OCTETS
         whole, text, waiting = hashlib.sha256(), Utf8(), bytearray()
         position = octets = lines = 0
         async for piece in content:
@@ -82,7 +83,7 @@ class BulkUpload:
         return whole.hexdigest()
 
     async def _parts(self, job_id: str, position: int, waiting: bytearray, count: int) -> int:
-        size = verbs.CHUNK_OCTETS
+        size = CHUNK_OCTETS
         taken = bytes(waiting[: size * count])
         del waiting[: size * count]
         parts = [taken[begin : begin + size] for begin in range(0, len(taken), size)]

@@ -22,7 +22,6 @@ from keystead_enroll.usecases.admin.common import Once, Target, note, reach
 from keystead_kit.secrets import new_id
 from keystead_kit.trace import current_trace_id
 
-CHUNK_OCTETS = 256 * 1024
 UNFINISHED_KEPT = timedelta(hours=1)
 """After which a file of which nothing more came is forgotten."""
 RELEASED = frozenset({BulkState.CANCELLED, BulkState.REFUSED})
