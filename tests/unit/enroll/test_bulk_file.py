@@ -124,7 +124,7 @@ def test_a_row_with_more_cells_than_columns_is_told() -> None:
 
 
 def test_an_apostrophe_before_a_formula_is_taken_off() -> None:
-    assert read(b"device_name,label\na,\"'=1+1\"\n")[0].cells["label"] == "=1+1"
+    assert read(b'device_name,label\na,"\'=1+1"\n')[0].cells["label"] == "=1+1"
 
 
 @pytest.mark.parametrize(

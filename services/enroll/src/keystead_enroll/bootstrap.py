@@ -30,6 +30,7 @@ from keystead_enroll.usecases.admin.access_codes import AccessCodes
 from keystead_enroll.usecases.admin.console import end_consoles
 from keystead_enroll.usecases.admin.identity_providers import take_judgement
 from keystead_enroll.usecases.admin.try_form import TrialRules
+from keystead_enroll.usecases.bulk.duties import BulkDuties
 from keystead_enroll.usecases.end_deserted_orders import end_deserted_orders
 from keystead_enroll.usecases.enter_access_code import CodeLimits
 from keystead_enroll.usecases.inspect_certificate import Inspection
@@ -134,6 +135,12 @@ class Enroll:
         """Duty: tells administrators what waits for their approval."""
         pause = timedelta(minutes=self.settings.approval_letter_minutes)
         return tell_approvers(self.transactions, self.clock, self.settings.public_origin, pause)
+
+    @cached_property
+    def bulk(self) -> BulkDuties:
+        """What the worker does for bulk jobs."""
+        chosen = self.settings
+        return BulkDuties(self.transactions, self.clock, chosen.public_origin, chosen.bulk_in_flight)
 
     def close(self) -> None:
         """Closes every connection."""

@@ -111,8 +111,7 @@ class BulkReader:
 
     def _header(self) -> None:
         found = self._peek()
-        hint = _HINT.match(found.rstrip(b"\r\n")) if found else None
-        if hint:
+        if found is not None and (hint := _HINT.match(found.rstrip(b"\r\n"))):
             self._pass(found)
             self._said = replace(self._said, separator=hint[1].decode())
             found = self._peek()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from collections.abc import Mapping
 
+from prometheus_client import Counter, Gauge, Histogram
+
+from keystead_enroll.domain.bulk_jobs import RowStage
 from keystead_kit.metrics import LATENCY_BUCKETS
 
 ORDERS_DESERTED = Counter("keystead_orders_deserted_total", "Orders that ended because their agent went away")
@@ -28,6 +31,21 @@ JOB_LOOKS = Histogram(
     "Time of a look for the jobs of all agents that were woken, came or were due",
     buckets=LATENCY_BUCKETS,
 )
+BULK_ROWS = Gauge("keystead_bulk_rows", "Rows of bulk jobs that run or are paused, by how far they are", ["state"])
+BULK_ROWS_READ = Counter("keystead_bulk_rows_read_total", "Rows of bulk jobs that were read", ["outcome"])
+BULK_ORDERS = Counter("keystead_bulk_orders_total", "Requests that were made of rows of bulk jobs")
+
+
+def show_bulk_rows(stages: Mapping[RowStage, int]) -> None:
+    """Sets the gauges; stages that are left out have none."""
+    for stage in RowStage:
+        BULK_ROWS.labels(stage.value).set(stages.get(stage, 0))
+
+
+def count_rows_read(*, accepted: int, of: int) -> None:
+    """More rows that were read, and how many of them proceed."""
+    BULK_ROWS_READ.labels("accepted").inc(accepted)
+    BULK_ROWS_READ.labels("refused").inc(of - accepted)
 
 
 def count_judged(of: str, level: str | None, *, refused: bool) -> None:

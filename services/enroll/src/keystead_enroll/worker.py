@@ -1,4 +1,5 @@
-"""The worker of enroll: issues certificates, ends deserted orders, tells what waits for approval, relays facts."""
+"""The worker of enroll: issues certificates, works off bulk jobs, ends deserted orders, tells what waits for approval,
+relays facts."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from keystead_kit.worker import Duty, run_worker
 PRUNE_EVERY_SECONDS = 300.0
 DESERTED_EVERY_SECONDS = 60.0
 APPROVALS_EVERY_SECONDS = 10.0
+FINISH_EVERY_SECONDS, WATCH_EVERY_SECONDS, LATE_EVERY_SECONDS = 2.0, 15.0, 300.0
 
 
 def run(enroll: Enroll) -> None:
@@ -22,8 +24,15 @@ def run(enroll: Enroll) -> None:
         get_logger().error("the CA cannot be used", problem=refusal.detail, advice=refusal.advice)
         raise SystemExit(2) from refusal
     enroll.linter.warm_up()
+    bulk = enroll.bulk
     duties = {
         "issue": lambda: enroll.issue(ca, enroll.linter),
+        "bulk_order": bulk.order,
+        "bulk_read": bulk.read,
+        "bulk_end": bulk.end,
+        "bulk_finish": every(FINISH_EVERY_SECONDS, bulk.finish),
+        "bulk_late": every(LATE_EVERY_SECONDS, bulk.late),
+        "bulk_watch": every(WATCH_EVERY_SECONDS, bulk.watch),
         "end_deserted": every(DESERTED_EVERY_SECONDS, enroll.end_deserted),
         "tell_approvers": every(APPROVALS_EVERY_SECONDS, enroll.tell_approvers),
         "prune": every(PRUNE_EVERY_SECONDS, lambda: enroll.transactions.prune(enroll.clock.now())),

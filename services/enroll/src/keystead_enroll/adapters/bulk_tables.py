@@ -41,7 +41,6 @@ jobs = Table(
     Column("read_at", UtcDateTime),
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
-    Column("turn_at", UtcDateTime),
     Column("columns", TEXTS, nullable=False),
     Column("refusal", JSON(none_as_null=True)),
     Index("ix_bulk_jobs_state_state_at", "state", "state_at"),

@@ -18,6 +18,7 @@ from keystead_enroll.adapters import tables as t
 from keystead_enroll.adapters.administration_store import AdministrationQueries, locked
 from keystead_enroll.adapters.attestation_store import AttestationQueries
 from keystead_enroll.adapters.bulk_store import BulkQueries
+from keystead_enroll.adapters.bulk_work_store import BulkWorkQueries
 from keystead_enroll.adapters.issuance_store import IssuanceQueries
 from keystead_enroll.domain.certificate_record import Certificate, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
@@ -63,13 +64,14 @@ _OPEN = or_(
 )
 
 
-class SqlTransaction(AdministrationQueries, AttestationQueries, BulkQueries, IssuanceQueries):
+class SqlTransaction(AdministrationQueries, AttestationQueries, BulkQueries, BulkWorkQueries, IssuanceQueries):
     """One transaction; see `ports.Transaction` for what each method promises."""
 
     def __init__(self, session: Session, clock: Clock) -> None:
         self.session, self._clock = session, clock
         self.rings = False
         self.topics: set[str] = set()
+        self.came = []
 
     # What administrators set up
 
@@ -351,6 +353,7 @@ class SqlTransactions:
         with self._database.write() as session:
             transaction = SqlTransaction(session, self._clock)
             yield transaction
+            transaction.find_rows()
         self._tell(transaction)
 
     def _tell(self, transaction: SqlTransaction) -> None:

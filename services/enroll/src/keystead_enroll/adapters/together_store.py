@@ -56,6 +56,7 @@ class TogetherTransaction(SqlTransaction):
         for destination, facts in self._facts.items():
             self.record_many(facts, destination=destination)
         self.session.flush()
+        self.find_rows()
         for token_id in sorted(self._counted):  # last, and always in this order: others wait for these rows
             if not super().count_registration(token_id, self._clock.now(), self._counted[token_id]):
                 raise TokenFull(token_id)

@@ -151,8 +151,6 @@ class BulkJob:
     started_at: datetime | None = None
     """When its file was there."""
     finished_at: datetime | None = None
-    turn_at: datetime | None = None
-    """When it last had a turn."""
     columns: list[str] = field(default_factory=list)
     """Those of the file, as it names them."""
     refusal: dict[str, object] | None = None
@@ -231,7 +229,7 @@ class BulkRow:
     named_device_id: str | None = None
     """The machine that the row itself names."""
     by_name: bool = False
-    """Whether a machine is known by its name alone."""
+    """Whether a machine is known by its name alone, which is in lower case then."""
     profile_id: str | None = None
     department_id: str | None = None
     key_algorithm: KeyAlgorithm | None = None

@@ -289,3 +289,9 @@ class Device:
     def recipient(self) -> str:
         """How jobs name this device."""
         return f"device:{self.id}"
+
+
+def spellings(name: str) -> list[str]:
+    """How a machine may be registered whose name somebody wrote so: Windows spells its own in capitals, people seldom
+    do."""
+    return sorted({name, name.lower(), name.upper(), name.capitalize()})

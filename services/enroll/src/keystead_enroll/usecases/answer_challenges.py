@@ -165,7 +165,9 @@ def _take(
     earlier = settle(tx, device, fingerprint, level, now)
     if earlier is not None and same_machine is SameMachine.REPLACE:
         take_place(tx, roots, THE_SERVICE, device, now)
-    elif earlier is not None:
+    elif earlier is None:
+        tx.machine_came(device)
+    else:
         waits = AttestationReason(code="device.same_machine", text=Words(WAITS, name=earlier.name))
         return AttestationResult(level=AssuranceLevel.CLAIMED, reasons=(waits, *reasons[: MOST_REASONS - 1]))
     return AttestationResult(level=level, reasons=tuple(reasons[:MOST_REASONS]))

@@ -124,6 +124,7 @@ def _register(tx: Transaction, secrets: Secrets, roots: EkRoots, asked: _Examine
         raise RegistrationRefused(_NOT_REGISTERED)
     device.machine = request.machine.model_dump(mode="json")
     device.assurance = device.assurance or asked.level
+    tx.machine_came(device)
     challenge = None
     if request.attestation is not None and isinstance(request.evidence, TpmEvidence):
         sent, public_area = request.attestation, request.evidence.public_area

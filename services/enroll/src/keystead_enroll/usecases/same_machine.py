@@ -67,6 +67,7 @@ def take_place(tx: Transaction, roots: EkRoots, actor: Actor, device: Device, no
         raise MeanwhileTaken(Words("Another registration of this computer was confirmed at this moment."))
     target = Target(device.id, device.name, device.organization_id)
     note(tx, actor, now, "device.take_place", target, details)
+    tx.machine_came(device)
     tx.wake(f"recipient:{device.recipient}", *([f"recipient:{earlier.recipient}"] if earlier else []))
 
 

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from keystead_contracts.base import AssuranceLevel, CertificateScope, CertificateType, KeyAlgorithm
-from keystead_contracts.words import Sentences, Words
+from keystead_contracts.base import AssuranceLevel, CertificateScope, KeyAlgorithm
+from keystead_contracts.words import Words
 from keystead_enroll.domain.csr import CheckedCsr
-from keystead_enroll.domain.device_name_pattern import DeviceNamePattern
 from keystead_enroll.domain.enrollment import CertificateProfile, CsrGenerationMethod, Organization, WebFormAccount
-from keystead_enroll.domain.errors import NameNotAllowed
-from keystead_enroll.domain.name_templates import NameTemplate, build_names
-from keystead_enroll.domain.names import (
-    CertificateNames,
-    check_attribute,
-    check_device_name,
-    domain_is_delegated,
-    plain_host,
-    shown,
-)
+from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Device, Order, OrderState
 from keystead_enroll.domain.provided_csr import KEY_IN_USE, evidence_of_provided_key, judge_provided_csr
 from keystead_enroll.domain.refusals import RequestRefused, SessionExpired, TooManyOpenOrders
+from keystead_enroll.domain.requested_names import AskedNames, Mistakes, requested_names
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import note, person_actor
 from keystead_enroll.usecases.end_order import order_target
@@ -36,10 +26,8 @@ from keystead_kit.secrets import new_id, token_digest
 from keystead_kit.trace import current_trace_id
 
 BY_LINK = "link"
-_TOLD = 3
 _SAID = {"given_name": "givenname", "surname": "sn", "uid": "uid"}
 """A template's variable → what an identity provider calls it."""
-_SEPARATORS = re.compile(r"[\s,;]+")
 
 
 @dataclass(frozen=True)
@@ -59,17 +47,6 @@ class RequestAnswers:
     """The person's own request, where the account takes one; PEM."""
     renew: str = ""
     """The id of the certificate that this is to renew, "" if none."""
-
-
-@dataclass
-class _Mistakes:
-    fields: dict[str, str] = field(default_factory=dict)
-
-    def add(self, name: str, text: str) -> None:
-        self.fields.setdefault(name, text)
-
-    def blame(self, name: str, refusal: NameNotAllowed) -> None:
-        self.add(name, Sentences(refusal.detail, refusal.advice))
 
 
 def submit_request(
@@ -135,7 +112,7 @@ def _order(tx: Transaction, visit: Visit, answers: RequestAnswers, now: datetime
     """The order that the answers ask for, not stored, and the person's own request where the account takes one.
     Raises RequestRefused, SessionExpired, CertificateUnknown."""
     account, organization = _open_visit(visit)
-    mistakes = _Mistakes()
+    mistakes = Mistakes()
     profile = _profile(visit, answers, mistakes)
     provided = account.csr_method is CsrGenerationMethod.PROVIDED
     term = _choice(answers.term_days, profile.term_days, "term_days", mistakes)
@@ -214,7 +191,7 @@ def subject_facts(visit: Visit) -> dict[str, str]:
     return facts
 
 
-def _profile(visit: Visit, answers: RequestAnswers, mistakes: _Mistakes) -> CertificateProfile:
+def _profile(visit: Visit, answers: RequestAnswers, mistakes: Mistakes) -> CertificateProfile:
     profile = next((p for p in visit.profiles if p.id == answers.profile), None)
     if profile is None:
         mistakes.add("profile", Words("Choose one of these."))
@@ -222,7 +199,7 @@ def _profile(visit: Visit, answers: RequestAnswers, mistakes: _Mistakes) -> Cert
     return profile
 
 
-def _choice(typed: str, allowed: list[KeyAlgorithm] | list[int], name: str, mistakes: _Mistakes) -> str:
+def _choice(typed: str, allowed: list[KeyAlgorithm] | list[int], name: str, mistakes: Mistakes) -> str:
     if typed in {str(value) for value in allowed}:
         return typed
     mistakes.add(name, Words("Choose one of these."))
@@ -233,121 +210,18 @@ def names_for(
     visit: Visit, profile: CertificateProfile, answers: RequestAnswers
 ) -> tuple[CertificateNames | None, dict[str, str]]:
     """The names that these answers would put into a certificate, and what is wrong with them, field by field."""
-    mistakes = _Mistakes()
+    mistakes = Mistakes()
     return _names(visit, profile, answers, mistakes), mistakes.fields
 
 
 def _names(
-    visit: Visit, profile: CertificateProfile, answers: RequestAnswers, mistakes: _Mistakes
+    visit: Visit, profile: CertificateProfile, answers: RequestAnswers, mistakes: Mistakes
 ) -> CertificateNames | None:
-    facts = subject_facts(visit)
-    extra: list[str] = []
-    blamed = "form"
-    if profile.certificate_type is CertificateType.SSL:
-        blamed = "dns_names"
-        extra = _dns_names(visit, answers, mistakes)
-        facts["fqdn"] = extra[0] if extra else ""
-    elif profile.certificate_type is CertificateType.DEVICE:
-        blamed = "device_name"
-        facts |= _device_facts(visit, profile, answers, mistakes)
-    if blamed in mistakes.fields or "serial_number" in mistakes.fields:
-        return None
-    template = NameTemplate.parse(profile.certificate_type, profile.subject, profile.subject_alternative_names)
-    try:
-        names = build_names(template, _only(template, facts), extra)
-    except NameNotAllowed as refusal:
-        mistakes.blame(blamed, refusal)
-        return None
-    if template.wants_host_name and not names.dns_names:
-        domain = next(iter(visit.dns_domains), "example.org")
-        name = facts.get("device_name", "")
-        mistakes.add(
-            blamed,
-            Words(
-                "{name} has no domain. Give the whole name, such as {whole}.{domain}.",
-                name=shown(name),
-                whole=name,
-                domain=domain,
-            ),
-        )
-        return None
-    return names
+    asked = AskedNames(answers.dns_names, answers.device_name, answers.serial_number)
+    return requested_names(profile, subject_facts(visit), visit.dns_domains, asked, mistakes)
 
 
-def _only(template: NameTemplate, facts: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in facts.items() if name in template.variables}
-
-
-def _dns_names(visit: Visit, answers: RequestAnswers, mistakes: _Mistakes) -> list[str]:
-    names = [plain_host(name).lower().rstrip(".") for name in _SEPARATORS.split(answers.dns_names) if name]
-    if not names:
-        mistakes.add("dns_names", Words("Give at least one server name, such as www.example.org."))
-    _refuse_strangers(visit, names, "dns_names", mistakes)
-    return names
-
-
-def _refuse_strangers(visit: Visit, names: list[str], blamed: str, mistakes: _Mistakes) -> None:
-    """Names all that lie elsewhere, and where they may lie."""
-    domains = visit.dns_domains
-    strangers = [shown(name) for name in names if not domain_is_delegated(name, domains)]
-    if not strangers:
-        return
-    told, more = ", ".join(strangers[:_TOLD]), len(strangers) - _TOLD
-    if more > 0:
-        told = Words("{names} and {more} more", names=told, more=more)
-    if domains:
-        mistake = Words.plural(
-            "{names} is not in a domain of your organization: {domains}.",
-            "{names} are not in a domain of your organization: {domains}.",
-            len(strangers),
-            names=told,
-            domains=", ".join(domains),
-        )
-    else:
-        mistake = Words.plural(
-            "{names} is not in a domain of your organization, which has none here yet.",
-            "{names} are not in a domain of your organization, which has none here yet.",
-            len(strangers),
-            names=told,
-        )
-    mistakes.add(blamed, mistake)
-
-
-def _device_facts(
-    visit: Visit, profile: CertificateProfile, answers: RequestAnswers, mistakes: _Mistakes
-) -> dict[str, str]:
-    name, serial_number = plain_host(answers.device_name).strip(), answers.serial_number.strip()
-    try:
-        if not name:
-            mistakes.add("device_name", Words("Give the device's name."))
-        elif not profile.device_name_pattern:
-            check_device_name(name)
-        elif not DeviceNamePattern.parse(profile.device_name_pattern).matches(name):
-            raise NameNotAllowed(
-                Words("{name} is no device name here", name=shown(name)),
-                Words("Ask your administrator how to name it."),
-            )
-    except NameNotAllowed as refusal:
-        mistakes.blame("device_name", refusal)
-    try:
-        if serial_number:
-            check_attribute("SERIALNUMBER", serial_number)
-    except NameNotAllowed:
-        mistakes.add(
-            "serial_number",
-            Words(
-                "{serial_number} is no serial number. Use letters, digits and hyphens.",
-                serial_number=shown(serial_number),
-            ),
-        )
-    facts = {"device_name": name, "serial_number": serial_number}
-    if "." in name:
-        facts["fqdn"] = name.lower()
-        _refuse_strangers(visit, [name], "device_name", mistakes)
-    return facts
-
-
-def _accepted_licence(tx: Transaction, answers: RequestAnswers, mistakes: _Mistakes) -> str | None:
+def _accepted_licence(tx: Transaction, answers: RequestAnswers, mistakes: Mistakes) -> str | None:
     licence = tx.licence()
     if licence is None:
         return None

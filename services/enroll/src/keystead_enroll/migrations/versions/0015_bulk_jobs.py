@@ -50,7 +50,6 @@ def upgrade() -> None:
         sa.Column("read_at", sa.DateTime(timezone=True)),
         sa.Column("started_at", sa.DateTime(timezone=True)),
         sa.Column("finished_at", sa.DateTime(timezone=True)),
-        sa.Column("turn_at", sa.DateTime(timezone=True)),
         sa.Column("columns", sa.JSON(), nullable=False),
         sa.Column("refusal", sa.JSON()),
         sa.ForeignKeyConstraint(

@@ -24,8 +24,6 @@ from keystead_kit.trace import current_trace_id
 
 UNFINISHED_KEPT = timedelta(hours=1)
 """After which a file of which nothing more came is forgotten."""
-RELEASED = frozenset({BulkState.CANCELLED, BulkState.REFUSED})
-"""Jobs whose file may be sent again as another."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +85,6 @@ def finish_job(
         digest = _digest(job, file_sha256)
         earlier_id = tx.earlier(actor.id, once.key, once.request_digest, job.id, now) if once else None
         earlier = None if earlier_id else tx.bulk_job_with(digest)
-        if earlier is not None and earlier.state in RELEASED:
-            earlier.digest = None
-            tx.flush()
-            earlier = None
         started = {"digest": digest, "started_at": now, "state_at": now}
         if earlier_id is None and earlier is None and not tx.set_first(job, started):
             earlier = tx.bulk_job_with(digest)  # it came twice at this very moment

@@ -16,6 +16,7 @@ ACTIONS: Mapping[str, str] = {
     "administrator.invite": Words("Administrator invited"),
     "bulk_job.cancel": Words("Bulk job cancelled"),
     "bulk_job.create": Words("Bulk job sent"),
+    "bulk_job.list-tpms": Words("TPMs of a bulk job are known from now on"),
     "bulk_job.pause": Words("Bulk job paused"),
     "bulk_job.resume": Words("Bulk job resumed"),
     "bulk_job.retry": Words("Failed rows of a bulk job tried again"),

@@ -1,0 +1,63 @@
+"""A process that works off bulk jobs and nothing else, to be killed: `python -m tests.support.bulk_worker SETTINGS`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pydantic import SecretStr
+
+from keystead_enroll.bootstrap import build
+from keystead_enroll.settings import EnrollSettings
+
+
+class BulkWorker:
+    """Starts and kills such processes; `slowly`: seconds of rest after each batch."""
+
+    def __init__(self, chosen: EnrollSettings, *, slowly: float = 0.0) -> None:
+        self._settings, self._slowly = chosen, slowly
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """One more, which works until it is killed."""
+        told = {name: _told(value) for name, value in self._settings.model_dump().items() if value is not None}
+        command = [sys.executable, "-m", "tests.support.bulk_worker", json.dumps(told), str(self._slowly)]
+        self.process = subprocess.Popen(command, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd())})
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+        self.process = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.kill()
+
+
+def _told(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return value if isinstance(value, int | float | dict | list) else str(value)
+
+
+def main() -> None:
+    """Works until it is killed."""
+    enroll, slowly = build(EnrollSettings(**json.loads(sys.argv[1]))), float(sys.argv[2])
+    while True:
+        for duty in (enroll.bulk.order, enroll.bulk.read, enroll.bulk.end, enroll.bulk.finish):
+            duty()
+            time.sleep(slowly)
+
+
+if __name__ == "__main__":
+    main()
