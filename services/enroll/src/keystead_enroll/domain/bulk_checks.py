@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
+from keystead_contracts.base import AssuranceLevel, CertificateScope, CertificateType, KeyAlgorithm
 from keystead_contracts.delegation import email_is_delegated
 from keystead_contracts.words import Words
 from keystead_enroll.domain.bulk_jobs import BulkJob, BulkRow, RowState, row_key
@@ -133,6 +133,10 @@ def _profile(book: Book, cells: Mapping[str, str], mistakes: Mistakes) -> Certif
         told = Words("There is no such profile for {type} certificates here.", type=kind)
         if not said:
             told = Words("Name a certificate profile: the job has none that can be used.")
+        mistakes.add("profile", told)
+    elif found.scope is CertificateScope.USER:
+        told = Words("Certificates of “{profile}” are a person's alone: no registered computer takes one.",
+                     profile=found.name)  # fmt: skip
         mistakes.add("profile", told)
     return found
 
