@@ -1,4 +1,4 @@
-"""A process that works off bulk jobs and nothing else, to be killed: `python -m tests.support.bulk_worker SETTINGS`."""
+"""Processes that serve enroll, or work off bulk jobs and nothing else, to be killed and watched."""
 
 from __future__ import annotations
 
@@ -11,24 +11,35 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import uvicorn
 from pydantic import SecretStr
 
 from keystead_enroll.bootstrap import build
 from keystead_enroll.settings import EnrollSettings
+from keystead_enroll.web.app import create_app
 
 
 class BulkWorker:
-    """Starts and kills such processes; `slowly`: seconds of rest after each batch."""
+    """Starts and kills such a process: a worker that rests for `slowly` seconds after each batch, or with `port` a web
+    server there."""
 
-    def __init__(self, chosen: EnrollSettings, *, slowly: float = 0.0) -> None:
-        self._settings, self._slowly = chosen, slowly
+    def __init__(self, chosen: EnrollSettings, *, slowly: float = 0.0, port: int = 0) -> None:
+        self._settings, self._slowly, self._port = chosen, slowly, port
         self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        assert self.process is not None
+        return self.process.pid
 
     def start(self) -> None:
         """One more, which works until it is killed."""
         told = {name: _told(value) for name, value in self._settings.model_dump().items() if value is not None}
         command = [sys.executable, "-m", "tests.support.bulk_worker", json.dumps(told), str(self._slowly)]
-        self.process = subprocess.Popen(command, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd())})
+        command += [str(self._port)] if self._port else []
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd())}
+        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -53,6 +64,9 @@ def _told(value: object) -> object:
 def main() -> None:
     """Works until it is killed."""
     enroll, slowly = build(EnrollSettings(**json.loads(sys.argv[1]))), float(sys.argv[2])
+    if len(sys.argv) > 3:
+        uvicorn.run(create_app(enroll), host="127.0.0.1", port=int(sys.argv[3]), log_config=None)
+        return
     while True:
         for duty in (enroll.bulk.order, enroll.bulk.read, enroll.bulk.end, enroll.bulk.finish):
             duty()

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from keystead_contracts.base import AssuranceLevel
-from keystead_enroll.domain.bulk_jobs import BulkFigures, BulkJob, BulkRow, RowStage
+from keystead_enroll.domain.bulk_jobs import BulkFigures, BulkJob, BulkRow, FreshRow, RowStage
 from keystead_enroll.domain.endorsement_keys import EndorsementKey
 from keystead_enroll.domain.orders import Device, Order
 
@@ -131,7 +131,7 @@ class BulkTransaction(Protocol):
         """The rows that hold these keys hold nobody back any more."""
         ...
 
-    def add_bulk_rows(self, rows: Sequence[BulkRow], known: Sequence[EndorsementKey]) -> bool:
+    def add_bulk_rows(self, rows: Sequence[FreshRow], known: Sequence[EndorsementKey]) -> bool:
         """Stores rows, and endorsement keys that are known from now on, at once; False, and none is stored, if a key or
         an entry is there already."""
         ...

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from keystead_enroll.adapters import administration_tables as a
 from keystead_enroll.adapters import bulk_tables as b
 from keystead_enroll.adapters import tables as t
-from keystead_enroll.domain.bulk_jobs import UNDER_WAY, BulkJob, BulkRow, BulkState, RowState
+from keystead_enroll.domain.bulk_jobs import UNDER_WAY, BulkJob, BulkRow, BulkState, FreshRow, RowState
 from keystead_enroll.domain.endorsement_keys import EndorsementKey
 from keystead_enroll.domain.orders import Device, Order, OrderState, spellings
 from keystead_enroll.ports_bulk import BulkTurn, BulkWork, LivingRow
@@ -83,7 +83,7 @@ class BulkWorkQueries:
     def release_row_keys(self, keys: Collection[str]) -> None:
         self.session.execute(update(b.rows).where(b.rows.c.row_key.in_(keys)).values(row_key=None))
 
-    def add_bulk_rows(self, rows: Sequence[BulkRow], known: Sequence[EndorsementKey]) -> bool:
+    def add_bulk_rows(self, rows: Sequence[FreshRow], known: Sequence[EndorsementKey]) -> bool:
         # always in the same order, so that no two workers wait for each other
         stored = [_values(row) for row in sorted(rows, key=lambda row: row.row_key or "")]
         entries = [_values(entry) for entry in sorted(known, key=lambda entry: entry.sha256)]
@@ -194,5 +194,8 @@ class BulkWorkQueries:
         return not self.session.scalar(select(or_(waits, under_way)))
 
 
-def _values(entity: Any) -> dict[str, Any]:
-    return {each.name: getattr(entity, each.name) for each in fields(entity)}
+_FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in (FreshRow, EndorsementKey)}
+
+
+def _values(entity: FreshRow | EndorsementKey) -> dict[str, Any]:
+    return {name: getattr(entity, name) for name in _FIELDS[type(entity)]}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from keystead_contracts.base import AssuranceLevel, CertificateScope, CertificateType, KeyAlgorithm
 from keystead_contracts.delegation import email_is_delegated
 from keystead_contracts.words import Words
-from keystead_enroll.domain.bulk_jobs import BulkJob, BulkRow, RowState, row_key
+from keystead_enroll.domain.bulk_jobs import BulkJob, FreshRow, RowState, row_key
 from keystead_enroll.domain.endorsement_inputs import fingerprint
 from keystead_enroll.domain.enrollment import CertificateProfile, Department, Organization
 from keystead_enroll.domain.errors import NameNotAllowed
@@ -60,7 +60,7 @@ def usable(profile: CertificateProfile, job: BulkJob) -> bool:
 class CheckedRow:
     """A row as it will be stored, and what is said of its TPM."""
 
-    row: BulkRow
+    row: FreshRow
     label: str = ""
     serial_number: str = ""
 
@@ -74,7 +74,7 @@ def check_row(book: Book, line: int, cells: Mapping[str, str], mistakes: Mistake
     ek, device_id, name = _machine(cells, mistakes)
     for column in ("label", "serial_number"):
         _check_line(column, cells.get(column, ""), mistakes)
-    row = BulkRow(job.id, line, job.organization_id, RowState.WAITING, device_name=name)
+    row = FreshRow(job.id, line, job.organization_id, RowState.WAITING, device_name=name)
     row.ek_sha256, row.named_device_id, row.owner = ek, device_id, owner
     row.department_id = department.id if department else None
     if profile is None:

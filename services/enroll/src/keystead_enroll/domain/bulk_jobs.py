@@ -210,8 +210,8 @@ class Mistake:
 
 
 @dataclass(eq=False)
-class BulkRow:
-    """A row of a job. `line` is the line of the file on which it begins."""
+class FreshRow:
+    """A row of a job that was read. `line` is the line of the file on which it begins."""
 
     job_id: str
     line: int
@@ -239,6 +239,10 @@ class BulkRow:
     names: dict[str, object] | None = None
     """`CertificateNames.to_plain`."""
     order_id: str | None = None
+
+
+class BulkRow(FreshRow):
+    """A row of a job that is stored."""
 
     @property
     def told_mistakes(self) -> list[Mistake]:

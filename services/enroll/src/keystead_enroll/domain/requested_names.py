@@ -99,7 +99,8 @@ def requested_names(
 
 
 def _only(template: NameTemplate, facts: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in facts.items() if name in template.variables}
+    variables = template.variables
+    return {name: value for name, value in facts.items() if name in variables}
 
 
 def _dns_names(domains: Sequence[str], asked: AskedNames, mistakes: Mistakes) -> list[str]:

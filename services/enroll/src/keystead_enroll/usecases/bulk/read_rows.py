@@ -12,7 +12,7 @@ from keystead_enroll.bulk_file import CHUNK_OCTETS, BulkReader, FileRow, Place
 from keystead_enroll.csv_text import CsvRefused
 from keystead_enroll.domain.administration import NOTHING, Actor, ActorKind
 from keystead_enroll.domain.bulk_checks import Book, CheckedRow, check_row, usable
-from keystead_enroll.domain.bulk_jobs import BulkJob, BulkRow, BulkState, Mistake, RowState
+from keystead_enroll.domain.bulk_jobs import BulkJob, BulkState, FreshRow, Mistake, RowState
 from keystead_enroll.domain.endorsement_keys import EndorsementKey, Ruling
 from keystead_enroll.domain.orders import Device, spellings
 from keystead_enroll.domain.requested_names import Mistakes
@@ -206,12 +206,12 @@ class _Batch:
             else:
                 lines[key] = each.came.line
 
-    def _row(self, each: _Judged) -> BulkRow:
+    def _row(self, each: _Judged) -> FreshRow:
         if each.good is not None:
             return each.good.row
         found = each.mistakes.fields.items()
         told = [*each.came.mistakes, *(Mistake("" if name == "form" else name, why) for name, why in found)]
-        row = BulkRow(self._job.id, each.came.line, self._job.organization_id, RowState.REFUSED)
+        row = FreshRow(self._job.id, each.came.line, self._job.organization_id, RowState.REFUSED)
         row.cells, row.mistakes = list(each.came.came), [mistake.to_plain() for mistake in told]
         row.device_name = each.checked.row.device_name if each.checked else ""
         return row
