@@ -3,16 +3,18 @@ pictures in var/screenshots."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 from tests.integration.console.test_people_look import NARROW, PICTURES, WIDE, People
+from tests.integration.test_bulk_engine import finish
+from tests.integration.test_enroll_devices import register, signed_in
 from tests.support import page_audit
 from tests.support.bulk_rows import Rows
-from tests.support.enroll_app import served
+from tests.support.enroll_app import MACHINE, Agent, EnrollApp, http, served
 from tests.support.preview_pages import chromium
 
 from keystead_enroll.domain.orders import OrderState
@@ -42,10 +44,17 @@ def looked_at(page: Page, name: str) -> None:
     assert page_audit.weight(page) < page_audit.MOST_BYTES
 
 
-def submitted(people: People, page: Page, tmp_path: Path, name: str) -> Rows:
-    """A file that was sent with the form, and the job whose page is open then."""
+def machine(app: EnrollApp, name: str) -> Agent:
+    """A registered machine of this name, signed in."""
+    device = register(app, http(app), machine=MACHINE.model_copy(update={"hostname": name}))
+    return signed_in(app, device, http(app))
+
+
+def submitted(people: People, page: Page, tmp_path: Path, name: str, machines: Sequence[str] = ()) -> Rows:
+    """A file of these machines, or some, that was sent with the form, and the job whose page is open then."""
     file = tmp_path / name
-    file.write_text("device_name\n" + "".join(f"{file.stem}-{number}\n" for number in range(1, MACHINES + 1)))
+    named = machines or [f"{file.stem}-{number}" for number in range(1, MACHINES + 1)]
+    file.write_text("device_name\n" + "".join(f"{each}\n" for each in named))
     page.goto(people.url("bulk-jobs/new"))
     page.get_by_label("File", exact=True).set_input_files(file)
     page.get_by_label("Whose machines they are").select_option(label="Example Hospital")
@@ -55,35 +64,48 @@ def submitted(people: People, page: Page, tmp_path: Path, name: str) -> Rows:
     return Rows(people.app, page.url.rsplit("/", 1)[1].partition("?")[0])
 
 
-def test_a_file_is_sent_and_its_bar_moves_to_the_end(people: People, tmp_path: Path) -> None:
-    page, faults = people.page(), []
+def test_a_file_is_sent_and_its_bar_moves_to_the_end_as_machines_get_their_certificates(
+    people: People, tmp_path: Path
+) -> None:
+    app, page, faults = people.app, people.page(), []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.goto(people.url("bulk-jobs/new"))
     looked_at(page, "bulk-jobs-new")
-    rows = submitted(people, page, tmp_path, "devices.csv")
+    names = [f"cart-{number}.example.org" for number in range(1, 6)]
+    submitted(people, page, tmp_path, "carts.csv", [*names, "<b>cart</b>"])
     page.evaluate("document.body.dataset.mark = 'the same page'")
     bar = page.get_by_role("progressbar", name="Progress")
-    rows.read(MACHINES, {4: (["<b>x</b>"], "device_name", "is no host name: <b>x</b>")})
-    rows.order(8)
-    expect(page.get_by_text("9 of 20 rows")).to_be_visible()
-    assert bar.evaluate("bar => [bar.value, bar.max]") == [9, 20]
-    expect(page.get_by_role("cell", name="is no host name: <b>x</b>")).to_be_visible()
+    app.enroll.bulk.all()
+    expect(page.get_by_text("1 of 6 rows")).to_be_visible()
+    expect(page.get_by_role("link", name="Waits for its machine 5")).to_be_visible()
+    expect(page.get_by_role("rowheader", name="7")).to_be_visible()
+    agents = [machine(app, name) for name in names]
+    app.enroll.bulk.all()
+    for done, agent in enumerate(agents[:3], 2):
+        finish(app, agent)
+        expect(page.get_by_text(f"{done} of 6 rows")).to_be_visible()
+        assert bar.evaluate("bar => [bar.value, bar.max]") == [done, 6]
     looked_at(page, "bulk-job-running")
-    rows.order(11)
-    expect(page.get_by_text("20 of 20 rows")).to_be_visible()
+    for agent in agents[3:]:
+        finish(app, agent)
+    expect(page.get_by_text("6 of 6 rows")).to_be_visible()
     assert page.evaluate("document.body.dataset.mark") == "the same page", "nothing was loaded anew until here"
-    rows.end()
-    expect(page.get_by_text("Finished")).to_be_visible()
+    app.enroll.bulk.all()
+    expect(page.get_by_text("Finished", exact=True)).to_be_visible()
     expect(page.get_by_role("link", name="Refused rows as CSV")).to_be_visible()
     expect(page.get_by_role("button", name="Pause")).to_have_count(0)
     with page.expect_download() as download:
         page.get_by_role("link", name="Results", exact=True).click()
-    assert len(Path(download.value.path()).read_text().splitlines()) == MACHINES + 1
+    assert Path(download.value.path()).read_text().count('"installed"') == 5
     assert faults == []
     page.goto(people.url("bulk-jobs"))
-    expect(page.get_by_role("row", name="devices.csv").get_by_text("100 %, 20 of 20 rows")).to_be_visible()
+    expect(page.get_by_role("row", name="carts.csv").get_by_text("100 %, 6 of 6 rows")).to_be_visible()
     looked_at(page, "bulk-jobs")
+    page.goto(people.url("devices"))
+    page.get_by_role("link", name=names[0]).click()
+    expect(page.get_by_role("row", name="carts.csv").get_by_text("Installed")).to_be_visible()
+    looked_at(page, "device-in-bulk")
 
 
 def test_a_job_is_paused_and_ended_after_a_question_and_rows_are_looked_at(people: People, tmp_path: Path) -> None:
