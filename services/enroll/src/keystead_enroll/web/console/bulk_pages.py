@@ -137,7 +137,7 @@ def _actions(job: BulkJob, figures: BulkFigures, own: str) -> tuple[Action, ...]
     if failed and job.state in (BulkState.RUNNING, BulkState.PAUSED, BulkState.FINISHED):
         again = Words.plural("Try the failed row again", "Try {n} failed rows again", failed)
         found.append(Action(again, f"{own}/retry", method="post"))
-    if figures.rows:
+    if not job.refusal:
         found.append(Action(Words("Results"), f"{own}/results.csv", icon="download"))
     if job.state in (BulkState.RUNNING, BulkState.PAUSED):
         found.append(Action(Words("End it…"), f"{own}/cancel", "danger"))
