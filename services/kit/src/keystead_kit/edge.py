@@ -15,6 +15,7 @@ from keystead_kit.logs import get_logger
 from keystead_kit.metrics import HTTP_REQUESTS
 from keystead_kit.pages import Pages
 from keystead_kit.problems import (
+    API,
     PROBLEM_HEADER,
     ProblemException,
     nothing_here,
@@ -66,7 +67,7 @@ class Edge:
         spoken = negotiate(request.cookies.get(COOKIE), request.headers.get("accept-language", ""))
         with (
             tracing(parse_traceparent(incoming.get(b"traceparent", b"").decode("latin-1"))) as trace_id,
-            speaking(spoken, address_of(request)),
+            speaking(spoken, "/" if scope["path"].startswith(API) else address_of(request)),
         ):
 
             async def send_with_headers(message: Message) -> None:

@@ -290,8 +290,8 @@ class AdministratorSessions(Protocol):
         """Deletes this session, if it is there and theirs; whether it was."""
         ...
 
-    def end_all(self, administrator: str) -> Sequence[str]:
-        """Deletes every session of theirs; their ids."""
+    def end_all(self, administrator: str) -> None:
+        """Deletes every session of theirs."""
         ...
 
     def prune(self, before: datetime) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from keystead_contracts.words import Words
 
@@ -188,6 +189,7 @@ class Finding:
     held: bool
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def of_code(cls, code: str) -> Finding | None:
         """The finding that has this code; None if it is of another release."""
         subject, _, rest = code.partition(".")

@@ -15,7 +15,7 @@ from keystead_enroll.domain.administration import Actor, Role
 from keystead_enroll.domain.administration_refusals import InputRefused, NotAllowed, StillInUse
 from keystead_enroll.domain.enrollment import EnrollmentForm
 from keystead_enroll.domain.enrollment_inputs import FormInput
-from keystead_enroll.domain.enrollment_rules import delegates_together, form_mistakes
+from keystead_enroll.domain.enrollment_rules import form_mistakes
 from keystead_enroll.domain.lists import FORMS
 from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import Once, Target, note, reach
@@ -25,7 +25,6 @@ from keystead_kit.secrets import new_id
 
 URI_BYTES = 24
 NAME_TAKEN = Words("Another form for the same organizations has this name already. Choose another name.")
-NAME_UNUSABLE = Words("This name cannot be used here. Choose another name.")
 
 
 def new_uri_extension() -> str:
@@ -46,7 +45,7 @@ def create_form(
             return earlier
         refuse_unknown_organizations(tx, wanted.organization_ids)
         if not tx.add_first(fresh):
-            raise InputRefused({"name": _taken(tx, actor, wanted)})
+            raise InputRefused({"name": NAME_TAKEN})
         note(tx, actor, now, "form.create", _target(fresh), wanted.model_dump(mode="json"))
         publish_form(tx, fresh)
     return fresh.id
@@ -65,14 +64,14 @@ def change_form(transactions: Transactions, clock: Clock, actor: Actor, form_id:
             form.certificate_type,
         )
         if tx.form_called(wanted.name, wanted.organization_ids, but=form.id):
-            mistakes["name"] = _taken(tx, actor, wanted, but=form.id)
+            mistakes["name"] = NAME_TAKEN
         if mistakes:
             raise InputRefused(mistakes)
         refuse_unknown_organizations(tx, wanted.organization_ids, form.organization_ids)
         changed = {name: value for name, value in wanted.model_dump().items() if getattr(form, name) != value}
         if changed:
             if not tx.set_first(form, changed):
-                raise InputRefused({"name": _taken(tx, actor, wanted, but=form.id)})
+                raise InputRefused({"name": NAME_TAKEN})
             note(tx, actor, clock.now(), "form.change", _target(form), changed)
             publish_form(tx, form)
 
@@ -131,19 +130,6 @@ def _manages(actor: Actor, organization_ids: Collection[str], certificate_type: 
             ),
             Words("Delegate the form to your own organizations, or ask a master administrator."),
         )
-
-
-def _taken(tx: Transaction, actor: Actor, wanted: FormInput, but: str = "") -> str:
-    """Why a form cannot be called so. That there is another one is told to who sees it, and to nobody else: it may be
-    for a certificate type that is not theirs."""
-    namesakes = (
-        form
-        for form in tx.forms()
-        if form.name == wanted.name and form.id != but
-        if delegates_together(form.organization_ids, wanted.organization_ids)
-    )
-    seen = any(tx.in_reach(FORMS, actor.scope, form.id) is not None for form in namesakes)
-    return NAME_TAKEN if seen else NAME_UNUSABLE
 
 
 def _managed(tx: Transaction, actor: Actor, form_id: str) -> EnrollmentForm:

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 
-from keystead_contracts.words import Sentences
 from keystead_enroll.domain.administration_refusals import CursorInvalid, SearchInvalid
 from keystead_enroll.domain.search import USUAL_ROWS, ListDefinition, Page, PageWanted, Search, parse_search
 from keystead_enroll.ports import Transaction
@@ -42,7 +41,7 @@ def list_page(tools: ConsoleTools, request: Request, visitor: Visitor, listing: 
     try:
         search = parse_search(text, definition.fields, tools.clock.now())
     except SearchInvalid as refusal:
-        search, error = Search(), Sentences(refusal.detail, refusal.advice)
+        search, error = Search(), f"{refusal.detail} {refusal.advice}"
     sort, size = query.get("sort", ""), query.get("limit", "")
     limit = int(size) if size in {str(each) for each in SIZES} else USUAL_ROWS
     name, descending = sort.removeprefix("-"), sort.startswith("-")

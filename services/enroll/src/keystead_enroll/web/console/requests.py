@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.responses import RedirectResponse
 
-from keystead_contracts.words import Sentences, Words
+from keystead_contracts.words import Words
 from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.enrollment import CsrGenerationMethod
@@ -227,9 +227,7 @@ def _detail(tx: Transaction, actor: Actor, order: Order, _request: Request) -> D
         crumbs=(TOP,),
         actions=_actions(order, own),
         notices=(
-            Notice(
-                Sentences(failure.title, failure.advice), "bad" if order.state is not OrderState.CANCELLED else "calm"
-            ),
+            Notice(f"{failure.title} {failure.advice}", "bad" if order.state is not OrderState.CANCELLED else "calm"),
         )
         if failure
         else (),
