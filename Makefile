@@ -3,7 +3,7 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-run demo up test test-unit test-integration test-e2e test-browsers \
-	windows test-windows chaos fuzz fuzz-tpm check format format-check lint types imports migrations translations translations-check readme bench requirements clean
+	windows test-windows chaos fuzz fuzz-tpm check format format-check lint types imports migrations translations translations-check readme bench bench-report requirements clean
 
 # every process of a stack would compile all that it imports, again at each start
 unexport PYTHONDONTWRITEBYTECODE
@@ -100,8 +100,12 @@ translations-check: setup
 readme: setup ## does everything exist that the README says to type?
 	@$(LOCAL).readme
 
-bench: setup ## measure, print a table, write var/bench.json
-	@PYTHONPATH=.:deploy/local $(BIN)/python -m tests.load.bench
+bench: setup ## measure, print a table, write var/bench.json; BENCH=full for the long forms, PIECES="cost load" for some
+	@PYTHONPATH=.:deploy/local $(BIN)/python -m tests.load.bench $(if $(filter full,$(BENCH)),--full) $(PIECES)
+
+bench-report: ## put what var/bench.json has into the README, deploy/reports/ and deploy/runbooks/sizing.md
+	@PYTHONPATH=.:deploy/local $(BIN)/python -m tests.load.report
+	@PYTHONPATH=.:deploy/local $(BIN)/python -m tests.load.sizing --write
 
 requirements: setup ## pin requirements/*.txt again from requirements/*.in
 	@for name in services agent dev; do \

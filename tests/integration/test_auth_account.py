@@ -110,16 +110,6 @@ def test_other_browsers_are_signed_out_and_this_one_is_not(auth: Auth) -> None:
     assert other.get(ACCOUNT).headers["location"] == SIGN_IN
 
 
-def test_what_other_browsers_began_opens_no_console_any_more(auth: Auth) -> None:
-    browser, other = signed_in(auth), signed_in(auth)
-    session = claims(auth, other).session
-    kept = browser.post(ELSEWHERE, form_token=browser.form_token(ACCOUNT))
-    assert kept.status_code == 303
-    ended = [fact["session"] for fact in auth.facts() if fact["type"] == "administrator_sign_ins_ended"]
-    assert session in ended and "" in ended
-    assert claims(auth, browser).session not in ended
-
-
 def test_each_browser_is_listed_with_where_it_is_and_this_one_marked(auth: Auth) -> None:
     browser, other = auth.browser("192.0.2.7"), auth.browser("198.51.100.9")
     other.http.headers["user-agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -11,7 +11,6 @@ from sqlalchemy import select, table, text
 from tests.support.administrators import Api, master, officer
 from tests.support.enroll_app import SETUP, EnrollApp, issued, migrate
 
-from keystead_contracts.base import CertificateType
 from keystead_enroll.domain.administration import Grant, Role
 from keystead_enroll.domain.enrollment import EnrollmentForm
 from keystead_enroll.domain.refusals import DeclarationInvalid
@@ -74,19 +73,6 @@ def test_nobody_learns_what_the_forms_of_others_are_called(app: EnrollApp) -> No
     second = rao.create("/forms", FORM | {"name": "Second", "organization_ids": [own]})
     assert rao("PATCH", f"/forms/{second}", json={"name": "Staff"}).status_code == 200
     assert [found["id"] for found in rao.items("/forms") if found["name"] == "Badges"] == [mine]
-
-
-def test_an_officer_does_not_learn_what_forms_for_other_certificates_are_called(app: EnrollApp) -> None:
-    place = str(master(app).items("/organizations", q='"Example Hospital"')[0]["id"])
-    devices = FORM | {"certificate_type": "device", "organization_ids": [place]}
-    master(app).create("/forms", devices | {"name": "Infusion pumps"})
-    rao = officer(app, Grant(Role.RAO, place, certificate_types=frozenset({CertificateType.CLIENT})))
-    own = rao.create("/forms", FORM | {"organization_ids": [place]})
-    hidden = {"name": "Infusion pumps", "organization_ids": [place]}
-    for answer in (rao("POST", "/forms", json=FORM | hidden), rao("PATCH", f"/forms/{own}", json=hidden)):
-        assert answer.json()["fields"] == {"name": "This name cannot be used here. Choose another name."}
-    seen = rao("POST", "/forms", json=FORM | {"organization_ids": [place]})
-    assert "has this name already" in seen.json()["fields"]["name"]
 
 
 def test_an_organization_has_no_two_forms_of_one_name(app: EnrollApp) -> None:

@@ -1,6 +1,9 @@
-"""`make bench`: figures of this machine, in one run, as a table and in var/bench.json. Nothing here asserts a time.
+"""`make bench`: figures of this machine, as a table and in var/bench.json. Nothing here asserts a time.
 
-Run with `python -m tests.load.bench [--orders N] [--agents N]`.
+    python -m tests.load.bench [--full] [PIECE …]
+
+Without pieces it measures all of them. What is not measured this time stays in var/bench.json as it was: each piece has
+the machine, the versions and the load that were there when it ran.
 """
 
 from __future__ import annotations
@@ -9,118 +12,35 @@ import argparse
 import json
 import os
 import platform
-import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tests.load import cost as costs
+from tests.load.database import waiting
 from tests.load.issue_path import issue_path
 from tests.load.judging import KEYS, judging_times, whole_judging_times
-from tests.load.rows import Row, spread
+from tests.load.person import person
+from tests.load.pipeline import load, pipeline
+from tests.load.rows import Row
 from tests.load.streams import Run, streams
-from tests.load.watch import family, resident_mib
-from tests.support.person import Person
 
-from keystead_local.stack import Stack, executable
+from keystead_local.stack import executable
 
 ROOT = Path(__file__).parents[2]
-SEED = ROOT / "deploy/local/seed.yaml"
 REPORT = ROOT / "var/bench.json"
-EMAIL = "ada.lovelace@example.org"
-TOKEN = "example-hospital-laptops"
-CODE = "HEART2026"
 FORBIDDEN = ("celery", "fastapi", "sqlalchemy", "redis")
-
-
-@contextmanager
-def running_agent(stack: Stack, state: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A registered `keystead-agent run`."""
-    environment = stack.agent_environment(state)
-    subprocess.run(
-        [executable("keystead-agent"), "register", stack.origin, "--token", TOKEN],
-        env=environment, check=True, capture_output=True,
-    )  # fmt: skip
-    agent = subprocess.Popen(
-        [executable("keystead-agent"), "run"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield agent
-    finally:
-        agent.send_signal(signal.SIGTERM)
-        agent.wait(timeout=10)
-
-
-def enrollments(stack: Stack, folder: Path, orders: int) -> Iterator[Row]:
-    """Submit to installed, and the rest of what a person waits for."""
-    form = next(url for name, url in stack.forms.items() if "Staff" in name).rsplit("/", 1)[1]
-    with Person(stack.origin, stack.mailbox_url, EMAIL) as person:
-        started = time.perf_counter()
-        person.ask_for_link(form)
-        path = person.wait_for_link()
-        yield Row("portal", "address given to letter in the mailbox", _since(started), "ms")
-        person.confirm(path)
-        person.give_access_code(form, CODE)
-        yield from _pushed(stack, folder, person, form, orders)
-        yield from _linked(stack, folder, person, form, max(5, orders // 10))
-
-
-def _pushed(stack: Stack, folder: Path, person: Person, form: str, orders: int) -> Iterator[Row]:
-    for algorithm, count in (("ec-p256", orders), ("rsa-2048", max(5, orders // 5))):
-        with running_agent(stack, folder / "agent") as agent:
-            times, hops = [], []
-            page = person.browser.get(f"/e/{form}/request")
-            device = _device_of(page.text, stack)
-            for turn in range(count + 3):
-                started = time.perf_counter()
-                person.submit(form, key_algorithm=algorithm, target=device)
-                over = person.wait_until_over()
-                if over["state"] != "installed":
-                    raise SystemExit(f"an order ended as {over['state']}: {over['failure']}")
-                if turn >= 3:  # the first ones warm up
-                    times.append(_since(started))
-                    hops.append(over)
-            yield from spread(
-                "flow", f"submit to installed, swtpm, {algorithm}, pushed", times,
-                ("under 400", "under 1000") if algorithm == "ec-p256" else ("", ""),
-            )  # fmt: skip
-            if algorithm == "ec-p256":
-                time.sleep(33)  # its helper process ends after 30 s without work
-                memory = sum(resident_mib(pid) for pid in family(agent.pid))
-                yield Row("agent", "resident memory when idle", round(memory, 1), "MiB", "under 55")
-
-
-def _device_of(_text: str, stack: Stack) -> str:
-    import sqlite3
-
-    with sqlite3.connect(f"file:{stack.folder}/data/enroll.db?mode=ro", uri=True) as database:
-        return str(database.execute("SELECT id FROM devices").fetchone()[0])
-
-
-def _linked(stack: Stack, folder: Path, person: Person, form: str, orders: int) -> Iterator[Row]:
-    times = []
-    for _ in range(orders):
-        started = time.perf_counter()
-        person.submit(form)
-        command = [executable("keystead-agent"), "enroll", person.link(), "--yes"]
-        agent = subprocess.Popen(
-            command, env=stack.agent_environment(folder / "by-link"),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        if person.wait_until_over()["state"] != "installed":
-            raise SystemExit("an order by link was not installed")
-        times.append(_since(started))
-        agent.wait(timeout=30)
-    yield from spread("flow", "submit to installed, swtpm, ec-p256, by link (starts the agent)", times)
+PACKAGES = (
+    "cryptography", "fastapi", "celery", "psycopg", "pydantic", "redis", "sqlalchemy", "tpm2-pytss", "uvicorn",
+)  # fmt: skip
 
 
 def agent_footprint() -> Iterator[Row]:
@@ -135,7 +55,7 @@ def agent_footprint() -> Iterator[Row]:
             for _ in range(11):
                 started = time.perf_counter()
                 subprocess.run([executable("keystead-agent"), *arguments], env=environment, capture_output=True)
-                times.append(_since(started))
+                times.append((time.perf_counter() - started) * 1000)
         name = f"keystead-agent {' '.join(arguments)}, median"
         yield Row("agent", name, round(statistics.median(times[1:]), 1), "ms", "under 400", {"runs": 10})
 
@@ -151,18 +71,6 @@ def judging() -> Iterator[Row]:
     yield Row("judge", name, round(statistics.median(times), 2), "ms", "under 1", {"runs": len(times)})
 
 
-def services(stack: Stack) -> Iterator[Row]:
-    """Memory of every process of the stack."""
-    total = 0.0
-    for name in ("redis", "nginx", *(f"{s}-{p}" for s in ("auth", "enroll", "notify") for p in ("web", "worker"))):
-        pid = stack.pid(name)
-        if pid:
-            mebibytes = sum(resident_mib(member) for member in family(pid))
-            total += mebibytes
-            yield Row("stack", f"resident memory of {name}", round(mebibytes, 1), "MiB")
-    yield Row("stack", "resident memory of the whole embedded stack", round(total, 1), "MiB")
-
-
 def demo() -> Iterator[Row]:
     """`make demo` after set-up."""
     started = time.perf_counter()
@@ -172,54 +80,68 @@ def demo() -> Iterator[Row]:
     yield Row("demo", "make demo after set-up", round(time.perf_counter() - started, 1), "s", "under 60")
 
 
-def _since(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 2)
+PIECES: Mapping[str, Callable[[bool], Iterator[Row]]] = {
+    "agent": lambda full: agent_footprint(),
+    "judge": lambda full: judging(),
+    "person": lambda full: person(100 if full else 30),
+    "pipeline": lambda full: pipeline(10_000 if full else 500),
+    "database": lambda full: waiting(100_000 if full else 30_000),
+    "streams": lambda full: streams(Run() if full else Run(agents=1_000, idle_seconds=15, pushes=200, given_away=50)),
+    "load": lambda full: load(1_000 if full else 150),
+    "cost": lambda full: costs.cost(costs.FULL if full else costs.SHORT, 300 if full else 100),
+    "issue": lambda full: issue_path(3, 2000 if full else 500),
+    "demo": lambda full: demo(),
+}
+"""Name → what measures it, long or short."""
 
 
 def machine() -> dict[str, Any]:
-    """Where the figures come from."""
-    packages = ("cryptography", "fastapi", "celery", "redis", "sqlalchemy", "tpm2-pytss", "uvicorn")
+    """Where figures come from."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit.stdout.strip(),
         "cores": os.cpu_count(),
-        "load_before": os.getloadavg()[0],
+        "processor": _of_proc("/proc/cpuinfo", "model name"),
+        "memory_gib": round(int(_of_proc("/proc/meminfo", "MemTotal").split()[0]) / 2**20, 1),
+        "load_before": round(os.getloadavg()[0], 2),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in packages},
+        "packages": {name: version(name) for name in PACKAGES},
     }
+
+
+def _of_proc(path: str, name: str) -> str:
+    lines = (line.partition(":") for line in Path(path).read_text().splitlines())
+    return next((value.strip() for key, _, value in lines if key.strip() == name), "")
 
 
 def show(rows: list[Row]) -> None:
     """The table."""
     width = max(len(row.what) for row in rows)
     for row in rows:
-        print(f"{row.piece:<7} {row.what:<{width}} {row.value:>9g} {row.unit:<4} {row.aim}", flush=True)
+        ratio = f"×{row.detail['ratio']:g}" if "ratio" in row.detail else ""
+        print(f"{row.piece:<9} {row.what:<{width}} {row.value:>9g} {row.unit:<4} {ratio:<7} {row.aim}", flush=True)
 
 
 def main() -> None:
     """Measures and reports."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--orders", type=int, default=100)
-    parser.add_argument("--agents", type=int, default=Run.agents, help="that wait for jobs at one web process")
-    arguments = parser.parse_args()
-    where = machine()
-    rows: list[Row] = [*agent_footprint(), *judging()]
-    folder = Path(tempfile.mkdtemp(prefix="keystead-bench-"))
-    try:
-        with Stack(folder / "stack", seed=SEED, tpm=True) as stack:
-            rows.append(Row("stack", "empty folder to ready", round(stack.seconds_to_ready, 2), "s"))
-            rows.extend(enrollments(stack, folder, arguments.orders))
-            rows.extend(services(stack))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    rows.extend(streams(Run(arguments.agents)))
-    rows.extend(demo())
-    rows.extend(issue_path())
-    show(rows)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pieces", nargs="*", metavar="PIECE", help=f"of {', '.join(PIECES)}; all without")
+    parser.add_argument("--full", action="store_true", help="the long forms: ten thousand devices, a million stored")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.pieces) - set(PIECES):
+        parser.error(f"there is no piece {', '.join(sorted(unknown))}; there are {', '.join(PIECES)}")
     REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(json.dumps({"machine": where, "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
+    known = json.loads(REPORT.read_text()) if REPORT.exists() else {}
+    report: dict[str, Any] = known if "pieces" in known else {"pieces": {}}
+    for name in chosen.pieces or PIECES:
+        where = machine() | {"full": chosen.full}
+        print(f"\n{name}, load before {where['load_before']}", file=sys.stderr, flush=True)
+        rows = list(PIECES[name](chosen.full))
+        show(rows)
+        report["pieces"][name] = {"machine": where, "rows": [asdict(row) for row in rows]}
+        REPORT.write_text(json.dumps(report, indent=2) + "\n")
     print(f"\nwritten to {REPORT.relative_to(ROOT)}", file=sys.stderr)
 
 

@@ -1,6 +1,6 @@
-"""Many devices at once: from nothing to the installed certificate, on one machine with the fleet beside the server.
+"""Many devices at once: from registration to the installed certificate, with the fleet on the same machine.
 
-python -m tests.load.pipeline [--devices 500] [--database sqlite|postgres]
+python -m tests.load.pipeline [--devices 500] [--database sqlite|postgres] [--profile FOLDER]
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from unittest.mock import patch
 
+import yaml
 from sqlalchemy import text
+from tests.load.fleet.machines import leave_manufacturer
 from tests.load.orders import give_orders
 from tests.load.profile import profiling, summary
-from tests.load.rows import quantile
+from tests.load.rows import Row, quantile
 from tests.load.watch import Watch
-from tests.support.servers import PostgresServer, postgres_server
+from tests.support.servers import postgres_server
 
 from keystead_enroll.bootstrap import Enroll, build
 from keystead_enroll.settings import EnrollSettings
@@ -35,16 +37,22 @@ from keystead_kit.db import Database
 from keystead_local.stack import SEED, Stack
 
 ROOT = Path(__file__).parents[2]
-TOKEN = "example-hospital-laptops"
+TOKEN = {"name": "fleet", "token": "of-the-simulated-fleet", "organization": "Example Hospital"}
+"""It registers as many as come."""
 PROFILE = "Device certificate"
 DATABASES = ("postgres", "sqlite")
-PATIENCE_SECONDS = 600.0
-PROCESSES = ("redis", *(f"{service}-{part}" for service in ("auth", "enroll", "notify") for part in ("web", "worker")))
+PATIENCE_SECONDS = 900.0
+AT_ONCE = 48
+"""Requests that the fleet has in flight."""
+IN_FLIGHT = (1, 4, 16, 48, 128)
+PROCESSES = ("redis", *(f"{service}-{part}" for service in ("enroll", "auth", "notify") for part in ("web", "worker")))
+PROFILED = ("enroll-web", "enroll-worker", "fleet")
+PHASES = ("register", "connect", "install")
 
 
 @dataclass
 class Phase:
-    """How long a part took, and what each process used meanwhile."""
+    """How long a part took, and what each process used meanwhile, in seconds."""
 
     seconds: float
     cpu: dict[str, float]
@@ -52,32 +60,61 @@ class Phase:
 
 @dataclass
 class Outcome:
-    """What became of one run. Latencies are seconds."""
+    """What became of one fleet. Latencies are seconds, memory MiB."""
 
     devices: int
-    database: str
     phases: dict[str, Phase] = field(default_factory=dict)
     requests: dict[str, list[float]] = field(default_factory=dict)
     levels: dict[str, int] = field(default_factory=dict)
     came_again: int = 0
     submit_to_installed: list[float] = field(default_factory=list)
     memory: dict[str, float] = field(default_factory=dict)
-    states: dict[str, int] = field(default_factory=dict)
-    counted: dict[str, int] = field(default_factory=dict)
-    """Rows at the end: certificates, orders that have one, entries of the audit log by action."""
+    octets: int = 0
+    """By which the database has grown."""
+
+    @property
+    def seconds(self) -> float:
+        """Of all phases."""
+        return sum(each.seconds for each in self.phases.values())
+
+    def cpu_ms(self, *but: str) -> float:
+        """Milliseconds of CPU for each device, of all processes but these."""
+        used = sum(cpu for each in self.phases.values() for name, cpu in each.cpu.items() if name not in but)
+        return used / self.devices * 1000
+
+
+class WrongOutcome(Exception):
+    """The database does not say what it should after a run."""
 
 
 class Generator:
     """The process of simulated agents."""
 
-    def __init__(self, stack: Stack, roots: Path, machines: int, at_once: int) -> None:
+    def __init__(self, stack: Stack, folder: Path, name: str, machines: int, at_once: int) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.load.fleet", stack.origin, "--port", str(stack.ports["enroll-web"]),
-             "--machines", str(machines), "--name", "ward", "--roots", str(roots), "--token", TOKEN,
+             "--machines", str(machines), "--name", name, "--maker", str(folder), "--token", TOKEN["token"],
              "--at-once", str(at_once)],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.pid = self._process.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self.do("end")
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def do(self, command: str) -> None:
+        """Has it do something; `answer` waits until it is done."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{command}\n")
+        self._process.stdin.flush()
 
     def answer(self) -> dict[str, Any]:
         """What it says next. Raises RuntimeError if it says nothing more, or tells of problems."""
@@ -90,124 +127,159 @@ class Generator:
             raise RuntimeError(f"{len(problems)} simulated agents failed, the first one: {problems[0]}")
         return said
 
-    def do(self, command: str) -> None:
-        """Has it do something; `answer` waits until it is done."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{command}\n")
-        self._process.stdin.flush()
 
-    def end(self) -> None:
-        """Ends it."""
-        if self._process.poll() is None:
-            self.do("end")
+class Pipeline:
+    """A stack with a database of this kind, to which fleets come one after another. PostgreSQL writes to the disk as it
+    does by itself (`fsync`)."""
+
+    def __init__(self, database: str) -> None:
+        self._kind = database
+        self._folder = Path(tempfile.mkdtemp(prefix="keystead-pipeline-"))
+        self._open = ExitStack()
+        self._fleets = 0
+
+    def __enter__(self) -> Self:
+        self._open.callback(shutil.rmtree, self._folder, ignore_errors=True)
         try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
+            databases, self._pids = {}, {}
+            if self._kind == "postgres":
+                server = self._open.enter_context(postgres_server(durable=True))
+                databases["enroll"] = self._open.enter_context(server.database())
+                self._pids["postgres"] = server.pid
+            roots = leave_manufacturer(self._folder)
+            environment = {"KEYSTEAD_ENROLL_EK_ROOTS_FOLDER": str(roots)}
+            seed = self._folder / "seed.yaml"
+            seed.write_text(yaml.safe_dump(yaml.safe_load(SEED.read_text()) | {"registration_tokens": [TOKEN]}))
+            self.stack = Stack(self._folder / "stack", seed=seed, databases=databases, environment=environment)
+            self._open.enter_context(self.stack)
+            self._pids |= {name: pid for name in PROCESSES if (pid := self.stack.pid(name))}
+        except BaseException:
+            self._open.close()
+            raise
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
-def run(devices: int, database: str, at_once: int = 32, profile: Path | None = None) -> Outcome:
-    """Registers, orders for and serves so many devices on a stack of its own with a `database` of this kind.
+    @property
+    def url(self) -> str:
+        """Enroll's database."""
+        return self.stack.database_url("enroll")
 
-    Raises RuntimeError if anything was refused on the way.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="keystead-pipeline-"))
-    try:
-        with _server(database) as server, nullcontext() if server is None else server.database() as url:
-            return _run(folder, devices, database, at_once, url, server, profile)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _server(database: str) -> Iterator[PostgresServer | None]:
-    if database == "sqlite":
-        yield None
-        return
-    with postgres_server(durable=True) as server:
-        yield server
-
-
-def _run(
-    folder: Path,
-    devices: int,
-    database: str,
-    at_once: int,
-    url: str | None,
-    server: PostgresServer | None,
-    profile: Path | None,
-) -> Outcome:
-    roots = folder / "roots"
-    roots.mkdir()
-    outcome = Outcome(devices, database)
-    stack = Stack(
-        folder / "stack",
-        seed=SEED,
-        databases={"enroll": url} if url else {},
-        environment={"KEYSTEAD_ENROLL_EK_ROOTS_FOLDER": str(roots)},
-    )
-    fleet = Generator(stack, roots, devices, at_once)
-    try:
-        fleet.answer()  # the machines are made, and their maker's root is there
-        with stack, ExitStack() as during:
-            pids = {name: pid for name in PROCESSES if (pid := stack.pid(name))}
-            pids |= {"fleet": fleet.pid} | ({"postgres": server.pid} if server else {})
-            watch = Watch(pids)
+    def run(self, devices: int, at_once: int = AT_ONCE, profile: Path | None = None) -> Outcome:
+        """So many new machines register, wait for jobs, and get what was ordered for them, with `at_once` requests in
+        flight. Raises RuntimeError if anything was refused on the way, WrongOutcome if the database says something else
+        than the machines."""
+        self._fleets += 1
+        outcome = Outcome(devices, octets=-self._octets())
+        with ExitStack() as during:
+            fleet = during.enter_context(Generator(self.stack, self._folder, f"ward{self._fleets}", devices, at_once))
+            fleet.answer()  # the machines are made
+            watch = Watch({**self._pids, "fleet": fleet.pid})
             if profile:
-                wanted = ("enroll-web", "enroll-worker", "notify-worker", "fleet")
-                during.enter_context(profiling({name: pids[name] for name in wanted}, profile))
-            names = _phase(outcome, watch, fleet, "register")["devices"]
-            _phase(outcome, watch, fleet, "connect")
+                during.enter_context(profiling({name: watch.pids[name] for name in PROFILED}, profile))
+            names = self._phase(outcome, watch, fleet, "register")["devices"]
+            self._phase(outcome, watch, fleet, "connect")
             fleet.do(f"install {devices} {PATIENCE_SECONDS}")
             started = time.perf_counter()
-            with _enroll(stack) as enroll:
+            with self._enroll() as enroll:
                 give_orders(enroll, PROFILE, names.items())
-            said = fleet.answer()
+            told = fleet.answer()["told"]
             outcome.phases["install"] = Phase(time.perf_counter() - started, watch.cpu())
             outcome.memory = watch.memory()
-            told = said["told"]
             outcome.requests, outcome.came_again, outcome.levels = told["requests"], told["came_again"], told["levels"]
-            _count(outcome, stack.database_url("enroll"), told["installed"])
-    finally:
-        fleet.end()
-    return outcome
+            outcome.submit_to_installed = self._checked(told["installed"])
+        outcome.octets += self._octets()
+        return outcome
 
+    @contextmanager
+    def _enroll(self) -> Iterator[Enroll]:
+        with patch.dict(os.environ, self.stack.environment("enroll")), closing(build(EnrollSettings())) as enroll:  # type: ignore[call-arg]
+            yield enroll
 
-@contextmanager
-def _enroll(stack: Stack) -> Iterator[Enroll]:
-    with patch.dict(os.environ, stack.environment("enroll")), closing(build(EnrollSettings())) as enroll:  # type: ignore[call-arg]
-        yield enroll
+    def _octets(self) -> int:
+        """The size of the database."""
+        size = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+        if self._kind == "postgres":
+            size = "SELECT pg_database_size(current_database())"
+        with closing(Database(self.url)) as database, database.read() as session:
+            return int(session.execute(text(size)).scalar_one())
 
+    @staticmethod
+    def _phase(outcome: Outcome, watch: Watch, fleet: Generator, command: str) -> dict[str, Any]:
+        watch.cpu()
+        fleet.do(command)
+        said = fleet.answer()
+        outcome.phases[command] = Phase(said["seconds"], watch.cpu())
+        return said
 
-def _phase(outcome: Outcome, watch: Watch, fleet: Generator, command: str) -> dict[str, Any]:
-    watch.cpu()
-    fleet.do(command)
-    said = fleet.answer()
-    outcome.phases[command] = Phase(said["seconds"], watch.cpu())
-    return said
-
-
-def _count(outcome: Outcome, url: str, installed: dict[str, float]) -> None:
-    """What the database says at the end."""
-    database = Database(url)
-    with database.read() as session:
-        rows = session.execute(text("SELECT id, state, created_at FROM orders")).all()
-        outcome.states = dict(Counter(row.state for row in rows))
-        begun = {row.id: _seconds(row.created_at) for row in rows}
-        for what, query in (
-            ("certificates", "SELECT count(*) FROM certificates"),
-            ("orders with a certificate", "SELECT count(DISTINCT order_id) FROM certificates"),
-            ("audit: certificate.issue", "SELECT count(*) FROM audit_entries WHERE action = 'certificate.issue'"),
-            ("audit: certificate.install", "SELECT count(*) FROM audit_entries WHERE action = 'certificate.install'"),
-        ):
-            outcome.counted[what] = int(session.execute(text(query)).scalar_one())
-    database.close()
-    outcome.submit_to_installed = [at - begun[order] for order, at in installed.items()]
+    def _checked(self, installed: dict[str, float]) -> list[float]:
+        """Seconds from submission to installation. Each order has one certificate, and each of both its line in the
+        audit log, or WrongOutcome is raised."""
+        with closing(Database(self.url)) as database, database.read() as session:
+            orders = {row.id: row for row in session.execute(text("SELECT id, state, created_at FROM orders"))}
+            certificates = Counter(session.scalars(text("SELECT order_id FROM certificates")))
+            audited = text("SELECT action, count(*) AS n FROM audit_entries GROUP BY action")
+            actions = {row.action: row.n for row in session.execute(audited)}
+        mine = [orders[each] for each in installed]
+        wrong = Counter(row.state for row in mine if row.state != "installed")
+        doubled = [each for each in installed if certificates[each] != 1]
+        whole = certificates.total()
+        if wrong or doubled or actions["certificate.issue"] != whole or actions["certificate.install"] != whole:
+            raise WrongOutcome(f"states {wrong}, certificates {doubled[:3]}, audit log {actions}, certificates {whole}")
+        return [installed[row.id] - _seconds(row.created_at) for row in mine]
 
 
 def _seconds(at: datetime | str) -> float:
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
-    return moment.timestamp() if moment.tzinfo else moment.replace(tzinfo=UTC).timestamp()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def pipeline(devices: int, databases: tuple[str, ...] = DATABASES) -> Iterator[Row]:
+    """The figures of one fleet of so many devices on each of these databases."""
+    for database in databases:
+        with Pipeline(database) as running:
+            outcome = running.run(devices)
+        yield from _figures(f"{devices} devices, {database}", outcome)
+
+
+def load(devices: int, database: str = "postgres") -> Iterator[Row]:
+    """Throughput and latency against the requests in flight: a fleet of so many devices for each."""
+    with Pipeline(database) as running:
+        running.run(min(devices, 200))  # it warms up
+        for at_once in IN_FLIGHT:
+            outcome = running.run(devices, at_once)
+            times = [each for kind, many in outcome.requests.items() if kind != "stream" for each in many]
+            detail = {"in flight": at_once, "devices": devices}
+            for what, value, unit in (
+                ("enrollments", devices / outcome.seconds, "/s"),
+                ("request, p50", quantile(times, 0.5) * 1000, "ms"),
+                ("request, p99", quantile(times, 0.99) * 1000, "ms"),
+            ):
+                yield Row("load", f"{what}, {at_once} requests in flight", round(value, 2), unit, "", detail)
+
+
+def _figures(what: str, outcome: Outcome) -> Iterator[Row]:
+    def row(name: str, value: float, unit: str, aim: str = "", **detail: Any) -> Row:
+        return Row("pipeline", f"{what}: {name}", round(value, 2), unit, aim, detail)
+
+    devices, seconds = outcome.devices, outcome.seconds
+    yield row("registered, attested, connected and installed", seconds, "s", "under 60" if devices == 10_000 else "")
+    yield row("whole enrollments", devices / seconds, "/s", levels=outcome.levels, came_again=outcome.came_again)
+    for name, phase in outcome.phases.items():
+        yield row(f"{name}", devices / phase.seconds, "/s", cpu_seconds=phase.cpu)
+    for kind, times in outcome.requests.items():
+        yield row(f"request “{kind}”, p50", quantile(times, 0.5) * 1000, "ms")
+        yield row(f"request “{kind}”, p99", quantile(times, 0.99) * 1000, "ms")
+    for share, name in ((0.5, "p50"), (0.99, "p99")):
+        yield row(f"submit to installed, {name}", quantile(outcome.submit_to_installed, share), "s")
+    for name in outcome.memory:
+        used = sum(phase.cpu[name] for phase in outcome.phases.values())
+        yield row(f"{name}, CPU for each device", used / devices * 1000, "ms")
+        yield row(f"{name}, memory", outcome.memory[name], "MiB")
+    yield row("database, size for each device", outcome.octets / devices / 1024, "KiB")
+    yield row("all processes, CPU for each device", outcome.cpu_ms(), "ms")
+    yield row("the server's processes alone", outcome.cpu_ms("fleet"), "ms")
 
 
 def main() -> None:
@@ -215,20 +287,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--devices", type=int, default=500)
     parser.add_argument("--database", choices=DATABASES, default="postgres")
-    parser.add_argument("--at-once", type=int, default=32)
-    parser.add_argument("--profile", type=Path, help="where to leave what py-spy saw")
+    parser.add_argument("--profile", type=Path, help="where to leave what py-spy sees of the processes")
     chosen = parser.parse_args()
-    outcome = run(chosen.devices, chosen.database, chosen.at_once, chosen.profile)
+    print(f"load before: {os.getloadavg()[0]:.1f}")
+    with Pipeline(chosen.database) as running:
+        outcome = running.run(chosen.devices, profile=chosen.profile)
+    for row in _figures(chosen.database, outcome):
+        print(f"{row.what:<70} {row.value:>9g} {row.unit:<4} {row.detail or ''}")
     for raw in chosen.profile.glob("*.raw") if chosen.profile else ():
         raw.with_suffix(".txt").write_text(summary(raw.read_text()))
-    for name, phase in outcome.phases.items():
-        print(f"{name}: {phase.seconds:.2f} s, {outcome.devices / phase.seconds:.0f}/s")
-        print("   ms of CPU each:", {k: round(v / outcome.devices * 1000, 2) for k, v in phase.cpu.items() if v})
-    for kind, times in outcome.requests.items():
-        print(f"{kind}: p50 {quantile(times, 0.5) * 1000:.1f} ms, p99 {quantile(times, 0.99) * 1000:.1f} ms")
-    waits = outcome.submit_to_installed
-    print(f"submit to installed: p50 {quantile(waits, 0.5):.2f} s, p99 {quantile(waits, 0.99):.2f} s")
-    print(outcome.memory, outcome.states, outcome.counted, outcome.levels, outcome.came_again)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-RATE = 200
+RATE = 250
 MOST_LINES = 45
 _OURS, _LIBRARIES = "/src/", "/site-packages/"
 
@@ -23,7 +23,7 @@ def profiling(pids: Mapping[str, int], folder: Path) -> Iterator[None]:
     spy = str(Path(sys.executable).parent / "py-spy")
     running = [
         subprocess.Popen(
-            [spy, "record", "--pid", str(pid), "--rate", str(RATE), "--format", "raw", "--full-filenames",
+            [spy, "record", "--pid", str(pid), "--rate", str(RATE), "--format", "raw", "--full-filenames", "--gil",
              "--output", str(folder / f"{name}.raw"), "--duration", "86400"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )

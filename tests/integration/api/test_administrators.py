@@ -199,23 +199,6 @@ def test_masters_and_administrators_of_other_places_do_not_exist_for_an_officer(
         assert own("POST", f"/administrators/{stranger}/invitations").status_code == 404
 
 
-def test_an_officer_does_not_learn_who_is_an_administrator_elsewhere(app: EnrollApp) -> None:
-    api, place = master(app), hospital(app)
-    other = api.create("/organizations", {"name": "Physics"})
-    api.create("/administrators", alan(rao(other)))
-    api.create("/administrators", alan(rao(place), email="ada@example.org"))
-    chief = officer(app, Grant(Role.RAO, place))
-    own = chief.create("/administrators", alan(rao(place), email="grace@example.com"))
-    for answer in (
-        chief("POST", "/administrators", json=alan(rao(place))),
-        chief("PATCH", f"/administrators/{own}", json={"email": "alan@example.org"}),
-    ):
-        assert answer.status_code == 422
-        assert answer.json()["fields"]["email"].startswith("This address cannot be used here.")
-    seen = chief("POST", "/administrators", json=alan(rao(place), email="ada@example.org"))
-    assert seen.json()["fields"] == {"email": "An administrator has this address already."}
-
-
 def test_one_who_also_has_a_role_elsewhere_is_seen_without_it_and_not_changed(app: EnrollApp) -> None:
     api = master(app)
     other = api.create("/organizations", {"name": "Physics"})

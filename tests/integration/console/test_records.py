@@ -87,14 +87,6 @@ def test_a_request_is_declined_with_a_reason_only(app: EnrollApp) -> None:
     assert app.order(order_id).state is OrderState.REJECTED
 
 
-def test_why_a_request_came_to_nothing_is_told_in_the_reader_s_language(app: EnrollApp) -> None:
-    order_id, visit = app.browser("Approved").order(), console(app)
-    visit.send(f"/requests/{order_id}/reject", note="Ask Grace.")
-    page = visit.get(f"/requests/{order_id}", **{"accept-language": "de"}).text
-    assert "Fragen Sie Ihre Administration, wenn Sie nicht einverstanden sind." in page
-    assert "Ask your administrator" not in page
-
-
 def test_a_request_is_cancelled(app: EnrollApp) -> None:
     _, order_id, agent, _ = issued(app)
     visit = console(app)

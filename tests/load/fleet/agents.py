@@ -111,7 +111,7 @@ class Fleet:
             except (Broken, OSError, TimeoutError):
                 opened = Answer(0, b"", 0.0)
             if opened.status == 200:
-                self._time("stream", started)
+                self._time("stream", time.perf_counter() - started)
                 self._streams[machine.device_id] = stream
                 return
             await self._pause(opened)
@@ -150,13 +150,12 @@ class Fleet:
         """The answer, 200. As an agent, it comes again where the server is too busy. Raises Refused."""
         answer = Answer(0, b"", 0.0)
         for _ in range(PATIENCE):
-            started = time.perf_counter()
             try:
                 answer = await self._requests.post(path, body, authorization)
             except (Broken, OSError, TimeoutError) as error:
                 answer = Answer(0, str(error).encode(), 0.0)
             if answer.status == 200:
-                self._time(kind, started)
+                self._time(kind, answer.seconds)
                 return answer
             if answer.status not in (0, 429, 502, 503):
                 break
@@ -167,5 +166,5 @@ class Fleet:
         self.told.came_again += 1
         await asyncio.sleep(max(answer.retry_after, SHORTEST_PAUSE))
 
-    def _time(self, kind: str, started: float) -> None:
-        self.told.requests.setdefault(kind, []).append(time.perf_counter() - started)
+    def _time(self, kind: str, seconds: float) -> None:
+        self.told.requests.setdefault(kind, []).append(round(seconds, 6))

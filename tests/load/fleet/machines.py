@@ -8,11 +8,18 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ec, rsa, utils
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 from tests.support import software_tpm as soft
 from tests.support.software_tpm import Object, SoftwareTpm
 from tests.support.tpm_maker import NOW, YEAR, Authority
@@ -159,8 +166,25 @@ class Machine:
 
 
 def manufacturer() -> Authority:
-    """Who made the TPMs: a root whose certificate the server is to trust."""
-    return Authority.root("Fleet Chips", 90, **_AGES)
+    """Who makes TPMs: a root whose certificate the server is to trust."""
+    return Authority.root(_MAKER, 90, **_AGES)
+
+
+def manufacturer_of(folder: Path) -> Authority:
+    """The one whose root is in `folder`; `leave_manufacturer` left it there."""
+    key = load_pem_private_key((folder / _KEY).read_bytes(), None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("the manufacturer's key is RSA")
+    return Authority(_MAKER, key, (folder / "roots" / f"{_MAKER}.der").read_bytes())
+
+
+def leave_manufacturer(folder: Path) -> Path:
+    """Makes one and leaves it in `folder`, for other processes; the folder for the server."""
+    maker, roots = manufacturer(), folder / "roots"
+    roots.mkdir()
+    (roots / f"{_MAKER}.der").write_bytes(maker.der)
+    (folder / _KEY).write_bytes(maker.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return roots
 
 
 def machine(origin: str, name: str, maker: Authority) -> Machine:
@@ -169,6 +193,7 @@ def machine(origin: str, name: str, maker: Authority) -> Machine:
     return Machine(origin, name, tpm, maker.certify(tpm.endorsement.key, None, **_AGES))
 
 
+_MAKER, _KEY = "Fleet Chips", "maker.pem"
 _AGES: dict[str, timedelta] = {"since": datetime.now(UTC) - NOW - YEAR, "until": datetime.now(UTC) - NOW + YEAR}
 
 

@@ -7,9 +7,10 @@ It reads what uvicorn and nginx write: a response has a Content-Length, a stream
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 TIMEOUT_SECONDS = 60.0
 _END_OF_HEAD = b"\r\n\r\n"
@@ -21,11 +22,12 @@ class Broken(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """A response. `retry_after` is in seconds, 0 if it does not say."""
+    """A response. `retry_after` is in seconds, 0 if it does not say; `seconds` went by since the request was sent."""
 
     status: int
     body: bytes
     retry_after: float
+    seconds: float = 0.0
 
 
 def _head(octets: bytes) -> tuple[int, dict[bytes, bytes]]:
@@ -95,10 +97,11 @@ class Requests:
             connection = self._idle.pop() if self._idle else await self._connect()
             while not connection.usable:
                 connection = self._idle.pop() if self._idle else await self._connect()
+            sent = time.perf_counter()
             answer = await asyncio.wait_for(connection.send(head.encode() + body), TIMEOUT_SECONDS)
             if connection.usable:
                 self._idle.append(connection)
-            return answer
+            return replace(answer, seconds=time.perf_counter() - sent)
 
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
