@@ -30,6 +30,7 @@ from tests.load.issue_path import issue_path
 from tests.load.judging import KEYS, judging_times, whole_judging_times
 from tests.load.person import person
 from tests.load.pipeline import load, pipeline
+from tests.load.revocation import Size, revocation
 from tests.load.rows import Row
 from tests.load.streams import Run, streams
 
@@ -90,6 +91,7 @@ PIECES: Mapping[str, Callable[[bool], Iterator[Row]]] = {
     "load": lambda full: load(1_000 if full else 150),
     "cost": lambda full: costs.cost(costs.FULL if full else costs.SHORT, 300 if full else 100),
     "issue": lambda full: issue_path(3, 2000 if full else 500),
+    "revocation": lambda full: revocation(Size(seconds=10 if full else 3)),
     "demo": lambda full: demo(),
 }
 """Name → what measures it, long or short."""

@@ -160,6 +160,12 @@ class EnrollApp:
             done += found
         return done
 
+    def publish(self) -> int:
+        """What the worker does: has the OCSP responder certified if it is time, and signs the revocation lists that
+        are due; how many."""
+        self.enroll.renew_responder(self.ca, self.linter)
+        return self.enroll.publish_lists(self.ca)
+
     def order(self, order_id: str) -> Order:
         """The stored order."""
         with self.enroll.transactions.read() as tx:

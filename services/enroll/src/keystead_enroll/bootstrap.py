@@ -18,11 +18,13 @@ from keystead_enroll.adapters.builtin_ca import BuiltinCa
 from keystead_enroll.adapters.ek_roots import load_roots
 from keystead_enroll.adapters.keyed_secrets import KeyedSecrets
 from keystead_enroll.adapters.pkilint_linter import PkilintLinter
+from keystead_enroll.adapters.sealed_keys import SealedKeys
 from keystead_enroll.adapters.shape_memory import ProcessShapeMemory
 from keystead_enroll.adapters.store import SqlTransaction
 from keystead_enroll.adapters.together_store import TogetherTransactions
 from keystead_enroll.domain.endorsement import EkRoots
 from keystead_enroll.domain.issuance import BatchSize
+from keystead_enroll.domain.status import StatusAddresses, authority_id
 from keystead_enroll.metrics import ORDERS_DESERTED
 from keystead_enroll.ports import PasswordHasher, RateLimits
 from keystead_enroll.settings import EnrollSettings
@@ -30,11 +32,14 @@ from keystead_enroll.usecases.admin.access_codes import AccessCodes
 from keystead_enroll.usecases.admin.console import end_consoles
 from keystead_enroll.usecases.admin.identity_providers import take_judgement
 from keystead_enroll.usecases.admin.try_form import TrialRules
+from keystead_enroll.usecases.answer_ocsp import OcspAnswers
 from keystead_enroll.usecases.bulk.duties import BulkDuties
 from keystead_enroll.usecases.end_deserted_orders import end_deserted_orders
 from keystead_enroll.usecases.enter_access_code import CodeLimits
 from keystead_enroll.usecases.inspect_certificate import Inspection
 from keystead_enroll.usecases.issue_certificates import issue_certificates
+from keystead_enroll.usecases.publish_lists import publish_lists
+from keystead_enroll.usecases.renew_responder import renew_responder
 from keystead_enroll.usecases.tell_approvers import tell_approvers
 from keystead_kit.bus import Bus
 from keystead_kit.clock import Clock, SystemClock
@@ -120,9 +125,34 @@ class Enroll:
         """Duty: issues what is accepted."""
         chosen = self.settings
         inspection = Inspection(linter, self._shapes, chosen.lint_share, random.random)
+        addresses = self.status_addresses(ca) if chosen.status_in_certificates and ca.signs_lists else None
         return issue_certificates(
-            self.transactions, self.clock, ca, inspection, chosen.public_origin, chosen.level_policies, self._batch
-        )
+            self.transactions, self.clock, ca, inspection, chosen.public_origin, chosen.level_policies, self._batch,
+            addresses,
+        )  # fmt: skip
+
+    def status_addresses(self, ca: BuiltinCa) -> StatusAddresses:
+        """Where relying parties learn what the CA's certificates are worth."""
+        origin = self.settings.status_origin or self.settings.public_origin
+        return StatusAddresses(origin, authority_id(ca.issuer_certificate))
+
+    def publish_lists(self, ca: BuiltinCa) -> int:
+        """Duty: signs revocation lists ahead of need, and after each revocation."""
+        life = timedelta(hours=self.settings.crl_hours)
+        return publish_lists(self.transactions, self.clock, ca, self.status_addresses(ca), life)
+
+    @cached_property
+    def _sealed_keys(self) -> SealedKeys:
+        return SealedKeys(self.settings.cookie_key.get_secret_value().encode())
+
+    def renew_responder(self, ca: BuiltinCa, linter: PkilintLinter) -> int:
+        """Duty: has the CA's OCSP responder certified in time."""
+        return renew_responder(self.transactions, self.clock, ca, linter, self._sealed_keys)
+
+    def ocsp_answers(self) -> OcspAnswers:
+        """What answers OCSP requests in a web process."""
+        life = timedelta(hours=self.settings.ocsp_hours)
+        return OcspAnswers(self.transactions, self.clock, self._sealed_keys, life)
 
     def end_deserted(self) -> int:
         """Duty: ends the orders whose agent went away."""

@@ -34,6 +34,22 @@ JOB_LOOKS = Histogram(
 BULK_ROWS = Gauge("keystead_bulk_rows", "Rows of bulk jobs that run or are paused, by how far they are", ["state"])
 BULK_ROWS_READ = Counter("keystead_bulk_rows_read_total", "Rows of bulk jobs that were read", ["outcome"])
 BULK_ORDERS = Counter("keystead_bulk_orders_total", "Requests that were made of rows of bulk jobs")
+LISTS_SIGNED = Counter("keystead_crl_signed_total", "Revocation lists that were signed and published")
+LIST_THIS_UPDATE = Gauge(
+    "keystead_crl_this_update_timestamp_seconds", "When the oldest of the published revocation lists was signed"
+)
+LIST_NEXT_UPDATE = Gauge(
+    "keystead_crl_next_update_timestamp_seconds", "When the first of the published revocation lists ends (nextUpdate)"
+)
+STATUS_CHANGES_WAITING = Gauge(
+    "keystead_crl_changes_waiting", "Certificates whose status changed and that no published list has yet"
+)
+OCSP_ANSWERS = Counter(
+    "keystead_ocsp_answers_total",
+    "OCSP answers: good, revoked, unknown (nothing like that was issued here), malformed, unauthorized (another CA's), "
+    "try_later",
+    ["status"],
+)
 
 
 def show_bulk_rows(stages: Mapping[RowStage, int]) -> None:

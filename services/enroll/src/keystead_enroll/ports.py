@@ -35,6 +35,7 @@ from keystead_enroll.domain.search import ListDefinition, Page, PageWanted, Sear
 from keystead_enroll.domain.shapes import Shape
 from keystead_enroll.domain.visits import PortalSession
 from keystead_enroll.ports_bulk import BulkTransaction
+from keystead_enroll.ports_status import StatusTransaction
 from keystead_kit.clock import Clock
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ __all__ = [
 ]
 
 
-class Transaction(BulkTransaction, Protocol):
+class Transaction(BulkTransaction, StatusTransaction, Protocol):
     """One database transaction. What `ring` and `wake` ask for happens after the commit."""
 
     def form_by_uri(self, uri_extension: str) -> EnrollmentForm | None: ...

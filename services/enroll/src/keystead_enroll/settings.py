@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography.x509 import ObjectIdentifier
 from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
@@ -109,10 +110,35 @@ class EnrollSettings(_CaFolder, ServiceSettings):
         le=1,
         description="of the certificates whose shape was linted before, the share that is all the same",
     )
+    status_origin: str | None = Field(
+        None,
+        description="scheme://host[:port], better http (RFC 5280 section 8), at which relying parties reach /pki/ and "
+        "/ocsp; else public_origin",
+    )
+    status_in_certificates: bool = Field(
+        True, description="certificates say where relying parties learn what they are worth (CDP, AIA)"
+    )
+    crl_hours: float = Field(
+        48, gt=0, le=24 * 366, description="for how long a revocation list is valid; half of it before the next one"
+    )
+    ocsp_hours: float = Field(4, gt=0, le=24 * 7, description="for how long an OCSP answer may be relied on")
+    status_cache_minutes: float = Field(
+        5, ge=0, le=24 * 60, description="for how long HTTP caches give out a revocation list or an OCSP answer unasked"
+    )
     agent_download_url: WebAddress | None = None
     mailbox_url: DevelopmentMailbox | None = Field(
         None, description="the development mailbox, linked from the start page"
     )
+
+    @field_validator("status_origin")
+    @classmethod
+    def _plain_status_origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or value.rstrip("/").count("/") != 2:
+            raise ValueError("must be an origin such as http://pki.example.org, without a path")
+        return value.rstrip("/")
 
     @field_validator("level_policies")
     @classmethod

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
-POOL_SIZE, MOST_CONNECTIONS = 10, 30
+POOL_SIZE, MOST_CONNECTIONS = 10, 31
 """Connections that are kept, and the most that a process has at once."""
 BUSY_SECONDS = 15
 """How long a writer waits for others on SQLite."""

@@ -1,5 +1,6 @@
 """Threads for what blocks, in lanes: persons' requests, agents' requests, the looks of open streams, certificates for
-programs. None waits because another does: a fleet that comes back leaves the pages as quick as they were.
+programs, what relying parties ask. None waits because another does: a fleet that comes back leaves the pages as quick
+as they were.
 
 A thread holds at most one database connection, and all lanes together are `db.MOST_CONNECTIONS`: none waits for one.
 """
@@ -14,7 +15,7 @@ from typing import TypeVar
 
 from anyio import CapacityLimiter, move_on_after, to_thread
 
-REQUEST_THREADS, AGENT_THREADS, LOOK_THREADS, ISSUE_THREADS = 16, 8, 4, 2
+REQUEST_THREADS, AGENT_THREADS, LOOK_THREADS, ISSUE_THREADS, STATUS_THREADS = 16, 8, 4, 2, 1
 PATIENCE_SECONDS = 3.0
 """How long a request waits for a thread before it is told to come again."""
 MOST_WAITING = 400

@@ -26,8 +26,9 @@ from keystead_enroll.domain.certificates import (
     authority_key_identifier,
     pem,
     sign_tbs,
+    signature_hash,
 )
-from keystead_enroll.domain.errors import CaFilesExist, CaKeyMismatch, CaUnusable, IntentNotSignable
+from keystead_enroll.domain.errors import CaFilesExist, CaKeyMismatch, CaUnusable, IntentNotSignable, ListNotSignable
 from keystead_enroll.domain.keys import same_key, supported_key
 from keystead_enroll.domain.tbs import Tbs, TbsMalformed, parse_tbs
 from keystead_kit.setting_types import LEAST_PASSPHRASE_OCTETS
@@ -185,6 +186,26 @@ class BuiltinCa:
         except (InvalidSignature, ValueError, TypeError) as error:
             raise IntentNotSignable("the new signature does not verify with the issuing CA's certificate") from error
         return signed
+
+    @property
+    def signs_lists(self) -> bool:
+        """Whether its certificate allows it to sign revocation lists (keyUsage cRLSign, RFC 5280 section 4.2.1.3)."""
+        return self._issuing.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
+
+    def sign_list(self, builder: x509.CertificateRevocationListBuilder) -> bytes:
+        """The revocation list (DER) that `builder` describes, signed by the issuing key. Raises ListNotSignable if
+        this CA may sign none, if the list is another CA's, or if the new signature does not verify."""
+        if not self.signs_lists:
+            raise ListNotSignable("the issuing CA's certificate does not allow it to sign revocation lists")
+        try:
+            signed = builder.sign(self._key, signature_hash(self._key))
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise ListNotSignable(f"the revocation list cannot be signed: {error}") from error
+        if signed.issuer != self._issuing.subject:
+            raise ListNotSignable("the revocation list is that of another CA")
+        if not signed.is_signature_valid(supported_key(self._issuing.public_key())):
+            raise ListNotSignable("the new signature does not verify with the issuing CA's certificate")
+        return signed.public_bytes(Encoding.DER)
 
     def _check_intent(self, intent: Tbs) -> None:
         constraints = intent.extension(_BASIC_CONSTRAINTS)

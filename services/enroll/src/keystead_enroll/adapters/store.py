@@ -20,6 +20,7 @@ from keystead_enroll.adapters.attestation_store import AttestationQueries
 from keystead_enroll.adapters.bulk_store import BulkQueries
 from keystead_enroll.adapters.bulk_work_store import BulkWorkQueries
 from keystead_enroll.adapters.issuance_store import IssuanceQueries
+from keystead_enroll.adapters.status_store import StatusQueries
 from keystead_enroll.domain.certificate_record import Certificate, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
     CertificateProfile,
@@ -64,7 +65,9 @@ _OPEN = or_(
 )
 
 
-class SqlTransaction(AdministrationQueries, AttestationQueries, BulkQueries, BulkWorkQueries, IssuanceQueries):
+class SqlTransaction(
+    AdministrationQueries, AttestationQueries, BulkQueries, BulkWorkQueries, IssuanceQueries, StatusQueries
+):
     """One transaction; see `ports.Transaction` for what each method promises."""
 
     def __init__(self, session: Session, clock: Clock) -> None:

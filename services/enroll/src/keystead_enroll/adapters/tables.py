@@ -27,6 +27,7 @@ from keystead_enroll.adapters import bulk_tables as _bulk_tables  # noqa: F401 p
 from keystead_enroll.adapters.columns import ID, OBJECT, TEXTS, EnumList, EnumNumber, EnumText
 from keystead_enroll.adapters.columns import metadata as metadata
 from keystead_enroll.adapters.form_names import keep_names
+from keystead_enroll.adapters.status_tables import AUTHORITY, note_change
 from keystead_enroll.domain.certificate_record import Certificate, IntentState, IssuanceIntent
 from keystead_enroll.domain.enrollment import (
     Authorization,
@@ -331,6 +332,8 @@ intents = Table(
     Column("state", EnumText(IntentState), nullable=False),
     Index("ix_issuance_intents_state_leased_until", "state", "leased_until"),
 )
+_REVOKED = text("revoked_at IS NOT NULL")
+"""Those that revocation lists have."""
 certificates = Table(
     "certificates",
     metadata,
@@ -363,6 +366,8 @@ certificates = Table(
     Column("revocation_reason", String(32)),
     Column("department_id", ForeignKey("departments.id")),
     Column("revocation_note", Text, nullable=False),
+    Column("authority", AUTHORITY, nullable=False, server_default=""),
+    Index("ix_certificates_revoked", "authority", "not_after", postgresql_where=_REVOKED, sqlite_where=_REVOKED),
     Index("ix_certificates_form_id_owner", "form_id", "owner"),
     Index("ix_certificates_issued_at_id", "issued_at", "id"),
     Index("ix_certificates_organization_id_issued_at", "organization_id", "issued_at"),
@@ -395,3 +400,4 @@ _mapper.map_imperatively(
 )
 for _written in ("after_insert", "after_update"):
     event.listen(EnrollmentForm, _written, keep_names)
+event.listen(Certificate, "after_update", note_change)

@@ -66,6 +66,7 @@ class Certificate:
     revocation_reason: str | None = None
     department_id: str | None = None
     revocation_note: str = ""
+    authority: str = ""
 
     def revoke(self, reason: RevocationReason, now: datetime, note: str = "") -> bool:
         """Revokes it; False if it was revoked for this reason before. Raises AlreadyRevoked if for another."""

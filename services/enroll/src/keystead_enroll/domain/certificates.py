@@ -147,7 +147,12 @@ def precertify(plan: CertificatePlan, issuer_certificate: x509.Certificate) -> x
     Its `tbs_certificate_bytes` are those of the certificate to come. Raises TemplateInvalid for a purpose or policy
     that is no OID, CaUnusable if the issuer's certificate has no subject key identifier.
     """
-    return sign_builder(plan_builder(plan, issuer_certificate), _throw_away_key(issuer_certificate))
+    return sign_worthless(plan_builder(plan, issuer_certificate), issuer_certificate)
+
+
+def sign_worthless(builder: x509.CertificateBuilder, issuer_certificate: x509.Certificate) -> x509.Certificate:
+    """Signed by a throw-away key of the issuing key's kind."""
+    return sign_builder(builder, _throw_away_key(issuer_certificate))
 
 
 def plan_builder(plan: CertificatePlan, issuer_certificate: x509.Certificate) -> x509.CertificateBuilder:

@@ -175,6 +175,22 @@ class IntentNotSignable(CaRefused):
     """A stored intent certificate is not one that this CA may sign as it is."""
 
 
+class ListNotSignable(CaRefused):
+    """A revocation list is not one that this CA may sign."""
+
+
+class OcspRequestMalformed(Refusal):
+    """What was sent is no OCSP request that can be answered."""
+
+    code = "malformed"
+
+
+class SealBroken(Refusal):
+    """A key that the database keeps cannot be opened."""
+
+    code = "internal"
+
+
 class EkRootsUnusable(Refusal):
     """The TPM manufacturers' certificates cannot be used as they are."""
 

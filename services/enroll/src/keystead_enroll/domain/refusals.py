@@ -180,6 +180,13 @@ class CertificateUnknown(Refusal):
     default_advice = Words("Open the form's address to see your requests and certificates.")
 
 
+class NotPublished(Refusal):
+    """There is no such CA here, or no such list of its."""
+
+    code = "not-found"
+    default_advice = Words("Take the address that is in the certificate.")
+
+
 class OrderClosed(Refusal):
     """The order has ended or is past the step that was asked for."""
 

@@ -22,6 +22,7 @@ from keystead_enroll.domain.issuance import IssuableOrder
 from keystead_enroll.domain.jobs import Job
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import OrderState, OrderTransition
+from keystead_enroll.domain.status import authority_id
 from keystead_enroll.ports import Issuer, Transaction
 from keystead_enroll.usecases.admin.common import audit_line
 from keystead_enroll.usecases.jobs import job_for
@@ -37,6 +38,7 @@ class Surroundings:
         self._form, self.account = cache(tx.form), cache(tx.account)
         self.origin, self.issuer = origin, issuer
         self.chain, self.root, self.issuer_name = issuer.chain, issuer.root, issuer_name(issuer)
+        self.authority = authority_id(issuer.issuer_certificate)
 
     def form(self, order: IssuableOrder) -> EnrollmentForm | None:
         """The form by which a person asked; None if the order came by another channel."""
@@ -113,6 +115,7 @@ def _record(order: IssuableOrder, signed: bytes, known: Surroundings, now: datet
         issued_at=now,
         machine=order.machine,
         reasons=list(reasons),
+        authority=known.authority,
     )
 
 

@@ -29,6 +29,7 @@ from keystead_enroll.domain.issuance import LEASE, BatchSize, IssuableOrder
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import OrderState, OrderTransition
 from keystead_enroll.domain.shapes import profile_digest
+from keystead_enroll.domain.status import StatusAddresses
 from keystead_enroll.metrics import ISSUANCE_BATCH
 from keystead_enroll.ports import Clock, Issuer, Transaction, Transactions
 from keystead_enroll.usecases.end_order import fail_order
@@ -60,11 +61,13 @@ def issue_certificates(
     origin: str,
     level_policies: LevelPolicies | None = None,
     batch: BatchSize | None = None,
+    addresses: StatusAddresses | None = None,
 ) -> int:
     """One batch; how many orders were taken. Two commits, whatever the batch's size. `level_policies` has the
-    certificate policy of each assurance level that shall be seen in certificates; `batch` learns how fast it goes."""
+    certificate policy of each assurance level that shall be seen in certificates; `batch` learns how fast it goes;
+    certificates carry `addresses`."""
     began, size = clock.now(), batch or BatchSize()
-    cycle = _Cycle(issuer, inspection, origin, level_policies or {})
+    cycle = _Cycle(issuer, inspection, origin, level_policies or {}, addresses)
     taken, work = _together_or_apart(transactions, lambda tx, apart: cycle.intend(tx, size.now, began, apart))
     tried = {order_id: cycle.sign(order_id, precertificate) for order_id, precertificate in work.items()}
     signed = {order_id: result for order_id, result in tried.items() if result is not None}
@@ -116,8 +119,16 @@ class _Intended:
 class _Cycle:
     """One batch on its way."""
 
-    def __init__(self, issuer: Issuer, inspection: Inspection, origin: str, level_policies: LevelPolicies) -> None:
+    def __init__(
+        self,
+        issuer: Issuer,
+        inspection: Inspection,
+        origin: str,
+        level_policies: LevelPolicies,
+        addresses: StatusAddresses | None,
+    ) -> None:
         self._issuer, self._inspection, self._origin, self._level_policies = issuer, inspection, origin, level_policies
+        self._addresses = addresses
 
     def intend(self, tx: Transaction, limit: int, now: datetime, apart: bool) -> tuple[int, dict[str, bytes]]:
         """How many orders were taken, and what is to be signed for which of them."""
@@ -161,6 +172,8 @@ class _Cycle:
         plan = plan_for(
             profile, names, checked.public_key, serial, valid, level_policy, policies.values(), signs_only=not own
         )
+        if self._addresses is not None:
+            plan = self._addresses.written_into(plan)
         precertificate = der(precertify(plan, issuing))
         self._inspection.inspect(precertificate, digest)
         intent = IssuanceIntent(order.id, serial_hex(serial), precertificate, now, now + LEASE)

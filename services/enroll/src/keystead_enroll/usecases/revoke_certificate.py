@@ -41,6 +41,7 @@ def revoke(
         raise LookupError(f"certificate {found.id} has no order")
     if not certificate.revoke(reason, now, remark):
         return False
+    tx.ring()  # the lists are to be signed anew
     told = Words("The certificate was revoked: {reason}.", reason=reason.words)
     if order.over:
         withdraw(tx, order, now, told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from keystead_enroll.web import (
     portal_orders,
     portal_request,
     start,
+    status,
 )
 from keystead_enroll.web.agent_desk import AgentDesk
 from keystead_enroll.web.agent_streams import AgentStreams
@@ -32,6 +34,7 @@ from keystead_enroll.web.console.app import add_console
 from keystead_enroll.web.console.tools import ConsoleTools
 from keystead_enroll.web.context import WebContext
 from keystead_enroll.web.frame import portal_frame
+from keystead_enroll.web.ocsp import OcspDoor
 from keystead_enroll.web.presence import DevicePresence
 from keystead_enroll.web.problems import as_problem, next_step
 from keystead_enroll.web.stream_places import StreamPlaces
@@ -134,9 +137,17 @@ def create_app(enroll: Enroll) -> FastAPI:
     app.include_router(portal_request.router(context))
     app.include_router(portal_orders.router(context))
     app.include_router(portal_evidence.router(context))
+    app.include_router(status.router(context))
     add_api(app, enroll, wakeups)
     add_console(app, console)
 
+    app.add_middleware(
+        OcspDoor,
+        answer=enroll.ocsp_answers().answer,
+        clock=enroll.clock,
+        kept=timedelta(minutes=settings.status_cache_minutes),
+        service=SERVICE,
+    )
     app.state.end_streams = wakeups.end_streams
 
     @app.exception_handler(Refusal)

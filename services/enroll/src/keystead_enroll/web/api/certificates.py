@@ -29,7 +29,7 @@ from keystead_enroll.web.api.resources import Resource, add_routes
 from keystead_enroll.web.api.tools import PROBLEMS, ApiTools
 
 CSV = "text/csv; charset=utf-8"
-_LATER = "Relying parties are told through CRL and OCSP once this service publishes them."
+_TOLD = "Relying parties are told at once by OCSP, and by the next revocation list, which is signed within seconds."
 
 
 class RevocationOut(BaseModel):
@@ -184,7 +184,7 @@ def router(tools: ApiTools) -> APIRouter:
         operation_id="revoke_certificate",
         summary="Revoke one certificate",
         description=f"For the same reason again it answers the same. A registered device is told to remove what it "
-        f"installed, and the owner gets a letter. {_LATER}",
+        f"installed, and the owner gets a letter. {_TOLD}",
         responses=PROBLEMS,
         **common,
     )
