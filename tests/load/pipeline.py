@@ -1,4 +1,5 @@
-"""Many devices at once: from registration to the installed certificate, with the fleet on the same machine.
+"""Many devices at once: they register, a file of them is sent to the API, and each has its certificate installed in the
+end; the fleet is on the same machine.
 
 python -m tests.load.pipeline [--devices 500] [--database sqlite|postgres] [--profile FOLDER]
 """
@@ -15,24 +16,20 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
-from unittest.mock import patch
 
+import httpx
 import yaml
 from sqlalchemy import text
 from tests.load.fleet.machines import leave_manufacturer
-from tests.load.orders import give_orders
 from tests.load.profile import profiling, summary
 from tests.load.rows import Row, quantile
 from tests.load.watch import Watch
 from tests.support.servers import postgres_server
 
-from keystead_enroll.bootstrap import Enroll, build
-from keystead_enroll.settings import EnrollSettings
 from keystead_kit.db import Database
 from keystead_local.stack import SEED, Stack
 
@@ -40,6 +37,7 @@ ROOT = Path(__file__).parents[2]
 TOKEN = {"name": "fleet", "token": "of-the-simulated-fleet", "organization": "Example Hospital"}
 """It registers as many as come."""
 PROFILE = "Device certificate"
+ADMINISTRATOR = "grace.hopper@example.org"
 DATABASES = ("postgres", "sqlite")
 PATIENCE_SECONDS = 900.0
 AT_ONCE = 48
@@ -152,6 +150,16 @@ class Pipeline:
             seed.write_text(yaml.safe_dump(yaml.safe_load(SEED.read_text()) | {"registration_tokens": [TOKEN]}))
             self.stack = Stack(self._folder / "stack", seed=seed, databases=databases, environment=environment)
             self._open.enter_context(self.stack)
+            made = self.stack.run(
+                "keystead", "bootstrap", "token", "--administrator", ADMINISTRATOR, "--name", "fleet", "--json"
+            )
+            self._token = str(json.loads(made.splitlines()[-1])["token"])
+            with closing(Database(self.url)) as database, database.read() as session:
+                profile = session.execute(
+                    text("SELECT id FROM certificate_profiles WHERE name = :name"), {"name": PROFILE}
+                )
+                organization = session.execute(text("SELECT id FROM organizations"))
+                self._options = {"profile_id": profile.scalar_one(), "organization_id": organization.scalar_one()}
             self._pids |= {name: pid for name in PROCESSES if (pid := self.stack.pid(name))}
         except BaseException:
             self._open.close()
@@ -182,20 +190,29 @@ class Pipeline:
             self._phase(outcome, watch, fleet, "connect")
             fleet.do(f"install {devices} {PATIENCE_SECONDS}")
             started = time.perf_counter()
-            with self._enroll() as enroll:
-                give_orders(enroll, PROFILE, names.items())
+            sent = time.time()
+            self._submit(names)
             told = fleet.answer()["told"]
             outcome.phases["install"] = Phase(time.perf_counter() - started, watch.cpu())
             outcome.memory = watch.memory()
             outcome.requests, outcome.came_again, outcome.levels = told["requests"], told["came_again"], told["levels"]
-            outcome.submit_to_installed = self._checked(told["installed"])
+            outcome.submit_to_installed = [at - sent for at in told["installed"].values()]
+            self._check(told["installed"])
         outcome.octets += self._octets()
         return outcome
 
-    @contextmanager
-    def _enroll(self) -> Iterator[Enroll]:
-        with patch.dict(os.environ, self.stack.environment("enroll")), closing(build(EnrollSettings())) as enroll:  # type: ignore[call-arg]
-            yield enroll
+    def _submit(self, names: dict[str, str]) -> None:
+        """Sends a file with a row for each device (id → name), as `keystead bulk submit` does."""
+        rows = ["device_id,device_name", *(f"{device_id},{name}.example.org" for device_id, name in names.items())]
+        answer = httpx.post(
+            f"http://127.0.0.1:{self.stack.ports['enroll-web']}/api/v1/bulk-jobs",
+            params={"name": f"fleet {self._fleets}", **self._options},
+            content="\r\n".join(rows).encode(),
+            headers={"authorization": f"Bearer {self._token}", "content-type": "text/csv"},
+            timeout=60,
+        )
+        if answer.status_code != 201:
+            raise RuntimeError(f"the file is not taken: {answer.status_code} {answer.text[:300]}")
 
     def _octets(self) -> int:
         """The size of the database."""
@@ -213,11 +230,10 @@ class Pipeline:
         outcome.phases[command] = Phase(said["seconds"], watch.cpu())
         return said
 
-    def _checked(self, installed: dict[str, float]) -> list[float]:
-        """Seconds from submission to installation. Each order has one certificate, and each of both its line in the
-        audit log, or WrongOutcome is raised."""
+    def _check(self, installed: dict[str, float]) -> None:
+        """Raises WrongOutcome unless each order has one certificate, and each of these its lines in the audit log."""
         with closing(Database(self.url)) as database, database.read() as session:
-            orders = {row.id: row for row in session.execute(text("SELECT id, state, created_at FROM orders"))}
+            orders = {row.id: row for row in session.execute(text("SELECT id, state FROM orders"))}
             certificates = Counter(session.scalars(text("SELECT order_id FROM certificates")))
             audited = text("SELECT action, count(*) AS n FROM audit_entries GROUP BY action")
             actions = {row.action: row.n for row in session.execute(audited)}
@@ -227,12 +243,6 @@ class Pipeline:
         whole = certificates.total()
         if wrong or doubled or actions["certificate.issue"] != whole or actions["certificate.install"] != whole:
             raise WrongOutcome(f"states {wrong}, certificates {doubled[:3]}, audit log {actions}, certificates {whole}")
-        return [installed[row.id] - _seconds(row.created_at) for row in mine]
-
-
-def _seconds(at: datetime | str) -> float:
-    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def pipeline(devices: int, databases: tuple[str, ...] = DATABASES) -> Iterator[Row]:
@@ -272,7 +282,7 @@ def _figures(what: str, outcome: Outcome) -> Iterator[Row]:
         yield row(f"request “{kind}”, p50", quantile(times, 0.5) * 1000, "ms")
         yield row(f"request “{kind}”, p99", quantile(times, 0.99) * 1000, "ms")
     for share, name in ((0.5, "p50"), (0.99, "p99")):
-        yield row(f"submit to installed, {name}", quantile(outcome.submit_to_installed, share), "s")
+        yield row(f"file sent to installed, {name}", quantile(outcome.submit_to_installed, share), "s")
     for name in outcome.memory:
         used = sum(phase.cpu[name] for phase in outcome.phases.values())
         yield row(f"{name}, CPU for each device", used / devices * 1000, "ms")

@@ -21,7 +21,7 @@ BLUE, ORANGE, GREY = "#1f5fa8", "#c2571a", "#666666"
 TOLD = (
     ("pipeline", "registered, attested, connected and installed"),
     ("pipeline", "whole enrollments"),
-    ("pipeline", "submit to installed"),
+    ("pipeline", "file sent to installed"),
     ("pipeline", "the server's processes alone"),
     ("issue", ""),
     ("streams", "resident memory of a connection"),
