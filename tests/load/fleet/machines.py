@@ -143,7 +143,7 @@ class Machine:
                 probe_signature=text(_ec(self.order).sign(probe_input(base64.b64decode(payload.probe)), _SHA256)),
             )
         else:
-            raise ValueError(f"job {job.job_id} is to remove something")
+            raise ValueError(f"order {job.order_id} came to nothing: {payload.reason}")
         return Report(job_id=job.job_id, body=body).model_dump_json().encode()
 
     def _csr_ready(self, job: DeviceJob, asked: MakeKeyAndCsr) -> CsrReady:
