@@ -240,6 +240,7 @@ def certificate_pages() -> Iterator[Sample]:
         "replaced_url": None,
         "renew_url": "/request.html",
         "revoke_url": "/certificate-revoke.html",
+        "release_action": None,
     }
     yield sample("certificate", "certificate.html", certificate=CERTIFICATE, **shown)
     yield sample(

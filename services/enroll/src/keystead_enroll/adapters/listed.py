@@ -19,6 +19,7 @@ from keystead_enroll.domain.administration import Role, Scope
 from keystead_enroll.domain.bulk_jobs import BulkState
 from keystead_enroll.domain.orders import PRESENCE_LIFE
 from keystead_enroll.domain.registration_tokens import TokenState
+from keystead_enroll.domain.revocation import RevocationReason
 from keystead_enroll.domain.search import Comparison, Criterion
 
 Condition = ColumnElement[bool]
@@ -101,12 +102,16 @@ def _domain(table: Table) -> Translate:
     return translate
 
 
+_HOLD = RevocationReason.CERTIFICATE_HOLD.value
+
+
 def _certificate_state(criterion: Criterion, now: datetime, _scope: Scope) -> Condition:
     """As `certificate_state` says, in SQL."""
     c = t.certificates.c
     valid_now = and_(c.revoked_at.is_(None), c.not_after > now)
     return {
-        "revoked": c.revoked_at.is_not(None),
+        "revoked": and_(c.revoked_at.is_not(None), c.revocation_reason.is_distinct_from(_HOLD)),
+        "on_hold": and_(c.revoked_at.is_not(None), c.revocation_reason == _HOLD),
         "expired": and_(c.revoked_at.is_(None), c.not_after <= now),
         "expiring": and_(valid_now, c.renews_at <= now),
         "valid": and_(valid_now, c.renews_at > now),

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    false,
     text,
 )
 from sqlalchemy.orm import registry, relationship
@@ -367,6 +368,7 @@ certificates = Table(
     Column("department_id", ForeignKey("departments.id")),
     Column("revocation_note", Text, nullable=False),
     Column("authority", AUTHORITY, nullable=False, server_default=""),
+    Column("held_by_owner", Boolean, nullable=False, server_default=false()),
     Index("ix_certificates_revoked", "authority", "not_after", postgresql_where=_REVOKED, sqlite_where=_REVOKED),
     Index("ix_certificates_form_id_owner", "form_id", "owner"),
     Index("ix_certificates_issued_at_id", "issued_at", "id"),

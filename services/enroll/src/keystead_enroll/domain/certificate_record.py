@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from keystead_contracts.base import AssuranceLevel, CertificateType, KeyAlgorithm
 from keystead_contracts.words import Words
-from keystead_enroll.domain.refusals import AlreadyRevoked
+from keystead_enroll.domain.refusals import AlreadyRevoked, NotOnHold
 from keystead_enroll.domain.revocation import RevocationReason
 
 
@@ -67,10 +67,32 @@ class Certificate:
     department_id: str | None = None
     revocation_note: str = ""
     authority: str = ""
+    held_by_owner: bool = False
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether it is revoked for the time being (RFC 5280 section 5.3.1, certificateHold)."""
+        return self.revoked_at is not None and self.revocation_reason == RevocationReason.CERTIFICATE_HOLD
+
+    @property
+    def revocable(self) -> bool:
+        """Whether it can still be revoked for good."""
+        return self.revoked_at is None or self.on_hold
+
+    def release(self) -> bool:
+        """Takes it from its hold; False if nothing is wrong with it. Raises NotOnHold if it was revoked for good."""
+        if self.revoked_at is None:
+            return False
+        if not self.on_hold:
+            raise NotOnHold(Words("The certificate was revoked for good."))
+        self.revoked_at, self.revocation_reason, self.revocation_note = None, None, ""
+        self.held_by_owner = False
+        return True
 
     def revoke(self, reason: RevocationReason, now: datetime, note: str = "") -> bool:
-        """Revokes it; False if it was revoked for this reason before. Raises AlreadyRevoked if for another."""
-        if self.revoked_at is None:
+        """Revokes it, from then on if it was on hold; False if it was revoked for this reason before. Raises
+        AlreadyRevoked if for another."""
+        if self.revoked_at is None or (self.on_hold and reason is not RevocationReason.CERTIFICATE_HOLD):
             self.revoked_at, self.revocation_reason, self.revocation_note = now, reason.value, note
             return True
         earlier = RevocationReason(self.revocation_reason or RevocationReason.UNSPECIFIED)
@@ -87,9 +109,9 @@ class Certificate:
 
 
 def certificate_state(certificate: Certificate, now: datetime) -> str:
-    """valid, expiring (its renewal is due), expired or revoked: a pure function of facts and the time."""
+    """valid, expiring (its renewal is due), expired, on_hold or revoked: a pure function of facts and the time."""
     if certificate.revoked_at is not None:
-        return "revoked"
+        return "on_hold" if certificate.on_hold else "revoked"
     if now >= certificate.not_after:
         return "expired"
     return "expiring" if now >= certificate.renews_at else "valid"

@@ -158,6 +158,12 @@ class RevocationInput(Input):
     note: Remark = ""
 
 
+class ReleaseInput(Input):
+    """The release of a certificate that is on hold; its note is kept in the audit log."""
+
+    note: Remark = ""
+
+
 class ApprovalInput(Input):
     """An approval; its note is kept in the audit log."""
 

@@ -97,7 +97,7 @@ CERTIFICATES = ListDefinition(
     "certificates",
     Certificate,
     {
-        "state": _choice(Words("what it is worth now"), ("valid", "expiring", "expired", "revoked")),
+        "state": _choice(Words("what it is worth now"), ("valid", "expiring", "expired", "on_hold", "revoked")),
         "type": _TYPE,
         "email": _text(Words("whose")),
         "subject": _text("subject"),

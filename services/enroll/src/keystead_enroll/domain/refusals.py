@@ -201,6 +201,13 @@ class AlreadyRevoked(Refusal):
     default_advice = Words("Nothing is to be done; a revocation keeps its first reason.")
 
 
+class NotOnHold(Refusal):
+    """The certificate was revoked for good, so it cannot be released."""
+
+    code = "conflict"
+    default_advice = Words("Its owner needs a new one.")
+
+
 class TooManyOpenOrders(Refusal):
     """The person has as many unfinished orders with this account as one may have."""
 

@@ -16,6 +16,8 @@ class RevocationReason(StrEnum):
     SUPERSEDED = "superseded"
     CESSATION_OF_OPERATION = "cessation_of_operation"
     PRIVILEGE_WITHDRAWN = "privilege_withdrawn"
+    CERTIFICATE_HOLD = "certificate_hold"
+    """For the time being: it may be released."""
 
     @classmethod
     def _missing_(cls, value: object) -> RevocationReason | None:
@@ -45,6 +47,7 @@ _LABELS = {
     RevocationReason.SUPERSEDED: Words("Another certificate has taken its place"),
     RevocationReason.CESSATION_OF_OPERATION: Words("It is no longer needed"),
     RevocationReason.PRIVILEGE_WITHDRAWN: Words("Its owner may no longer have it"),
+    RevocationReason.CERTIFICATE_HOLD: Words("For the time being: it is on hold until it is released"),
 }
 _WORDS = {
     RevocationReason.UNSPECIFIED: Words("no particular reason"),
@@ -53,6 +56,7 @@ _WORDS = {
     RevocationReason.SUPERSEDED: Words("another certificate has taken its place"),
     RevocationReason.CESSATION_OF_OPERATION: Words("it is no longer needed"),
     RevocationReason.PRIVILEGE_WITHDRAWN: Words("its owner may no longer have it"),
+    RevocationReason.CERTIFICATE_HOLD: Words("it is on hold until it is released"),
 }
 _ASK_AGAIN = Words("Ask for a new certificate if you need one.")
 _ADVICE = {
@@ -65,11 +69,15 @@ _ADVICE = {
     RevocationReason.SUPERSEDED: Words("Use the other certificate. You need not do anything else."),
     RevocationReason.CESSATION_OF_OPERATION: _ASK_AGAIN,
     RevocationReason.PRIVILEGE_WITHDRAWN: Words("If you think that you should have it, ask your administrator."),
+    RevocationReason.CERTIFICATE_HOLD: Words(
+        "Keep it: it works again once it is released. Ask your administrator if you need it before."
+    ),
 }
 OWNERS_REASONS = (
     RevocationReason.SUPERSEDED,
     RevocationReason.KEY_COMPROMISE,
     RevocationReason.CESSATION_OF_OPERATION,
     RevocationReason.AFFILIATION_CHANGED,
+    RevocationReason.CERTIFICATE_HOLD,
 )
 """Those that a certificate's owner may give."""

@@ -27,6 +27,7 @@ _REASONS = {
     RevocationReason.SUPERSEDED: x509.ReasonFlags.superseded,
     RevocationReason.CESSATION_OF_OPERATION: x509.ReasonFlags.cessation_of_operation,
     RevocationReason.PRIVILEGE_WITHDRAWN: x509.ReasonFlags.privilege_withdrawn,
+    RevocationReason.CERTIFICATE_HOLD: x509.ReasonFlags.certificate_hold,
 }
 
 

@@ -127,7 +127,8 @@ NOUNS: tuple[Noun, ...] = (
         "state:valid expires:<30d", named="serial", create=False, change=False, delete=False,
         verbs=(
             Verb("revoke", "/revocation", "Revoke the certificate.", given=f"{INPUTS}:RevocationInput",
-                 asks="Its owner cannot use it any more. This cannot be undone."),
+                 asks="Its owner cannot use it any more. This cannot be undone, but for the reason certificate_hold."),
+            Verb("release", "/release", "Release the certificate, which is on hold.", given=f"{INPUTS}:ReleaseInput"),
         ),
     ),
     Noun(

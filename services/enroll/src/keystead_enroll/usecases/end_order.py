@@ -53,7 +53,7 @@ def take_back(tx: Transaction, order: Order, now: datetime, reason: str) -> None
     if device_of(tx, order.recipient) or (order.agent_seen_at is not None and tx.claim_of(order.recipient)):
         add_job(tx, order, Remove(reason=reason, scope=order.scope), now)
     certificate = tx.certificate_of(order.id)
-    if certificate is not None and certificate.revoked_at is None:
+    if certificate is not None and certificate.revocable:
         certificate.revoke(RETIRED, now)
     tx.wake(f"order:{order.id}")
 

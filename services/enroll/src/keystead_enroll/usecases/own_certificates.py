@@ -1,4 +1,4 @@
-"""A person's own certificates at a form: find one, ask for the same again, revoke it."""
+"""A person's own certificates at a form: find one, ask for the same again, revoke it, put it on hold and release it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from keystead_enroll.domain.enrollment import CertificateProfile
 from keystead_enroll.domain.errors import NameNotAllowed
 from keystead_enroll.domain.names import CertificateNames
 from keystead_enroll.domain.orders import Order, OrderState
-from keystead_enroll.domain.refusals import CertificateUnknown, RequestRefused
+from keystead_enroll.domain.refusals import CertificateUnknown, NotOnHold, RequestRefused
 from keystead_enroll.domain.revocation import OWNERS_REASONS
 from keystead_enroll.ports import Clock, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import person_actor
+from keystead_enroll.usecases.release_certificate import release
 from keystead_enroll.usecases.revoke_certificate import revoke
 from keystead_enroll.usecases.visit import Visit, find_visit
 
@@ -94,7 +95,20 @@ def revoke_own_certificate(
         given = next((each for each in OWNERS_REASONS if each.value == reason), None)
         if given is None:
             raise RequestRefused({"reason": Words("Choose one of these.")})
-        revoke(tx, person_actor(visit.session.email, address), certificate, given, clock.now())
+        revoke(tx, person_actor(visit.session.email, address), certificate, given, clock.now(), by_owner=True)
+
+
+def release_own_certificate(
+    transactions: Transactions, clock: Clock, uri_extension: str, token: str | None, certificate_id: str, address: str
+) -> None:
+    """The person releases a certificate of theirs that they put on hold. Raises CertificateUnknown, and NotOnHold, also
+    if an administrator put it on hold."""
+    with transactions.write() as tx:
+        visit = find_visit(tx, clock, uri_extension, token)
+        certificate = own_certificate(tx, visit, certificate_id)
+        if certificate.on_hold and not certificate.held_by_owner:
+            raise NotOnHold(Words("An administrator put the certificate on hold."), Words("Ask them to release it."))
+        release(tx, person_actor(visit.session.email, address), certificate, clock.now())
 
 
 def _asked_names(plain: dict[str, object]) -> dict[str, str]:

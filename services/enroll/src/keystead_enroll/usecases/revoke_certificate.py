@@ -1,4 +1,4 @@
-"""Revoke a certificate: an administrator any in their scope, a person their own."""
+"""Revoke a certificate, for good or for the time being: an administrator any in their scope, a person their own."""
 
 from __future__ import annotations
 
@@ -31,17 +31,32 @@ def revoke_certificate(
 
 
 def revoke(
-    tx: Transaction, actor: Actor, found: Certificate, reason: RevocationReason, now: datetime, remark: str = ""
+    tx: Transaction,
+    actor: Actor,
+    found: Certificate,
+    reason: RevocationReason,
+    now: datetime,
+    remark: str = "",
+    *,
+    by_owner: bool = False,
 ) -> bool:
     """Revokes `found` and has the registered device that installed it remove it; if it is not installed yet its
-    request ends. False if that was done before, for the same reason. Raises AlreadyRevoked."""
+    request ends. On hold, it stays where it is, and its request goes on. False if that was done before, for the same
+    reason. Raises AlreadyRevoked."""
     order = tx.order(found.order_id, lock=True)
     certificate = tx.certificate(found.id, lock=True)
     if order is None or certificate is None:
         raise LookupError(f"certificate {found.id} has no order")
-    if not certificate.revoke(reason, now, remark):
+    fresh = certificate.revoke(reason, now, remark)
+    # an administrator's hold takes the place of the owner's, and not the other way round
+    certificate.held_by_owner = certificate.on_hold and by_owner and (fresh or certificate.held_by_owner)
+    if not fresh:
         return False
     tx.ring()  # the lists are to be signed anew
+    if certificate.on_hold:
+        note(tx, actor, now, "certificate.hold", certificate_target(certificate), {"note": remark})
+        tx.wake(f"order:{order.id}")
+        return True
     told = Words("The certificate was revoked: {reason}.", reason=reason.words)
     if order.over:
         withdraw(tx, order, now, told)

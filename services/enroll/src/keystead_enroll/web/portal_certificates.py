@@ -11,10 +11,15 @@ from keystead_contracts.words import Words
 from keystead_enroll.domain.certificate_record import Certificate
 from keystead_enroll.domain.certificates import pem_from_der
 from keystead_enroll.domain.refusals import CertificateUnknown, RequestRefused
-from keystead_enroll.domain.revocation import OWNERS_REASONS
+from keystead_enroll.domain.revocation import OWNERS_REASONS, RevocationReason
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.end_order import device_of
-from keystead_enroll.usecases.own_certificates import own_certificate, revoke_own_certificate, successor_of
+from keystead_enroll.usecases.own_certificates import (
+    own_certificate,
+    release_own_certificate,
+    revoke_own_certificate,
+    successor_of,
+)
 from keystead_enroll.usecases.visit import Visit, find_visit
 from keystead_enroll.web.context import FormToken, WebContext
 from keystead_enroll.web.views import (
@@ -71,13 +76,14 @@ def router(context: WebContext) -> APIRouter:
             list_url=f"{base(visit.form)}/certificates", renew_url=_renew_url(visit, found),
             replaced_url=f"{base(visit.form)}/orders/{newer.id}" if newer else None,
             revoke_url=None if card["state"] in ("expired", "revoked") else f"{_address(visit, found)}/revoke",
+            release_action=f"{_address(visit, found)}/release" if found.on_hold and found.held_by_owner else None,
         )  # fmt: skip
 
     @pages.get("/{certificate_id}/revoke")
     def ask(request: Request, uri: str, certificate_id: str) -> Response:
         with enroll.transactions.read() as tx:
             visit, found = found_own(tx, request, uri, certificate_id)
-            if found.revoked_at is not None:
+            if not found.revocable:
                 return RedirectResponse(_address(visit, found), 303)
             profile, order = tx.profile(found.profile_id), tx.order(found.order_id)
             device = device_of(tx, order.recipient) if order else None
@@ -88,7 +94,10 @@ def router(context: WebContext) -> APIRouter:
                 "subject": found.subject, "profile": profile.name if profile else "", "serial": found.serial,
                 "not_after": found.not_after, "machine": found.machine, "url": _address(visit, found),
             },
-            reasons=[{"value": r.value, "label": r.label, "note": ""} for r in OWNERS_REASONS],
+            reasons=[
+                {"value": r.value, "label": r.label, "note": ""} for r in OWNERS_REASONS
+                if not (found.on_hold and r is RevocationReason.CERTIFICATE_HOLD)
+            ],
             device=device.name if device else "", renew_url=_renew_url(visit, found),
             action=f"{_address(visit, found)}/revoke", values=draft.values, errors=draft.errors,
         )  # fmt: skip
@@ -109,6 +118,15 @@ def router(context: WebContext) -> APIRouter:
             )  # fmt: skip
         except RequestRefused as refusal:
             return context.drafts.send_back(request, Draft({"reason": reason}, refusal.fields))
+        return context.taken(request, f"/e/{uri}/certificates/{certificate_id}")
+
+    @pages.post("/{certificate_id}/release")
+    def release(request: Request, uri: str, certificate_id: str, form_token: FormToken = "") -> Response:
+        context.guard.check(request, form_token)
+        release_own_certificate(
+            enroll.transactions, enroll.clock, uri, context.session_token(request), certificate_id,
+            client_address(request),
+        )  # fmt: skip
         return context.taken(request, f"/e/{uri}/certificates/{certificate_id}")
 
     @pages.get("/{certificate_id}/{name}.pem")

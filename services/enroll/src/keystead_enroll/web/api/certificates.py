@@ -15,13 +15,14 @@ from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import ThingUnknown
 from keystead_enroll.domain.certificate_files import CertificateFormat, certificate_file
 from keystead_enroll.domain.certificate_record import Certificate, certificate_state
-from keystead_enroll.domain.inputs import RevocationInput
+from keystead_enroll.domain.inputs import ReleaseInput, RevocationInput
 from keystead_enroll.domain.lists import CERTIFICATES
 from keystead_enroll.domain.revocation import RevocationReason
 from keystead_enroll.domain.search import LONGEST_SEARCH, parse_search
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin.common import reach
 from keystead_enroll.usecases.admin.export_certificates import export_certificates
+from keystead_enroll.usecases.release_certificate import release_certificate
 from keystead_enroll.usecases.revoke_certificate import revoke_certificate
 from keystead_enroll.usecases.show_evidence import evidence_file
 from keystead_enroll.web.api.evidence import EVIDENCE_FILE, FindingOut, evidence_response, findings
@@ -41,7 +42,8 @@ class RevocationOut(BaseModel):
 
 
 class CertificateOut(BaseModel):
-    """A certificate. `state` is what it is worth now: valid, expiring (its renewal is due), expired or revoked."""
+    """A certificate. `state` is what it is worth now: valid, expiring (its renewal is due), expired, on_hold
+    or revoked."""
 
     id: str
     state: str
@@ -184,12 +186,26 @@ def router(tools: ApiTools) -> APIRouter:
         operation_id="revoke_certificate",
         summary="Revoke one certificate",
         description=f"For the same reason again it answers the same. A registered device is told to remove what it "
-        f"installed, and the owner gets a letter. {_TOLD}",
+        f"installed, and the owner gets a letter. For the reason `certificate_hold` it stays where it is, and may be "
+        f"released or revoked for good later. {_TOLD}",
         responses=PROBLEMS,
         **common,
     )
     def revoke(actor: Asker, id: str, body: RevocationInput) -> CertificateOut:
         revoke_certificate(transactions, clock, tools.enroll.settings.public_origin, actor, id, body)
+        with transactions.read() as tx:
+            return shown(tx, actor, reach(tx, CERTIFICATES, actor, id, "certificate"))
+
+    @api.post(
+        "/certificates/{id}/release",
+        operation_id="release_certificate",
+        summary="Release one certificate that is on hold",
+        description=f"If nothing is wrong with it, it answers the same; 409 if it was revoked for good. {_TOLD}",
+        responses=PROBLEMS,
+        **common,
+    )
+    def release(actor: Asker, id: str, body: ReleaseInput) -> CertificateOut:
+        release_certificate(transactions, clock, actor, id, body)
         with transactions.read() as tx:
             return shown(tx, actor, reach(tx, CERTIFICATES, actor, id, "certificate"))
 

@@ -23,6 +23,8 @@ ACTIONS: Mapping[str, str] = {
     "certificate.install": Words("Certificate installed"),
     "certificate.issue": Words("Certificate issued"),
     "certificate.revoke": Words("Certificate revoked"),
+    "certificate.hold": Words("Certificate put on hold"),
+    "certificate.release": Words("Certificate released"),
     "console.sign-in": Words("Signed in to the console"),
     "department.change": Words("Department changed"),
     "department.create": Words("Department created"),

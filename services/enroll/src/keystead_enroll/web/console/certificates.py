@@ -16,7 +16,7 @@ from keystead_enroll.domain.administration import Actor
 from keystead_enroll.domain.administration_refusals import InputRefused
 from keystead_enroll.domain.certificate_files import CertificateFormat, certificate_file
 from keystead_enroll.domain.certificate_record import Certificate, certificate_state
-from keystead_enroll.domain.inputs import RevocationInput
+from keystead_enroll.domain.inputs import ReleaseInput, RevocationInput
 from keystead_enroll.domain.lists import CERTIFICATES
 from keystead_enroll.domain.revocation import RevocationReason
 from keystead_enroll.domain.search import parse_search
@@ -25,6 +25,7 @@ from keystead_enroll.usecases.admin.common import reach
 from keystead_enroll.usecases.admin.console import Visitor
 from keystead_enroll.usecases.admin.export_certificates import export_certificates
 from keystead_enroll.usecases.end_order import device_of
+from keystead_enroll.usecases.release_certificate import release_certificate
 from keystead_enroll.usecases.revoke_certificate import revoke_certificate
 from keystead_enroll.web.console.cells import Cell, Tone, code, link, moment, several, tag, text
 from keystead_enroll.web.console.choices import KEYS
@@ -58,6 +59,7 @@ STATES: dict[str, tuple[Tone, Words]] = {
     "valid": ("good", Words("Valid")),
     "expiring": ("warn", Words("Expires soon")),
     "expired": ("calm", Words("Expired")),
+    "on_hold": ("warn", Words("On hold")),
     "revoked": ("bad", Words("Revoked")),
 }
 FORMATS = (
@@ -103,7 +105,7 @@ def router(tools: ConsoleTools) -> APIRouter:
     def ask_page(request: Request, visitor: Visitor, id: str, draft: Draft) -> Response:
         with transactions.read() as tx:
             found = reached(tx, visitor, id)
-            if found.revoked_at is not None:
+            if not found.revocable:
                 return RedirectResponse(f"{BASE}/{id}", 303)
             page = _confirm(tx, found, draft)
         return tools.render(request, visitor, page, NAV)
@@ -120,6 +122,22 @@ def router(tools: ConsoleTools) -> APIRouter:
             return tools.again(request, posted, refusal, lambda draft: ask_page(request, visitor, id, draft))
         revoke_certificate(transactions, clock, tools.enroll.settings.public_origin, visitor.actor, id, wanted)
         return tools.done(request, f"{BASE}/{id}", "revoked")
+
+    @pages.get(f"{BASE}/{{id}}/release")
+    def ask_release(request: Request, visitor: Here, id: str) -> Response:
+        with transactions.read() as tx:
+            found = reached(tx, visitor, id)
+            if not found.on_hold:
+                return RedirectResponse(f"{BASE}/{id}", 303)
+            page = _confirm_release(found)
+        return tools.render(request, visitor, page, NAV)
+
+    @pages.post(f"{BASE}/{{id}}/release")
+    def release(request: Request, visitor: Here, posted: Sent, id: str) -> Response:
+        release_certificate(
+            transactions, clock, visitor.actor, id, checked(ReleaseInput, {"note": posted.text("note")})
+        )
+        return tools.done(request, f"{BASE}/{id}", "released")
 
     add_pages(
         pages,
@@ -179,13 +197,13 @@ def _detail(tx: Transaction, actor: Actor, certificate: Certificate, state: Cell
     own = f"{BASE}/{certificate.id}"
     order = tx.order(certificate.order_id)
     device = device_of(tx, order.recipient) if order else None
-    revoke = Action(Words("Revoke…"), f"{own}/revoke", "danger")
+    release, revoke = Action(Words("Release…"), f"{own}/release"), Action(Words("Revoke…"), f"{own}/revoke", "danger")
     return DetailPage(
         title=certificate.subject,
         subtitle=certificate.owner,
         tag=state,
         crumbs=(_TOP,),
-        actions=() if certificate.revoked_at else (revoke,),
+        actions=(*((release,) if certificate.on_hold else ()), *((revoke,) if certificate.revocable else ())),
         notices=_notices(certificate),
         sections=(
             Section(
@@ -241,6 +259,10 @@ def _notices(certificate: Certificate) -> tuple[Notice, ...]:
     if certificate.revoked_at is None:
         return ()
     reason = RevocationReason(certificate.revocation_reason or RevocationReason.UNSPECIFIED)
+    if certificate.on_hold:
+        told = Words("It is on hold since {time} UTC.", time=f"{certificate.revoked_at:%Y-%m-%d %H:%M}")
+        noted = certificate.revocation_note
+        return (Notice(told, "warn"), *((Notice(Words("Note: {note}", note=noted), "calm"),) if noted else ()))
     told = Words(
         "It was revoked on {time} UTC: {reason}.", time=f"{certificate.revoked_at:%Y-%m-%d %H:%M}", reason=reason.words
     )
@@ -271,6 +293,7 @@ def _confirm(tx: Transaction, certificate: Certificate, draft: Draft) -> Confirm
     device = device_of(tx, order.recipient) if order else None
     consequences = [
         Words("It cannot be undone."),
+        Words("On hold, it stays on its computer and can be released."),
         Words("Whatever uses this certificate stops working as soon as the other side hears of it."),
     ]
     if device is not None:
@@ -289,7 +312,11 @@ def _confirm(tx: Transaction, certificate: Certificate, draft: Draft) -> Confirm
                 "reason",
                 Words("Why?"),
                 "radios",
-                options=tuple(Option(each.value, each.label) for each in RevocationReason),
+                options=tuple(
+                    Option(each.value, each.label)
+                    for each in RevocationReason
+                    if not (certificate.on_hold and each is RevocationReason.CERTIFICATE_HOLD)
+                ),
             ),
             FormField(
                 "note",
@@ -302,5 +329,28 @@ def _confirm(tx: Transaction, certificate: Certificate, draft: Draft) -> Confirm
         ),
         values=draft.values,
         errors=draft.errors,
+        crumbs=(_TOP, Crumb(certificate.subject, own)),
+    )
+
+
+def _confirm_release(certificate: Certificate) -> ConfirmPage:
+    own = f"{BASE}/{certificate.id}"
+    return ConfirmPage(
+        title=Words("Release the certificate of {name}?", name=certificate.subject),
+        verb=Words("Release the certificate"),
+        action=f"{own}/release",
+        cancel_url=own,
+        consequences=(Words("Whoever checks it accepts it again as soon as they hear of it."),),
+        objects=(text(certificate.subject, certificate.serial),),
+        fields=(
+            FormField(
+                "note",
+                Words("Note"),
+                "textarea",
+                required=False,
+                hint=Words("Administrators read it in the audit log."),
+                more={"maxlength": 1000},
+            ),
+        ),
         crumbs=(_TOP, Crumb(certificate.subject, own)),
     )

@@ -32,6 +32,8 @@ _VERBS = {
     "change": Words("Changed"),
     "delete": Words("Deleted"),
     "revoke": Words("Revoked"),
+    "hold": Words("Put on hold"),
+    "release": Words("Released"),
     "invite": Words("Invited"),
     "generate": Words("Given a new address"),
     "submit": Words("Asked for"),

@@ -36,6 +36,7 @@ DONE = {
     "rejected": Words("Declined. The person gets a letter."),
     "cancelled": Words("Cancelled. The person gets a letter."),
     "revoked": Words("Revoked."),
+    "released": Words("Released."),
     "invited": Words("The invitation is on its way."),
     "generated": Words("The form has a new address. The old one leads nowhere any more."),
     "published": Words("Published. People accept this version from now on."),
