@@ -290,6 +290,7 @@ class Stack:
                 "CA_FOLDER": str(self.folder / "ca"),
                 "CA_KEY_PASSPHRASE_FILE": str(secrets / "enroll-ca-key-passphrase"),
                 "MAILBOX_URL": self.mailbox_url,
+                "STATUS_ORIGIN": f"http://{LOOPBACK}:{self.ports['nginx']}",
             }
             if self._tpm:
                 values["EK_ROOTS_FOLDER"] = str(roots_folder(self.folder / "tpm-maker"))

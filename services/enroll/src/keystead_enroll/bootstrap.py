@@ -125,10 +125,11 @@ class Enroll:
         """Duty: issues what is accepted."""
         chosen = self.settings
         inspection = Inspection(linter, self._shapes, chosen.lint_share, random.random)
-        addresses = self.status_addresses(ca) if chosen.status_in_certificates and ca.signs_lists else None
+        addresses = self.status_addresses(ca)
+        told = chosen.status_in_certificates and ca.signs_lists and addresses.resolvable
         return issue_certificates(
             self.transactions, self.clock, ca, inspection, chosen.public_origin, chosen.level_policies, self._batch,
-            addresses,
+            addresses if told else None,
         )  # fmt: skip
 
     def status_addresses(self, ca: BuiltinCa) -> StatusAddresses:

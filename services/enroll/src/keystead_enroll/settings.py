@@ -116,7 +116,9 @@ class EnrollSettings(_CaFolder, ServiceSettings):
         "/ocsp; else public_origin",
     )
     status_in_certificates: bool = Field(
-        True, description="certificates say where relying parties learn what they are worth (CDP, AIA)"
+        True,
+        description="certificates say where relying parties learn what they are worth (CDP, AIA), unless that host has "
+        "no domain",
     )
     crl_hours: float = Field(
         48, gt=0, le=24 * 366, description="for how long a revocation list is valid; half of it before the next one"

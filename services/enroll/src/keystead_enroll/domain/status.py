@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 from cryptography import x509
 
@@ -37,6 +38,13 @@ class StatusAddresses:
 
     origin: str
     authority: str
+
+    @property
+    def resolvable(self) -> bool:
+        """Whether the host is an address or has a domain: a single label means something else to everybody, and
+        linters refuse it in certificates."""
+        host = urlsplit(self.origin).hostname or ""
+        return "." in host.rstrip(".") or ":" in host
 
     def revocation_list(self, partition: str) -> str:
         """Of a partition's list, for CRL distribution points (RFC 5280 section 4.2.1.13)."""
