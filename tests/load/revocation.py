@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import os
 import resource
-import socket
 import subprocess
 import sys
 import time
@@ -201,24 +200,20 @@ def openssl_responder(app: EnrollApp, folder: Path) -> Iterator[tuple[str, int]]
         lines = []
         for serial, ends, revoked in rows:
             at = f"{revoked:%y%m%d%H%M%SZ},superseded" if revoked else ""
-            lines.append(f"{'R' if revoked else 'V'}\t{ends:%y%m%d%H%M%SZ}\t{at}\t{serial.upper()}\tunknown\t/CN=x")
+            state = "R" if revoked else "V"
+            lines.append(f"{state}\t{ends:%y%m%d%H%M%SZ}\t{at}\t{serial.upper()}\tunknown\t/CN={serial}")
     (folder / "index.txt").write_text("\n".join(lines) + "\n")
     port = free_port()
     process = subprocess.Popen(
         ["openssl", "ocsp", "-index", str(folder / "index.txt"), "-port", str(port), "-CA", str(ca / "issuing.pem"),
          "-rsigner", str(ca / "issuing.pem"), "-rkey", str(ca / "issuing.key"), "-ndays", "1"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_until(lambda: _listens(port), "openssl ocsp", 60)
+        assert process.stdout is not None and process.stdout.readline().startswith(b"ACCEPT")
         yield f"http://{HOST}:{port}", process.pid
     finally:
         end_process(process)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) == 0
 
 
 def _measure_lists(database_url: str, redis_url: str) -> None:
