@@ -32,6 +32,10 @@ NO_DOMAINS = (
     "example.org.", "example.org/x", "exam ple.org", "127.0.0.1", "[::1]", "a" * 64 + ".example",
     "örg.example",
 )  # fmt: skip
+BULK_ROW = ("POST /bulk-jobs/rows", "rows.0.device_name")
+"""What is wrong in a row costs that row alone, once it is read: `tests/unit/enroll/test_bulk_file.py`."""
+ANYTHING = {("POST /licences", "text"), BULK_ROW}
+"""The first may be as long as a request."""
 
 
 def sent(api: Api, operation: Operation, ids: dict[str, str], body: Any) -> httpx.Response:
@@ -97,6 +101,8 @@ def test_text_that_nothing_can_hold_is_refused_in_every_field(world: World, what
     before = contents(world.app)
     for operation, body in told(world):
         for place, changed in strings(body):
+            if (str(operation), place) == BULK_ROW:
+                continue
             response = sent(api, operation, world.ours.ids, changed(UNSTORABLE[what]))
             assert 400 <= response.status_code < 500, (str(operation), place, response.status_code)
         odd = sent(api, operation, world.ours.ids, {**body, UNSTORABLE[what]: 1})
@@ -109,8 +115,8 @@ def test_what_is_no_text_and_too_much_text_is_refused_in_every_field(world: Worl
     before = contents(world.app)
     for operation, body in told(world):
         for place, changed in strings(body):
-            if str(operation) == "POST /licences" and place == "text":
-                continue  # may be as long as a request
+            if (str(operation), place) in ANYTHING:
+                continue
             for other in (7, True, [], {}, {"$ne": 1}, ["x"], "x" * 60_000, 1e400, -(2**70)):
                 response = sent(api, operation, world.ours.ids, changed(other))
                 assert 400 <= response.status_code < 500, (str(operation), place, str(other)[:20], response.status_code)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -17,7 +19,7 @@ from tests.support.administrators import Api, master, officer
 from tests.support.attesting_machine import AttestingMachine, spki
 from tests.support.bulk_worker import BulkWorker
 from tests.support.enroll_app import MACHINE, Agent, EnrollApp, enroll_app
-from tests.support.servers import wait_until
+from tests.support.servers import PostgresServer, wait_until
 
 from keystead_enroll.adapters import bulk_tables as b
 from keystead_enroll.adapters import tables as t
@@ -413,24 +415,60 @@ def test_several_workers_do_nothing_twice(app: EnrollApp) -> None:
         assert len(agent.jobs()) == 1
 
 
-def test_a_worker_that_is_killed_again_and_again_does_everything_once(app: EnrollApp) -> None:
-    size = read_rows.BATCH * 2 + 20
+SIZES = [
+    pytest.param(read_rows.BATCH * 2 + 20, id="some"),
+    pytest.param(10_000, id="ten thousand", marks=pytest.mark.chaos),
+]
+
+
+def fleet(app: EnrollApp, size: int) -> tuple[str, list[Agent]]:
+    """A job of so many machines, and those three of them that are there."""
     agents = [machine(app, f"l-{n}.example.org") for n in range(3)]
     text = "device_name\n" + "".join(f"l-{n}.example.org\n" for n in range(size))
-    found = made(app, content=text.encode(), profile_id=app.profile("Machine"))
-    with BulkWorker(app.enroll.settings, slowly=0.05) as worker:
-        for least in (1, read_rows.BATCH + 1):
-            worker.start()
-            wait_until(lambda least=least: count(app, b.rows) >= least, "some rows", seconds=60)  # type: ignore[misc]
-            worker.kill()
-        worker.start()
-        wait_until(lambda: stages(app, found).get("offered") == 3, "the requests", seconds=60)
+    return made(app, content=text.encode(), profile_id=app.profile("Machine")), agents
+
+
+def assert_all_was_done_once(app: EnrollApp, found: str, agents: list[Agent], size: int) -> None:
     app.enroll.bulk.all()
     assert stages(app, found) == {"waiting": size - 3, "offered": 3}
     assert (count(app, b.rows), count(app, t.orders)) == (size, 3)
     for agent in agents:
         finish(app, agent)
     assert len(app.certificates()) == 3
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_worker_that_is_killed_again_and_again_does_everything_once(app: EnrollApp, size: int) -> None:
+    found, agents = fleet(app, size)
+    with BulkWorker(app.enroll.settings, slowly=0.05) as worker:
+        for least in range(1, size, max(read_rows.BATCH, size // 10)):
+            worker.start()
+            wait_until(partial(lambda least: count(app, b.rows) >= least, least), "some rows", seconds=120)
+            worker.kill()
+        worker.start()
+        wait_until(lambda: stages(app, found).get("offered") == 3, "the requests", seconds=120)
+        wait_until(lambda: count(app, b.rows) == size, "all rows", seconds=240)
+    assert_all_was_done_once(app, found, agents, size)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("size", SIZES)
+def test_a_database_that_goes_away_meanwhile_costs_nothing_and_doubles_nothing(
+    _postgres: PostgresServer, redis_url: str, size: int
+) -> None:
+    """All connections are cut, as when PostgreSQL is restarted: what was not committed is gone."""
+    with _postgres.database() as url, enroll_app(url, redis_url) as app:
+        found, agents = fleet(app, size)
+        with BulkWorker(app.enroll.settings, slowly=0.1) as worker:
+            worker.start()
+            wait_until(lambda: count(app, b.rows) > 0, "the first rows", seconds=60)
+            for pause in range(8):
+                _postgres.cut(url)
+                time.sleep(pause / 20)  # each time in the middle of something else
+            wait_until(lambda: count(app, b.rows) == size, "all rows", seconds=240)
+            wait_until(lambda: stages(app, found).get("offered") == 3, "the requests", seconds=120)
+            assert worker.process is not None and worker.process.poll() is None
+        assert_all_was_done_once(app, found, agents, size)
 
 
 def fingerprint_of(machine: AttestingMachine) -> str:

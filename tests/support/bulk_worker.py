@@ -17,6 +17,10 @@ from pydantic import SecretStr
 from keystead_enroll.bootstrap import build
 from keystead_enroll.settings import EnrollSettings
 from keystead_enroll.web.app import create_app
+from keystead_kit.logs import configure_logging
+from keystead_kit.worker import Duty, Rounds
+
+HEARTBEAT_SECONDS = 0.05
 
 
 class BulkWorker:
@@ -63,14 +67,25 @@ def _told(value: object) -> object:
 
 def main() -> None:
     """Works until it is killed."""
+    configure_logging("enroll", "worker")
     enroll, slowly = build(EnrollSettings(**json.loads(sys.argv[1]))), float(sys.argv[2])
     if len(sys.argv) > 3:
         uvicorn.run(create_app(enroll), host="127.0.0.1", port=int(sys.argv[3]), log_config=None)
         return
-    while True:
-        for duty in (enroll.bulk.order, enroll.bulk.read, enroll.bulk.end, enroll.bulk.finish):
-            duty()
+
+    def rested(duty: Duty) -> Duty:
+        def work() -> int:
             time.sleep(slowly)
+            return duty()
+
+        return work
+
+    bulk = enroll.bulk
+    duties = {"order": bulk.order, "read": bulk.read, "end": bulk.end, "finish": bulk.finish}
+    rounds = Rounds({name: rested(duty) for name, duty in duties.items()})  # as a worker, it outlives what fails
+    while True:
+        rounds.run()
+        time.sleep(HEARTBEAT_SECONDS)
 
 
 if __name__ == "__main__":

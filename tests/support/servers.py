@@ -134,6 +134,11 @@ class PostgresServer:
         finally:
             self._run(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def cut(self, url: str) -> None:
+        """Ends every connection to the database at `url`, whatever it is at."""
+        everyone = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        self._run(everyone, url.rpartition("/")[2])
+
     def answers(self) -> bool:
         """Whether it accepts connections."""
         try:
@@ -142,11 +147,11 @@ class PostgresServer:
             return False
         return True
 
-    def _run(self, statement: str) -> None:
+    def _run(self, statement: str, *values: str) -> None:
         with psycopg.connect(
             host=HOST, port=self.port, user="keystead", dbname="postgres", autocommit=True, connect_timeout=10
         ) as connection:
-            connection.execute(statement.encode())
+            connection.execute(statement.encode(), values or None)
 
 
 _IN_A_HURRY = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_wal_size=128MB")
