@@ -14,6 +14,7 @@ from keystead_enroll.domain.refusals import OrderClosed, OrderUnknown
 from keystead_enroll.ports import Clock, Secrets, Transaction, Transactions
 from keystead_enroll.usecases.admin.common import note, person_actor, reach
 from keystead_enroll.usecases.end_order import order_target, take_back, tell_person
+from keystead_enroll.usecases.letterhead import letterhead
 from keystead_enroll.usecases.links import add_link, proceed
 from keystead_enroll.usecases.visit import Visit, find_visit
 
@@ -142,16 +143,10 @@ def _decision(
     if form is None:
         return None
     told = OrderApproved(
-        email=order.person_email,
-        organization=tx.organization(order.organization_id).name,
-        form_name=form.name,
-        order_id=order.id,
+        **letterhead(order, form, tx.organization(order.organization_id), origin),
         certificate_type=order.certificate_type,
         wanted=order.wanted_name,
         decided_at=now,
-        portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
-        help_link=form.help_link,
-        language=order.language,
     )
     if order.state is OrderState.REJECTED:
         return OrderRejected(**told.model_dump(exclude={"type"}), reason=remark)

@@ -13,6 +13,7 @@ from keystead_enroll.domain.revocation import RevocationReason
 from keystead_enroll.ports import Transaction
 from keystead_enroll.usecases.admin.common import Target, note
 from keystead_enroll.usecases.jobs import add_job
+from keystead_enroll.usecases.letterhead import letterhead
 from keystead_kit.i18n import translate
 
 RETIRED = RevocationReason.CESSATION_OF_OPERATION
@@ -78,16 +79,10 @@ def tell_person(tx: Transaction, order: Order, reason: str, advice: str, now: da
         return
     tx.record(
         EnrollmentFailed(
-            email=order.person_email,
-            organization=tx.organization(order.organization_id).name,
-            form_name=form.name,
-            order_id=order.id,
+            **letterhead(order, form, tx.organization(order.organization_id), origin),
             reason=translate(reason, order.language),
             advice=translate(advice, order.language),
             failed_at=now,
-            portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
-            help_link=form.help_link,
-            language=order.language,
         ),
         destination="notify",
         trace_id=order.trace_id,

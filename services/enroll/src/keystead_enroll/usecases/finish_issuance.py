@@ -26,6 +26,7 @@ from keystead_enroll.domain.status import authority_id
 from keystead_enroll.ports import Issuer, Transaction
 from keystead_enroll.usecases.admin.common import audit_line
 from keystead_enroll.usecases.jobs import job_for
+from keystead_enroll.usecases.letterhead import letterhead
 from keystead_enroll.usecases.revoke_certificate import certificate_target
 from keystead_kit.secrets import new_id
 
@@ -136,19 +137,13 @@ def _letter(
     if form is None:
         return None
     return CertificateIssued(
-        email=order.person_email,
-        organization=known.organization(order.organization_id).name,
-        form_name=form.name,
-        order_id=order.id,
+        **letterhead(order, form, known.organization(order.organization_id), known.origin),
         certificate_type=certificate.certificate_type,
         subject=certificate.subject,
         issuer=certificate.issuer,
         serial=certificate.serial,
         not_after=certificate.not_after,
         issued_at=now,
-        portal_link=f"{known.origin}/e/{form.uri_extension}/orders/{order.id}",
-        help_link=form.help_link,
-        language=order.language,
     )
 
 

@@ -32,6 +32,7 @@ from keystead_enroll.ports import Clock, Transaction, TransactionsTogether, Tran
 from keystead_enroll.usecases.admin.common import note, person_actor
 from keystead_enroll.usecases.end_order import device_of, fail_order
 from keystead_enroll.usecases.judge_key import judge_key
+from keystead_enroll.usecases.letterhead import letterhead
 from keystead_enroll.usecases.own_certificates import in_place_of
 from keystead_enroll.usecases.revoke_certificate import certificate_target
 from keystead_enroll.usecases.together import attempt, together
@@ -186,10 +187,7 @@ def _take_installation(tx: Transaction, order: Order, body: Installed, job: Job,
         return
     tx.record(
         CertificateInstalled(
-            email=order.person_email,
-            organization=tx.organization(order.organization_id).name,
-            form_name=form.name,
-            order_id=order.id,
+            **letterhead(order, form, tx.organization(order.organization_id), origin),
             certificate_type=certificate.certificate_type,
             subject=certificate.subject,
             issuer=certificate.issuer,
@@ -198,9 +196,6 @@ def _take_installation(tx: Transaction, order: Order, body: Installed, job: Job,
             machine=order.machine,
             assurance=certificate.assurance,
             installed_at=now,
-            portal_link=f"{origin}/e/{form.uri_extension}/orders/{order.id}",
-            help_link=form.help_link,
-            language=order.language,
         ),
         destination="notify",
         trace_id=order.trace_id,
